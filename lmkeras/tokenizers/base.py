@@ -1,0 +1,59 @@
+"""The contract that every tokenizer keeps: text to ids and back, with a TensorFlow twin of itself."""
+
+import abc
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # in_graph() imports TensorFlow when it is called, not before
+    import tensorflow as tf
+
+
+class BaseTokenizer(abc.ABC):
+    """Text to ids and back. Id 0 is never a piece of text: it pads, and it marks where a text starts and ends."""
+
+    #: whether decode(encode(text)) is the text itself, unknown characters aside
+    spells_text: bool = False
+
+    @property
+    @abc.abstractmethod
+    def vocabulary_size(self) -> int:
+        """Number of distinct ids, id 0 included: encode returns ids in [1, vocabulary_size)."""
+
+    @property
+    def unknown_id(self) -> int | None:
+        """The id that stands for whatever has no id of its own; None where nothing is unknown or unknowns are dropped."""
+        return None
+
+    @abc.abstractmethod
+    def fit(self, texts: Iterable[str]) -> "BaseTokenizer":
+        """Learns the vocabulary from one pass over `texts`, in memory bounded by the vocabulary; returns self."""
+
+    @abc.abstractmethod
+    def encode(self, text: str) -> list[int]:
+        """The ids of a text, each in [1, vocabulary_size)."""
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each text."""
+        return [self.encode(text) for text in texts]
+
+    @abc.abstractmethod
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of ids; id 0 stands for no text. Decoding more ids only ever adds to the end of the text,
+        except that a character whose bytes are incomplete stands as U+FFFD until the rest comes."""
+
+    @abc.abstractmethod
+    def to_json(self) -> str:
+        """The whole tokenizer as a JSON object whose "class_name" names its class."""
+
+    @classmethod
+    @abc.abstractmethod
+    def from_json(cls, text: str) -> "BaseTokenizer":
+        """The tokenizer that `to_json` wrote; InputError where the text is not such a JSON object."""
+
+    @abc.abstractmethod
+    def in_graph(self) -> "tf.Module":
+        """A twin made of TensorFlow operations alone.
+
+        Its `encode` maps strings [B] to ragged int32 ids [B, T], its `decode` ragged int32 ids [B, T] to strings [B];
+        both give what the Python side gives, for every input.
+        """
