@@ -21,7 +21,7 @@ class BaseTokenizer(abc.ABC):
 
     @property
     def unknown_id(self) -> int | None:
-        """The id that stands for whatever has no id of its own; None where nothing is unknown or unknowns are dropped."""
+        """The id that stands for whatever has no id of its own; None where unknowns cannot be or are dropped."""
         return None
 
     @abc.abstractmethod
