@@ -1,0 +1,158 @@
+"""Data sets that TensorFlow Datasets' own tools have prepared in a folder; the network stays out of it."""
+
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from lmkeras.corpora import open_corpus
+from lmkeras.errors import InputError
+
+
+def examples(count, mark=""):
+    return [
+        (
+            number,
+            {
+                "text": f"text {number}{mark}: 日本語",
+                "label": number % 2,
+                "title": {"long": f"title {number}", "length": number},
+                "words": ["a", "b"],
+                "latin": b"caf\xe9",
+                "binary": "a\0b",
+                "empty": "",
+            },
+        )
+        for number in range(count)
+    ]
+
+
+def store(folder, name, splits, version="1.0.0", config=None, features=None):
+    text = tfds.features.Text
+    features = features or {
+        "text": text(),
+        "label": tfds.features.ClassLabel(num_classes=2),
+        "title": {"long": text(), "length": tfds.features.Scalar(np.int64)},
+        "words": tfds.features.Sequence(text()),
+        "latin": text(),
+        "binary": text(),
+        "empty": text(),
+    }
+    tfds.dataset_builders.store_as_tfds_dataset(
+        name=name,
+        version=version,
+        config=config,
+        features=tfds.features.FeaturesDict(features),
+        split_datasets=splits,
+        data_dir=folder,
+        disable_shuffling=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tfds")
+    store(folder, "reviews", {"train": examples(20), "test": examples(5, "!")})
+    store(folder, "sized", {"train": examples(3, "?")}, config="small")
+    store(folder, "sized", {"train": examples(6, "?")}, config="large")
+    store(folder, "revised", {"train": examples(2, " (first)")}, version="9.0.0")
+    store(folder, "revised", {"train": examples(2, " (second)")}, version="10.0.0")
+    # a data set that the library knows, in a version that its code would not make
+    store(folder, "imdb_reviews", {"train": examples(4)}, version="0.0.1", config="plain_text")
+    store(folder, "numbers", {"train": [(0, {"x": 1})]}, features={"x": tfds.features.Scalar(np.int64)})
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _prepared_is_all_there_is(prepared, monkeypatch):
+    def offline(*_, **__):
+        raise ConnectionError("Network is unreachable\nand more")
+
+    monkeypatch.setenv("TFDS_DATA_DIR", str(prepared))
+    monkeypatch.setattr("socket.socket.connect", offline)
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", offline)
+
+
+def texts(count, mark="", first=0):
+    return [f"text {number}{mark}: 日本語" for number in range(first, count)]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("tfds:reviews:train", texts(20)),
+        ("tfds:reviews:train:text", texts(20)),
+        ("tfds:reviews:test:text", texts(5, "!")),
+        ("tfds:reviews:train[:90%]", texts(18)),
+        ("tfds:reviews:train[90%:]:text", texts(20, first=18)),
+        ("tfds:reviews:train[2:4]+test[:1]", texts(4, first=2) + texts(1, "!")),
+        ("tfds:sized/small:train", texts(3, "?")),
+        ("tfds:sized/large:train", texts(6, "?")),
+        ("tfds:reviews:train[:3]:title/long", ["title 0", "title 1", "title 2"]),
+        ("tfds:reviews:train[:3]:empty", ["", "", ""]),
+        ("tfds:revised:train", texts(2, " (second)")),
+        ("tfds:revised:9.0.0:train:text", texts(2, " (first)")),
+        ("tfds:imdb_reviews:train:text", texts(4)),
+        ("tfds:imdb_reviews/plain_text:0.0.1:train", texts(4)),
+    ],
+)
+def test_texts_in_the_order_of_the_files(source, expected):
+    corpus = open_corpus(source)
+    assert list(corpus) == list(corpus) == expected
+
+
+def test_beside_other_sources(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("a file", encoding="utf-8")
+    assert list(open_corpus([path, "tfds:reviews:test"])) == ["a file", *texts(5, "!")]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("tfds:reviews", "expected tfds:name/config:split:feature"),
+        ("tfds:reviews:", "expected tfds:name/config:split:feature"),
+        ("tfds:re views:train", "expected tfds:name/config:split:feature"),
+        ("tfds:huggingface:x/y:train", "no such data set"),
+        ("tfds:no_such:train", "tfds:no_such: no such data set (Dataset no_such not found.)"),
+        ("tfds:reviews/large:train", "no such data set"),
+        ("tfds:reviews:2.0.0:train", "no such data set"),
+        ("tfds:reviews:valid", "The splits are test, train; a part of one is written train[:90%]"),
+        ("tfds:reviews:train[:x]", "split 'train[:x]' cannot be read"),
+        ("tfds:reviews:train[30:]", "split 'train[30:]' cannot be read"),
+        ("tfds:reviews:train[:0]", "split 'train[:0]' cannot be read"),
+        ("tfds:reviews:train:txt", "expected one of binary, empty, latin, text, title/long; did you mean 'text'?"),
+        ("tfds:reviews:train:label", "unknown text feature of tfds:reviews 'label'"),
+        ("tfds:reviews:train:words", "unknown text feature of tfds:reviews 'words'"),
+        ("tfds:reviews:train:title", "unknown text feature of tfds:reviews 'title'"),
+        ("tfds:numbers:train", "tfds:numbers has no feature that is a text; its features are x"),
+        ("tfds:glue/sst2:train:sentence", "could not be downloaded (Network is unreachable). Where there is a network"),
+    ],
+)
+def test_sources_that_cannot_be_opened(source, message):
+    with pytest.raises(InputError) as caught:
+        open_corpus(source)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("feature", "message"),
+    [("latin", r"example 1: not utf-8"), ("binary", r"example 1: U\+0000")],
+)
+def test_texts_that_cannot_be_used(feature, message):
+    with pytest.raises(InputError, match=message):
+        list(open_corpus(f"tfds:reviews:train:{feature}"))
+
+
+def test_damaged_files(prepared, tmp_path, monkeypatch):
+    shutil.copytree(prepared / "reviews", tmp_path / "reviews")
+    records = next((tmp_path / "reviews" / "1.0.0").glob("*train*tfrecord*"))
+    records.write_bytes(records.read_bytes()[:-7])
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    with pytest.raises(InputError, match="its files are damaged"):
+        list(open_corpus("tfds:reviews:train"))
+    records.unlink()
+    with pytest.raises(InputError, match="its files are damaged"):
+        list(open_corpus("tfds:reviews:train"))
