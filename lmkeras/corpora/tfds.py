@@ -2,10 +2,11 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial, reduce
 from operator import getitem
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from lmkeras.corpora.corpus import require_usable
 from lmkeras.errors import InputError, unknown_name
@@ -70,6 +71,7 @@ def _prepared_builder(name: str, version: str | None) -> "DatasetBuilder":
         ) from error
     if not builder.is_prepared():
         try:
+            _require_an_answer(builder.url_infos or {})
             builder.download_and_prepare()
         except Exception as error:  # whatever networks, archives and missing extras raise
             raise InputError(
@@ -77,6 +79,21 @@ def _prepared_builder(name: str, version: str | None) -> "DatasetBuilder":
                 f"there is a network run: tfds build {name} --data_dir FOLDER; then set TFDS_DATA_DIR to that folder"
             ) from error
     return builder
+
+
+def _require_an_answer(urls: Iterable[str]) -> None:
+    """Fails where no host of the addresses answers: offline, tfds would keep trying for more than three minutes."""
+    import requests
+
+    failure = None
+    for url in {urlsplit(url).netloc: url for url in urls if url.startswith("http")}.values():
+        try:
+            requests.head(url, timeout=30)
+            return
+        except requests.RequestException as error:
+            failure = error
+    if failure is not None:
+        raise failure
 
 
 def _text_features(features: "FeaturesDict", outer: tuple[str, ...] = ()) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -64,14 +64,29 @@ def prepared(tmp_path_factory):
     return folder
 
 
+class LocallyMade(tfds.core.GeneratorBasedBuilder):
+    """A data set that the library makes itself when it is asked for first; nothing has to be fetched."""
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def _info(self):
+        return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict({"text": tfds.features.Text()}))
+
+    def _split_generators(self, dl_manager):
+        return {"train": self._generate_examples()}
+
+    def _generate_examples(self):
+        yield 0, {"text": "made here"}
+
+
 @pytest.fixture(autouse=True)
-def _prepared_is_all_there_is(prepared, monkeypatch):
+def _offline(prepared, monkeypatch):
     def offline(*_, **__):
-        raise ConnectionError("Network is unreachable\nand more")
+        raise OSError("Network is unreachable")
 
     monkeypatch.setenv("TFDS_DATA_DIR", str(prepared))
+    monkeypatch.setattr("socket.getaddrinfo", offline)
     monkeypatch.setattr("socket.socket.connect", offline)
-    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", offline)
 
 
 def texts(count, mark="", first=0):
@@ -102,6 +117,23 @@ def test_texts_in_the_order_of_the_files(source, expected):
     assert list(corpus) == list(corpus) == expected
 
 
+def test_a_data_set_is_prepared_when_first_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    assert list(open_corpus("tfds:locally_made:train")) == ["made here"]
+    monkeypatch.delattr(LocallyMade, "_generate_examples")
+    assert list(open_corpus("tfds:locally_made:train")) == ["made here"], "prepared by now"
+
+
+def test_a_download_that_breaks_off(monkeypatch):
+    def breaks_off(builder):
+        raise TimeoutError("no answer\nmore about it")
+
+    monkeypatch.setattr("requests.head", lambda url, timeout: None)
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", breaks_off)
+    with pytest.raises(InputError, match=r"could not be downloaded \(no answer\)\. Where there is a network run"):
+        open_corpus("tfds:glue/sst2:train:sentence")
+
+
 def test_beside_other_sources(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("a file", encoding="utf-8")
@@ -127,7 +159,8 @@ def test_beside_other_sources(tmp_path):
         ("tfds:reviews:train:words", "unknown text feature of tfds:reviews 'words'"),
         ("tfds:reviews:train:title", "unknown text feature of tfds:reviews 'title'"),
         ("tfds:numbers:train", "tfds:numbers has no feature that is a text; its features are x"),
-        ("tfds:glue/sst2:train:sentence", "could not be downloaded (Network is unreachable). Where there is a network"),
+        ("tfds:glue/sst2:train:sentence", "Network is unreachable"),
+        ("tfds:glue/sst2:train:sentence", "Where there is a network run: tfds build glue/sst2 --data_dir FOLDER"),
     ],
 )
 def test_sources_that_cannot_be_opened(source, message):
