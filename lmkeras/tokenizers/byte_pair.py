@@ -1,0 +1,182 @@
+"""BytePairTokenizer: sub-words learnt by merging bytes; every text comes back exactly as it was."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import tokenizers
+from tokenizers import models, pre_tokenizers, trainers
+
+from lmkeras.errors import InputError
+from lmkeras.tokenizers.base import BaseTokenizer
+from lmkeras.tokenizers.pieces import LONGEST_PIECE_BYTES, piece_pattern
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+FORMAT_VERSION = 1
+#: id 0, which pads, and one id for each byte: byte b has id b + 1
+BYTE_VOCABULARY_SIZE = 257
+
+
+class BytePairTokenizer(BaseTokenizer):
+    """Byte-level byte-pair encoding: frequent sequences of bytes are one token each, and no text is unknown.
+
+    Texts are cut into pieces (`pieces.py`) and encoded as UTF-8; inside a piece, the pair of neighbours that was
+    merged first in training merges first. Before `fit`, every byte is a token.
+
+    Args:
+        vocabulary_size: the most ids that `fit` may hand out, id 0 included, >= 257. A corpus with too few repeated
+            pairs gives fewer.
+
+    Raises:
+        InputError: vocabulary_size below 257.
+
+    Source: Sennrich et al. 2016, "Neural Machine Translation of Rare Words with Subword Units"; on bytes as in
+    Radford et al. 2019, "Language Models are Unsupervised Multitask Learners", 2.2.
+
+    Example:
+        >>> tokenizer = BytePairTokenizer(258).fit(["no no no"])
+        >>> tokenizer.encode("no 9"), tokenizer.decode(tokenizer.encode("no 9"))
+        ([257, 33, 58], 'no 9')
+    """
+
+    spells_text = True
+
+    def __init__(self, vocabulary_size: int = 4096):
+        if vocabulary_size < BYTE_VOCABULARY_SIZE:
+            raise InputError(f"vocabulary_size must be at least 257 (padding and 256 bytes), not {vocabulary_size}")
+        self.max_vocabulary_size = vocabulary_size
+        self._set_merges([])
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of ids in use, id 0 included: 257 before fit, then up to the size asked for."""
+        return len(self.token_bytes)
+
+    def fit(self, texts: Iterable[str]) -> "BytePairTokenizer":
+        """Learns the merges from one pass over `texts`, keeping the distinct pieces in memory; returns self.
+
+        The same texts give the same merges. A pair that occurs once is not merged.
+        """
+        learner = tokenizers.Tokenizer(models.BPE())
+        learner.pre_tokenizer = _pre_tokenizer()
+        trainer = trainers.BpeTrainer(
+            vocab_size=self.max_vocabulary_size - 1,
+            min_frequency=2,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        )
+        learner.train_from_iterator((_encodable(text) for text in texts), trainer)
+        ids = {stand_in: byte + 1 for byte, stand_in in enumerate(_byte_stand_ins())}
+        merges = []
+        for left, right in json.loads(learner.to_str())["model"]["merges"]:
+            merges.append((ids[left], ids[right]))
+            ids.setdefault(left + right, len(ids) + 1)
+        self._set_merges(merges)
+        return self
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a text; decode gives the text back. InputError for lone surrogates, which are no text."""
+        return self.encode_batch([text])[0]
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each text, computed on all cores."""
+        encodings = self._library.encode_batch_fast([_encodable(text) for text in texts])
+        return [encoding.ids for encoding in encodings]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of ids, U+FFFD where their bytes are not UTF-8; id 0 is skipped. InputError for an unknown id."""
+        ids = list(ids)
+        for id in ids:
+            if not 0 <= id < self.vocabulary_size:
+                raise InputError(f"id {id} is not in the vocabulary: expected 0 to {self.vocabulary_size - 1}")
+        return b"".join(self.token_bytes[id] for id in ids).decode("utf-8", errors="replace")
+
+    def to_json(self) -> str:
+        """The whole tokenizer as JSON; the k-th new token made by "merges", pairs of ids, has id 256 + k."""
+        fields = {
+            "class_name": "BytePairTokenizer",
+            "version": FORMAT_VERSION,
+            "vocabulary_size": self.max_vocabulary_size,
+            "merges": self.merges,
+        }
+        return json.dumps(fields, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "BytePairTokenizer":
+        """The tokenizer that `to_json` wrote; InputError where the text is not such JSON."""
+        try:
+            fields = json.loads(text)
+            version, size, merges = fields["version"], fields["vocabulary_size"], fields["merges"]
+            merges = [(left, right) for left, right in merges]
+        except (ValueError, TypeError, KeyError) as error:
+            raise InputError(f"not the JSON of a BytePairTokenizer ({type(error).__name__}: {error})") from None
+        if version != FORMAT_VERSION:
+            raise InputError(f"this BytePairTokenizer has version {version!r}: expected {FORMAT_VERSION}")
+        if type(size) is not int:
+            raise InputError(f"damaged JSON of a BytePairTokenizer: vocabulary_size is {size!r}")
+        tokenizer = cls(size)
+        tokenizer._set_merges(merges)
+        return tokenizer
+
+    def in_graph(self) -> "tf.Module":
+        """The TensorFlow twin; its decode fails with InvalidArgumentError where this one raises InputError."""
+        from lmkeras.tokenizers.in_graph.byte_pair import InGraphBytePairs
+
+        return InGraphBytePairs(self)
+
+    def _set_merges(self, merges: list[tuple[int, int]]) -> None:
+        self.merges, self.token_bytes = merges, _token_bytes(merges)
+        stand_ins = _byte_stand_ins()
+        names = ["".join(stand_ins[byte] for byte in token) for token in self.token_bytes]
+        vocabulary = {name: id for id, name in enumerate(names) if id}
+        self._library = tokenizers.Tokenizer(
+            models.BPE(vocabulary, [(names[left], names[right]) for left, right in merges])
+        )
+        self._library.pre_tokenizer = _pre_tokenizer()
+
+
+def _token_bytes(merges: list[tuple[int, int]]) -> list[bytes]:
+    """The bytes of each id; two merges may make the same token, which has one id."""
+    tokens = [b"", *(bytes([byte]) for byte in range(256))]
+    seen, pairs = set(tokens), set()
+    for pair in merges:
+        if not all(type(id) is int and 0 < id < len(tokens) for id in pair) or pair in pairs:
+            raise InputError(
+                f"damaged merges of a BytePairTokenizer: {pair} repeats or names ids that are not made yet"
+            )
+        token = tokens[pair[0]] + tokens[pair[1]]
+        if len(token) > LONGEST_PIECE_BYTES:
+            raise InputError(f"damaged merges of a BytePairTokenizer: {pair} makes a token longer than any piece")
+        pairs.add(pair)
+        if token not in seen:
+            seen.add(token)
+            tokens.append(token)
+    return tokens
+
+
+def _byte_stand_ins() -> list[str]:
+    """The character that stands for each byte inside the library, whose tokens are strings.
+
+    Printable Latin-1 characters stand for themselves; the other bytes take the characters from U+0100 on, in order.
+    """
+    printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    spare = iter(range(0x100, 0x200))
+    return [chr(byte if byte in printable else next(spare)) for byte in range(256)]
+
+
+def _pre_tokenizer() -> pre_tokenizers.PreTokenizer:
+    pieces = pre_tokenizers.Split(tokenizers.Regex(piece_pattern()), behavior="isolated")
+    return pre_tokenizers.Sequence([pieces, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+
+
+def _encodable(text: str) -> str:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"a text holds the lone surrogate {text[error.start]!r} at position {error.start}, which is no character:"
+            " read the file with the encoding that it was written in"
+        ) from None
+    return text

@@ -1,0 +1,110 @@
+"""The twin of BytePairTokenizer."""
+
+from typing import TYPE_CHECKING
+
+import tensorflow as tf
+
+from lmkeras.tokenizers.in_graph.lower_case import step
+from lmkeras.tokenizers.pieces import CLASSES, WHITE_SPACE, class_changes
+
+if TYPE_CHECKING:
+    from lmkeras.tokenizers.byte_pair import BytePairTokenizer
+
+# A candidate merge is one int64, its rank above the position of its left symbol: the least is the one to do next.
+POSITION_BITS = 32
+NO_MERGE = 2**30
+
+
+class InGraphBytePairs(tf.Module):
+    """Byte pairs to ids and back.
+
+    Args:
+        tokenizer: the tokenizer whose twin this is.
+    """
+
+    def __init__(self, tokenizer: "BytePairTokenizer"):
+        super().__init__()
+        self._token_bytes = tf.constant(tokenizer.token_bytes)
+        self._size = tokenizer.vocabulary_size
+        ids = {token: id for id, token in enumerate(tokenizer.token_bytes)}
+        made = [ids[tokenizer.token_bytes[left] + tokenizer.token_bytes[right]] for left, right in tokenizer.merges]
+        self._made = tf.constant(made, tf.int32)
+        ranks = {left * self._size + right: rank for rank, (left, right) in enumerate(tokenizer.merges)}
+        ranks[-1] = NO_MERGE  # no pair has this key, but TensorFlow takes no empty table
+        keys, values = tf.constant([*ranks], tf.int64), tf.constant([*ranks.values()], tf.int64)
+        self._ranks = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, values), NO_MERGE)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def encode(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """The ids of each text, int32 [B, tokens]."""
+        with tf.device("CPU"):  # where strings and tables are: a loop on another device would copy in every round
+            texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8")
+            codes = tf.strings.unicode_decode(texts, "UTF-8")
+            rows = codes.value_rowids()
+            raw = tf.io.decode_raw(tf.strings.reduce_join(texts), tf.uint8)
+            character = tf.cumsum(tf.cast(raw & 0xC0 != 0x80, tf.int32)) - 1
+            starts = tf.cast(piece_starts(codes.flat_values, rows), tf.int32)
+            piece = tf.gather(tf.cumsum(starts) - 1, character)
+            symbols = self._merged(tf.cast(raw, tf.int32) + 1, piece, tf.reduce_sum(starts))
+            ids = tf.boolean_mask(symbols, symbols > 0)
+            id_rows = tf.boolean_mask(tf.gather(rows, character), symbols > 0)
+            return tf.RaggedTensor.from_value_rowids(ids, id_rows, nrows=codes.nrows(), validate=False)
+
+    @tf.function(input_signature=[tf.RaggedTensorSpec([None, None], tf.int32)])
+    def decode(self, ids: tf.RaggedTensor) -> tf.Tensor:
+        """The text of each row of ids; InvalidArgumentError for an id outside the vocabulary."""
+        tokens = ids.with_flat_values(tf.gather(self._token_bytes, ids.flat_values))
+        return tf.strings.unicode_transcode(tf.strings.reduce_join(tokens, axis=-1), "UTF-8", "UTF-8")
+
+    def _merged(self, symbols: tf.Tensor, piece: tf.Tensor, num_pieces: tf.Tensor) -> tf.Tensor:
+        """The symbols [N] of all pieces after all merges; `piece` [N] ascends from 0 to num_pieces - 1.
+
+        A merge writes its result over its left symbol and 0 over its right one. A round makes the first merge of
+        every piece, and drops the pieces that had none, and the symbols that are gone, from what it looks `at`.
+        """
+
+        def one_merge_in_each_piece(symbols, at, piece):
+            current = tf.cast(tf.gather(symbols, at), tf.int64)
+            rank = self._ranks.lookup(current[:-1] * self._size + current[1:])
+            rank = tf.where(piece[:-1] == piece[1:], rank, NO_MERGE)
+            candidates = tf.bitwise.left_shift(rank, POSITION_BITS) + tf.range(tf.size(rank, tf.int64))
+            best = tf.math.unsorted_segment_min(candidates, piece[:-1], num_pieces)
+            mergeable = best < NO_MERGE << POSITION_BITS
+            best = tf.boolean_mask(best, mergeable)
+            left = best & (2**POSITION_BITS - 1)
+            made = tf.gather(self._made, tf.bitwise.right_shift(best, POSITION_BITS))
+            written = tf.gather(at, tf.concat([left, left + 1], axis=0))
+            symbols = tf.tensor_scatter_nd_update(symbols, written[:, None], tf.concat([made, 0 * made], axis=0))
+            kept = tf.gather(mergeable, piece) & (tf.gather(symbols, at) > 0)
+            return symbols, tf.boolean_mask(at, kept), tf.boolean_mask(piece, kept)
+
+        symbols, _, _ = tf.while_loop(
+            lambda symbols, at, piece: tf.size(at) > 0,
+            one_merge_in_each_piece,
+            (symbols, tf.range(tf.size(symbols)), piece),
+            shape_invariants=(tf.TensorShape([None]), tf.TensorShape([None]), tf.TensorShape([None])),
+        )
+        return symbols
+
+
+def piece_starts(codes: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """Where pieces start: the matches of `piece_pattern`, by arithmetic on runs of one character class.
+
+    Args:
+        codes: int32 [N], the code points of all texts, one text after the other.
+        rows: [N], which text each belongs to.
+
+    Returns:
+        bool [N].
+    """
+    kind = step(codes, *class_changes())
+    white = kind == CLASSES.index(WHITE_SPACE)
+    same_text = rows[1:] == rows[:-1]
+    new_run = tf.concat([tf.ones_like(white[:1]), (kind[1:] != kind[:-1]) | ~same_text], axis=0)
+    run_start = tf.gather(tf.where(new_run)[:, 0], tf.cumsum(tf.cast(new_run, tf.int32)) - 1)
+    offset = tf.range(tf.size(codes)) - tf.cast(run_start, tf.int32)
+    longest = tf.gather([kind.longest for kind in CLASSES], kind)
+    # The last white space before anything else in the text splits off; U+0020 takes what follows with it.
+    splits_off = tf.concat([white[:-1] & ~white[1:] & same_text, tf.zeros_like(white[:1])], axis=0)
+    joined = tf.concat([tf.zeros_like(white[:1]), (splits_off & (codes == ord(" ")))[:-1]], axis=0)
+    return ((offset % longest == 0) | splits_off) & ~joined

@@ -1,0 +1,95 @@
+"""str.lower in TensorFlow operations, whatever the Unicode version of TensorFlow's own tables."""
+
+import functools
+import sys
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import tensorflow as tf
+
+SIGMA, FINAL_SIGMA = ord("Σ"), ord("ς")
+
+
+@functools.cache
+def expansions() -> dict[str, str]:
+    """The characters whose lower case is several characters ('İ' in every Unicode version so far)."""
+    return {character: lowered for character, lowered in _each_lowered() if len(lowered) != 1}
+
+
+@functools.cache
+def shifts() -> tuple[np.ndarray, np.ndarray]:
+    """Lower case minus code point, as a step function: ascending starts, and what holds from each start on."""
+    return _steps(ord(lowered) - ord(c) if len(lowered) == 1 else 0 for c, lowered in _each_lowered())
+
+
+@functools.cache
+def context_classes() -> tuple[np.ndarray, np.ndarray]:
+    """How code points count in the context of a sigma: 1 cased, -1 ignored, 0 anything else; as a step function.
+
+    A sigma at the end of a word lowers to its final form: after a cased letter and not before one, where
+    case-ignorable characters in between do not count (The Unicode Standard, table 3-17, Final_Sigma). Which
+    character is which comes out of str.lower itself.
+    """
+    return _steps(_context_class(chr(code)) for code in range(sys.maxunicode + 1))
+
+
+def lower(texts: tf.Tensor) -> tf.RaggedTensor:
+    """The code points of lower-cased texts.
+
+    Args:
+        texts: UTF-8 strings [B].
+
+    Returns:
+        int32 [B, characters], the code points of str.lower of each text.
+    """
+    with tf.device("CPU"):  # where strings are
+        for character, lowered in expansions().items():
+            texts = tf.strings.regex_replace(texts, character, lowered)
+        codes = tf.strings.unicode_decode(texts, "UTF-8")
+        flat = codes.flat_values
+        flat = tf.cond(
+            tf.reduce_any(flat == SIGMA), lambda: _with_final_sigmas(flat, codes.value_rowids()), lambda: flat
+        )
+        return codes.with_flat_values(flat + step(flat, *shifts()))
+
+
+def step(points: tf.Tensor, starts: np.ndarray, values: np.ndarray) -> tf.Tensor:
+    """The values of a step function: at each point, that of the last start which is not above it.
+
+    Args:
+        points: int32 [N], none below the first start.
+        starts: int32, ascending.
+        values: one for each start.
+
+    Returns:
+        [N], of the values' dtype.
+    """
+    return tf.gather(values, tf.searchsorted(starts, points, side="right") - 1)
+
+
+def _with_final_sigmas(codes: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    classes = step(codes, *context_classes())
+    # With the ignored characters out of the way, a sigma's context is its two neighbours in the same text.
+    seen = tf.where(classes >= 0)[:, 0]
+    rows, cased, sigma = tf.gather(rows, seen), tf.gather(classes, seen) == 1, tf.gather(codes, seen) == SIGMA
+    same_text = rows[1:] == rows[:-1]
+    after_cased = tf.concat([[False], cased[:-1] & same_text], axis=0)
+    before_cased = tf.concat([cased[1:] & same_text, [False]], axis=0)
+    final = tf.boolean_mask(seen, sigma & after_cased & ~before_cased)
+    return tf.tensor_scatter_nd_update(codes, final[:, None], tf.fill(tf.shape(final), FINAL_SIGMA))
+
+
+def _context_class(character: str) -> int:
+    if (character + "Σ").lower()[-1] == "ς":
+        return 1
+    return -1 if ("A" + character + "Σ").lower()[-1] == "ς" else 0
+
+
+def _each_lowered() -> Iterator[tuple[str, str]]:
+    return ((character, character.lower()) for character in map(chr, range(sys.maxunicode + 1)))
+
+
+def _steps(values: Iterable[int]) -> tuple[np.ndarray, np.ndarray]:
+    values = np.fromiter(values, np.int32)
+    starts = np.flatnonzero(np.diff(values, prepend=values[0] - 1)).astype(np.int32)
+    return starts, values[starts]

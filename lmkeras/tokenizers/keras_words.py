@@ -1,0 +1,99 @@
+"""Tokenizer: Keras' legacy word and character tokenizer, under the contract of every tokenizer here."""
+
+import json
+import warnings
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from lmkeras.errors import InputError
+from lmkeras.tokenizers.base import BaseTokenizer
+from lmkeras.tokenizers.keras_legacy import SETTINGS, TABLES, KerasTokenizer, Text
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+class Tokenizer(KerasTokenizer, BaseTokenizer):
+    """Words (or characters) as ids by frequency: Keras' Tokenizer, its arguments and all of its interface.
+
+    Args: those of `KerasTokenizer`. An `analyzer` is code: it is not written to JSON and has no in-graph twin.
+
+    Example:
+        >>> tokenizer = Tokenizer(oov_token="<OOV>").fit(["The cat sat.", "The dog!"])
+        >>> tokenizer.encode("the dog ran")
+        [2, 5, 1]
+        >>> tokenizer.decode([2, 5, 1, 0])
+        'the dog <OOV>'
+    """
+
+    @property
+    def spells_text(self) -> bool:
+        """True at character level where upper case survives."""
+        return self.char_level and not self.lower and self.analyzer is None
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of ids that can come out, id 0 included; 1 before fit."""
+        size = 1 + max(self.index_word, default=0)
+        # The oov_token's id comes out even where num_words would not let it.
+        return max(min(size, self.num_words or size), 1 + (self.unknown_id or 0))
+
+    def fit(self, texts: Iterable[Text]) -> "Tokenizer":
+        """Counts the words of one pass over `texts` and numbers them by frequency; returns self."""
+        self.fit_on_texts(texts)
+        return self
+
+    def encode(self, text: Text) -> list[int]:
+        """The ids of a text's words; a word without an id becomes unknown_id, or is dropped where there is none."""
+        self.require_vocabulary()
+        return next(self.texts_to_sequences_generator([text]))
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The words of ids, joined by one space (by nothing at character level); id 0 is skipped."""
+        words = self._words(id for id in ids if id != 0)
+        return ("" if self.char_level else " ").join(words)
+
+    def to_json(self, **kwargs) -> str:
+        """The whole tokenizer as JSON that Keras' tokenizer_from_json reads too; `kwargs` go to json.dumps."""
+        if self.analyzer is not None:
+            warnings.warn("an analyzer is code and is not written to JSON: set it again after reading", stacklevel=2)
+        return json.dumps({"class_name": "Tokenizer", "config": self.get_config()}, **kwargs)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Tokenizer":
+        """The tokenizer that `to_json`, here or in Keras, wrote; InputError where the text is not such JSON."""
+        config, tables = _read_json(text)
+        tokenizer = cls(**config)
+        for name, table in tables.items():
+            setattr(tokenizer, name, type(getattr(tokenizer, name))(table))
+        return tokenizer
+
+    def in_graph(self) -> "tf.Module":
+        """The TensorFlow twin; InputError before fit, and where an analyzer would have to run."""
+        from lmkeras.tokenizers.in_graph.keras_words import InGraphCharacters, InGraphWords
+
+        self.require_vocabulary()
+        if self.analyzer is not None:
+            raise InputError("a Tokenizer with an analyzer cannot run in TensorFlow: use lower, filters and split")
+        return InGraphCharacters(self) if self.char_level else InGraphWords(self)
+
+
+def _read_json(text: str) -> tuple[dict, dict[str, dict]]:
+    """The settings and the tables that a tokenizer's JSON holds, each of its type."""
+    try:
+        config = json.loads(text)["config"]
+        settings = {name: config[name] for name in SETTINGS}
+        tables = {name: json.loads(config[name]) for name in TABLES}
+        tables = {name: {key(k): value for k, value in tables[name].items()} for name, (key, _) in TABLES.items()}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InputError(f"not the JSON of a Keras Tokenizer ({type(error).__name__}: {error})") from None
+    surplus = config.keys() - SETTINGS.keys() - TABLES.keys()
+    wrong = [name for name, types in SETTINGS.items() if type(settings[name]) not in types]
+    wrong += [
+        name for name, (_, kind) in TABLES.items() if any(type(value) is not kind for value in tables[name].values())
+    ]
+    if surplus or wrong:
+        raise InputError(f"damaged JSON of a Keras Tokenizer: unexpected {', '.join(sorted(surplus) + wrong)}")
+    if not all(0 <= id < 2**31 for id in [*tables["word_index"].values(), *tables["index_word"]]):
+        raise InputError("damaged JSON of a Keras Tokenizer: word_index and index_word hold ids that are no int32")
+    return settings, tables
