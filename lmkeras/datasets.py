@@ -1,0 +1,193 @@
+"""Token ids into batches: a corpus as one array of ids on disk, and windows of it for training and for judging.
+
+Shape letters: B batch, T tokens of a window.
+"""
+
+import dataclasses
+import itertools
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lmkeras.errors import InputError
+from lmkeras.tokenizers.base import BaseTokenizer
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+_BATCH_CHARACTERS = 1 << 22  # how much text is tokenized at a time
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenStream:
+    """The ids of a corpus, each text after a 0: 0 w1 … wn 0 u1 … um.
+
+    Attributes:
+        ids: the ids, an array in memory or a memory map of a file.
+        starts: where each text's 0 stands in `ids`, increasing.
+        characters: number of characters of all texts.
+        unknown_tokens: number of ids that stand for something without an id of its own.
+    """
+
+    ids: np.ndarray
+    starts: np.ndarray
+    characters: int
+    unknown_tokens: int
+
+    @property
+    def tokens(self) -> int:
+        """Number of tokens, the zeros not counted."""
+        return len(self.ids) - len(self.starts)
+
+
+def tokenize(texts: Iterable[str], tokenizer: BaseTokenizer, folder: str | Path | None = None) -> TokenStream:
+    """Tokenizes a corpus to disk, so that it may be larger than memory.
+
+    Args:
+        texts: the corpus, read once.
+        tokenizer: a fitted tokenizer.
+        folder: where the ids are kept while they are needed; the system's temporary folder where it is None.
+
+    Returns:
+        The ids as a memory map. The file has no name, so that it is gone when the process is.
+
+    Raises:
+        InputError: not one token came out.
+    """
+    dtype = np.uint16 if tokenizer.vocabulary_size <= 1 << 16 else np.int32
+    characters, unknown_tokens, length, starts = 0, 0, 0, []
+    with tempfile.TemporaryFile(dir=folder) as file:
+        for batch in _batches_of_text(texts):
+            characters += sum(map(len, batch))
+            for ids in tokenizer.encode_batch(batch):
+                if not ids:
+                    continue
+                if tokenizer.unknown_id is not None:
+                    unknown_tokens += ids.count(tokenizer.unknown_id)
+                starts.append(length)
+                length += 1 + len(ids)
+                file.write(np.array([0, *ids], dtype).tobytes())
+        if not starts:
+            raise InputError("the corpus has no tokens: every text is empty to the tokenizer. Give it more text")
+        file.flush()
+        ids = np.memmap(file, dtype, mode="r", shape=(length,))
+    return TokenStream(ids, np.array(starts), characters, unknown_tokens)
+
+
+def _batches_of_text(texts: Iterable[str]) -> Iterator[list[str]]:
+    batch, size = [], 0
+    for text in texts:
+        batch.append(text)
+        size += len(text)
+        if size >= _BATCH_CHARACTERS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+class TrainingWindows:
+    """Windows of a token stream in random order, in batches, forever; the order is a function of (seed, epoch).
+
+    In each epoch the stream is cut into windows of T + 1 ids from another random start, each window sharing
+    one id with the next, so that every id is a target once an epoch (but for the ends that fill no window or batch).
+
+    Args:
+        stream: the corpus; shortened windows and batches serve one that does not fill them.
+        length: T.
+        batch_size: B.
+        seed: fixes the order.
+    """
+
+    def __init__(self, stream: TokenStream, length: int, batch_size: int, seed: int = 0):
+        self.ids = stream.ids
+        self.length = min(length, len(stream.ids) - 1)
+        # one window is kept back, for the random start to have room
+        windows = max(1, (len(stream.ids) - 1) // self.length - 1)
+        self.batch_size = min(batch_size, windows)
+        self.steps_per_epoch = windows // self.batch_size
+        self.seed = seed
+
+    def epoch(self, epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The batches of one epoch, inputs and targets, each int32 [B, T]."""
+        random = np.random.default_rng((self.seed, epoch))
+        spare = len(self.ids) - 1 - self.steps_per_epoch * self.batch_size * self.length
+        first = random.integers(0, min(spare, self.length) + 1)
+        order = random.permutation(self.steps_per_epoch * self.batch_size)
+        offsets = np.arange(self.length + 1)
+        for rows in order.reshape(self.steps_per_epoch, self.batch_size):
+            windows = self.ids[(first + rows * self.length)[:, None] + offsets].astype(np.int32)
+            yield windows[:, :-1], windows[:, 1:]
+
+    def dataset(self, first_step: int = 0) -> "tf.data.Dataset":
+        """All batches from `first_step` on, as a tf.data.Dataset without end, made ready ahead of their use."""
+        import tensorflow as tf
+
+        def batches():
+            first_epoch, skip = divmod(first_step, self.steps_per_epoch)
+            for epoch in itertools.count(first_epoch):
+                yield from itertools.islice(self.epoch(epoch), skip, None)
+                skip = 0
+
+        signature = (tf.TensorSpec((self.batch_size, self.length), tf.int32),) * 2
+        return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(tf.data.AUTOTUNE)
+
+
+def text_windows(stream: TokenStream, length: int, stride: int | None = None) -> Iterator[tuple[np.ndarray, int]]:
+    """Cuts every text into windows so that each of its tokens is judged exactly once.
+
+    Args:
+        stream: the corpus.
+        length: T, the most ids a window shows.
+        stride: the most tokens a window judges; the T - stride before them are shown for context only. T where it
+            is None, so that windows do not overlap.
+
+    Yields:
+        (the ids of a window, at most T + 1 of them; how many of the last are judged).
+    """
+    stride = length if stride is None else stride
+    if not 1 <= stride <= length:
+        raise InputError(f"stride must be from 1 to the window's length {length}, got {stride}")
+    ends = [*stream.starts[1:], len(stream.ids)]
+    for start, end in zip(stream.starts, ends, strict=True):
+        last, judged = end - 1, start  # a target at or before `judged` has been judged
+        while judged < last:
+            stop = min(last, judged + (length if judged == start else stride))
+            yield stream.ids[max(start, stop - length) : stop + 1], stop - judged
+            judged = stop
+
+
+def evaluation_windows(
+    stream: TokenStream, length: int, batch_size: int, stride: int | None = None
+) -> "tf.data.Dataset":
+    """Every token of the stream as a target once: batches of inputs, targets and weights.
+
+    Args:
+        stream: the corpus.
+        length: T, the most ids a window shows.
+        batch_size: B.
+        stride: see `text_windows`.
+
+    Returns:
+        Dataset of (int32 [B, T], int32 [B, T], float32 [B, T]); weights are 1 where a target is to be judged and 0
+        in context and padding. The last batch is filled with rows of weight 0, so that all shapes are equal.
+    """
+    import tensorflow as tf
+
+    def batches():
+        windows = text_windows(stream, length, stride)
+        while rows := list(itertools.islice(windows, batch_size)):
+            inputs, targets = np.zeros((2, batch_size, length), np.int32)
+            weights = np.zeros((batch_size, length), np.float32)
+            for row, (ids, judged) in enumerate(rows):
+                size = len(ids) - 1
+                inputs[row, :size], targets[row, :size] = ids[:-1], ids[1:]
+                weights[row, size - judged : size] = 1
+            yield inputs, targets, weights
+
+    ids = tf.TensorSpec((batch_size, length), tf.int32)
+    signature = (ids, ids, tf.TensorSpec((batch_size, length), tf.float32))
+    return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(tf.data.AUTOTUNE)

@@ -1,0 +1,100 @@
+"""log P(w1..wn) by the chain rule, for texts of any length in bounded memory.
+
+Shape letters: B batch, T tokens, V vocabulary.
+"""
+
+import dataclasses
+import math
+
+import tensorflow as tf
+
+from lmkeras.metrics import perplexity
+from lmkeras.networks.language import LanguageNetwork
+from lmkeras.tokenizers.base import BaseTokenizer
+
+_PIECE = 256  # tokens a recurrent network reads at once
+
+
+class ScoringLoop(tf.Module):
+    """Scores ids with a language network.
+
+    Args:
+        network: a built language network with logits at every position.
+    """
+
+    def __init__(self, network: LanguageNetwork):
+        super().__init__()
+        self.network = network
+        ids = tf.TensorSpec([None, None], tf.int32)
+        self.token_log_probabilities = tf.function(self._score, autograph=False, input_signature=[ids])
+
+    def _score(self, ids):
+        """log P(w_i | w_1 .. w_{i-1}) of every token.
+
+        A network with a context length sees the text in windows of that length, each without those before it; a
+        recurrent network carries its state from the first token to the last.
+
+        Args:
+            ids: int32 [B, T + 1], each row starting with 0 (the start of a text).
+
+        Returns:
+            float32 [B, T], in nats, <= 0; what a row's filling-up scores means nothing.
+        """
+        network = self.network
+        limit = network.context_length or _PIECE
+        rows, length = tf.shape(ids)[0], tf.shape(ids)[1] - 1
+        pieces = (length + limit - 1) // limit
+        ids = tf.pad(ids, [[0, 0], [0, pieces * limit - length]])
+        carries = network.context_length is None
+        state = network.initial_state(rows, limit) if carries else ()
+        results = tf.TensorArray(tf.float32, size=pieces, element_shape=[None, limit])
+
+        def body(piece, state, results):
+            window = ids[:, piece * limit : (piece + 1) * limit + 1]
+            inputs, targets = tf.ensure_shape(window[:, :-1], [None, limit]), window[:, 1:]
+            if carries:
+                logits, state = network.step(inputs, state)
+            else:
+                logits = network(inputs, training=False)
+            scores = -tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
+            return piece + 1, state, results.write(piece, scores)
+
+        results = tf.while_loop(lambda piece, *_: piece < pieces, body, (0, state, results))[2]
+        scores = tf.transpose(results.stack(), [1, 0, 2])  # [pieces, B, limit] → [B, pieces, limit]
+        return tf.reshape(scores, [rows, pieces * limit])[:, :length]
+
+
+@dataclasses.dataclass(frozen=True)
+class TextScore:
+    """What a text scores: log P(w1..wn) = sum of log P(wi | w1..wi-1)."""
+
+    log_probability: float
+    """Of the whole text, in nats, <= 0."""
+    tokens: list[str]
+    """The text's tokens."""
+    token_log_probabilities: list[float]
+    """Of each token after those before it, in nats, <= 0."""
+
+    @property
+    def perplexity(self) -> float:
+        """exp of the mean negative log probability of a token; 1 for an empty text."""
+        return perplexity(-self.log_probability / len(self.tokens)) if self.tokens else 1.0
+
+
+class TextScorer:
+    """Scores texts.
+
+    Args:
+        network: a built language network with logits at every position.
+        tokenizer: the tokenizer it was trained with.
+    """
+
+    def __init__(self, network: LanguageNetwork, tokenizer: BaseTokenizer):
+        self.tokenizer = tokenizer
+        self.loop = ScoringLoop(network)
+
+    def score(self, text: str) -> TextScore:
+        """log P of a text and of each of its tokens."""
+        ids = self.tokenizer.encode(text)
+        scores = self.loop.token_log_probabilities(tf.constant([[0, *ids]])).numpy()[0].tolist()
+        return TextScore(math.fsum(scores), [self.tokenizer.decode([i]) for i in ids], scores)

@@ -1,0 +1,115 @@
+"""Text in, text out over the generation loop: samples, stop texts, and text as it comes."""
+
+from collections.abc import Iterator, Sequence
+
+import tensorflow as tf
+
+from lmkeras.decoding.generate import GenerationLoop, Sampling
+from lmkeras.errors import InputError
+from lmkeras.networks.language import LanguageNetwork
+from lmkeras.tokenizers.base import BaseTokenizer
+
+_STREAM_TOKENS = 8  # tokens generated between two looks at a text that is given out as it comes
+_STOP_TOKENS = 16  # and at one that ends where a stop text begins
+
+
+class TextGenerator:
+    """Writes what follows prompts.
+
+    Args:
+        network: a built language network with logits at every position.
+        tokenizer: the tokenizer it was trained with; its unknown id is never generated.
+    """
+
+    def __init__(self, network: LanguageNetwork, tokenizer: BaseTokenizer):
+        self.tokenizer = tokenizer
+        self.loop = GenerationLoop(network, banned_ids(tokenizer))
+
+    def generate(
+        self, prompts: Sequence[str], max_new_tokens: int, sampling: Sampling, stop: str | Sequence[str], samples: int
+    ) -> list[list[str]]:
+        """Whole texts.
+
+        Args:
+            prompts: each gets the texts that it would get alone.
+            max_new_tokens: the most tokens to add to each, at least 1.
+            sampling: how tokens are chosen.
+            stop: texts before which to stop.
+            samples: texts to write for each prompt.
+
+        Returns:
+            For each prompt its new texts, without the prompt.
+        """
+        stops, state = _stops(stop), self._start(prompts, samples, max_new_tokens)
+        steps, ended = tf.constant(_STOP_TOKENS if stops else tf.int32.max // 2), False
+        while not ended:
+            state = self.loop.advance(state, sampling.tensors(), steps)
+            texts = self._new_texts(state)
+            ends = [_first(text, stops) for text in texts]
+            finished = state["finished"].numpy()
+            ended = all(done or end is not None for done, end in zip(finished, ends, strict=True))
+        texts = [text[:end] for text, end in zip(texts, ends, strict=True)]
+        return [texts[i : i + samples] for i in range(0, len(texts), samples)]
+
+    def stream(self, prompt: str, max_new_tokens: int, sampling: Sampling, stop: str | Sequence[str]) -> Iterator[str]:
+        """One text as it comes; arguments as in `generate`.
+
+        Yields:
+            Non-empty pieces, never half a character, nor what may turn out to begin a stop text.
+        """
+        stops, state = _stops(stop), self._start([prompt], 1, max_new_tokens)
+        return self._pieces(state, sampling.tensors(), stops)
+
+    def _pieces(self, state, sampling, stops) -> Iterator[str]:
+        given, finished = 0, False
+        while not finished:
+            state = self.loop.advance(state, sampling, tf.constant(_STREAM_TOKENS))
+            text = self._new_texts(state)[0]
+            end = _first(text, stops)
+            finished = bool(state["finished"].numpy()[0]) or end is not None
+            safe = text[:end] if finished else text[: _safe_length(text, stops)]
+            if len(safe) > given:
+                yield safe[given:]
+                given = len(safe)
+
+    def _start(self, prompts: Sequence[str], samples: int, max_new_tokens: int):
+        for name, value in (("num_samples", samples), ("max_new_tokens", max_new_tokens)):
+            if value < 1:
+                raise InputError(f"{name} must be at least 1, got {value}")
+        ids = [[0, *ids] for ids in self.tokenizer.encode_batch(list(prompts))]
+        padded = tf.ragged.constant(ids, tf.int32).to_tensor()
+        lengths = tf.constant([len(row) for row in ids])
+        return self.loop.start(padded, lengths, tf.constant(samples), tf.constant(max_new_tokens))
+
+    def _new_texts(self, state) -> list[str]:
+        """What each row's text has more than its prompt: a space between words belongs to what is new."""
+        texts = []
+        for ids, length in zip(state["ids"].numpy().tolist(), state["prompt_lengths"].numpy().tolist(), strict=True):
+            texts.append(self.tokenizer.decode(ids)[len(self.tokenizer.decode(ids[:length])) :])
+        return texts
+
+
+def banned_ids(tokenizer: BaseTokenizer) -> tuple[int, ...]:
+    """The ids that are never generated: the one for whatever has no id, which says nothing to a reader."""
+    return () if tokenizer.unknown_id is None else (tokenizer.unknown_id,)
+
+
+def _stops(stop: str | Sequence[str]) -> list[str]:
+    stops = [stop] if isinstance(stop, str) else list(stop)
+    if "" in stops:
+        raise InputError("a stop text must not be empty")
+    return stops
+
+
+def _first(text: str, stops: Sequence[str]) -> int | None:
+    """Where the first stop text begins, None where there is none."""
+    return min((at for at in map(text.find, stops) if at >= 0), default=None)
+
+
+def _safe_length(text: str, stops: Sequence[str]) -> int:
+    """How much of an unfinished text is sure to stay: no half character, no beginning of a stop text."""
+    length = len(text.rstrip("\ufffd"))
+    for stop in stops:
+        begun = (size for size in range(min(len(stop) - 1, len(text)), 0, -1) if text.endswith(stop[:size]))
+        length = min(length, len(text) - next(begun, 0))
+    return length

@@ -1,0 +1,88 @@
+"""A language model as a SavedModel that takes text and gives text, and needs TensorFlow alone to run."""
+
+from pathlib import Path
+
+import tensorflow as tf
+
+from lmkeras.decoding.generate import GenerationLoop
+from lmkeras.decoding.score import ScoringLoop
+from lmkeras.decoding.text import banned_ids
+from lmkeras.networks.language import LanguageNetwork
+from lmkeras.tokenizers.base import BaseTokenizer
+
+
+class ExportedLanguageModel(tf.Module):
+    """Tokenizer twin, network and loops in one graph.
+
+    Args:
+        tokenizer: its twin does the tokenizing.
+        generation: the loop over the network.
+        scoring: the chain rule over the same network.
+    """
+
+    def __init__(self, tokenizer: BaseTokenizer, generation: GenerationLoop, scoring: ScoringLoop):
+        super().__init__()
+        self.tokenizer = tokenizer.in_graph()
+        self.generation = generation
+        self.scoring = scoring
+        texts, number, count = (tf.TensorSpec(s, t) for s, t in (([None], tf.string), ([], tf.float32), ([], tf.int32)))
+        arguments = {
+            "prompt": texts,
+            "max_new_tokens": count,
+            "temperature": number,
+            "top_k": count,
+            "top_p": number,
+            "seed": count,
+        }
+        signature = [tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in arguments.items()]
+        self.generate = tf.function(self._generate, autograph=False, input_signature=signature)
+        text = tf.TensorSpec([None], tf.string, "text")
+        self.score = tf.function(self._score, autograph=False, input_signature=[text])
+
+    def _encode(self, texts):
+        """Strings [B] → ids int32 [B, T + 1] after a 0 each, and how many count, at least 1."""
+        ids = self.tokenizer.encode(texts)
+        lengths = tf.cast(ids.row_lengths(), tf.int32) + 1
+        return tf.pad(ids.to_tensor(0), [[0, 0], [1, 0]]), lengths
+
+    def _generate(self, prompt, max_new_tokens, temperature, top_k, top_p, seed):
+        ids, lengths = self._encode(prompt)
+        state = self.generation.start(ids, lengths, 1, max_new_tokens)
+        sampling = {
+            "temperature": temperature,
+            "top_k": top_k,
+            "top_p": top_p,
+            "repetition_penalty": tf.constant(1.0),
+            "seed": seed,
+        }
+        ids = self.generation.advance(state, sampling, tf.shape(state["ids"])[1])["ids"]
+        # what was added is what the whole text has more than the prompt: a word's space belongs to it
+        before = self.tokenizer.decode(tf.RaggedTensor.from_tensor(ids, lengths)[:, 1:])
+        whole = self.tokenizer.decode(tf.RaggedTensor.from_tensor(ids, lengths + max_new_tokens)[:, 1:])
+        start = tf.strings.length(before)
+        return {"text": tf.strings.substr(whole, start, tf.strings.length(whole) - start)}
+
+    def _score(self, text):
+        ids, lengths = self._encode(text)
+        scores = self.scoring.token_log_probabilities(ids)
+        counted = tf.sequence_mask(lengths - 1, tf.shape(scores)[1], scores.dtype)
+        return {"log_probability": tf.reduce_sum(scores * counted, axis=1), "token_count": lengths - 1}
+
+
+def export_language_model(network: LanguageNetwork, tokenizer: BaseTokenizer, folder: str | Path) -> None:
+    """Writes a SavedModel with two signatures, both on batches of strings.
+
+    - generate: prompt [B] and the scalars max_new_tokens, temperature, top_k, top_p, seed → text [B], what follows
+      each prompt.
+    - score: text [B] → log_probability [B] in nats, token_count [B].
+
+    Args:
+        network: a built language network.
+        tokenizer: the tokenizer it was trained with; it must have an in-graph twin.
+        folder: a new folder.
+
+    Raises:
+        InputError: the tokenizer has no twin.
+    """
+    module = ExportedLanguageModel(tokenizer, GenerationLoop(network, banned_ids(tokenizer)), ScoringLoop(network))
+    tf.saved_model.save(module, str(folder), {"generate": module.generate, "score": module.score})

@@ -1,0 +1,123 @@
+"""What transformers are stacked from: the documents' post-norm block, and the pre-norm block of today's decoders.
+
+Shape letters: B batch, T tokens, D width.
+"""
+
+import keras
+from keras import ops
+
+from lmkeras.layers.attention import SelfAttention
+
+
+class _Block(keras.layers.Layer):
+    """Attention and a feed-forward network, each with a residual connection; subclasses say where the norms stand."""
+
+    def __init__(self, d_model: int, num_heads: int, dff: int, rate: float, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        self.d_model = d_model
+        self.num_heads = num_heads
+        self.dff = dff
+        self.rate = rate
+        self._attention_dropout = keras.layers.Dropout(rate)
+        self._feed_forward_dropout = keras.layers.Dropout(rate)
+
+    def build(self, input_shape):
+        """Builds the sublayers, all of them on [B, T, D] but the second matrix of the feed-forward network."""
+        for layer in (self._attention, self._attention_norm, self._expand, self._feed_forward_norm):
+            layer.build(input_shape)
+        self._contract.build((*input_shape[:-1], self.dff))
+
+    def call(self, x, mask=None, training=False):
+        """The block over a whole text: [B, T, D] → [B, T, D]."""
+        return self._apply(x, lambda y: self._attention(y, mask=mask, training=training), training)
+
+    def initial_cache(self, batch_size, max_length):
+        """An empty key/value cache."""
+        return self._attention.initial_cache(batch_size, max_length)
+
+    def step(self, x, cache, start):
+        """The block over the next tokens: ([B, T, D], the cache with them added); see `SelfAttention.step`."""
+        caches = []
+
+        def attention(y):
+            y, new_cache = self._attention.step(y, cache, start)
+            caches.append(new_cache)
+            return y
+
+        return self._apply(x, attention, training=False), caches[0]
+
+    def get_config(self):
+        """The constructor's arguments."""
+        sizes = {"d_model": self.d_model, "num_heads": self.num_heads, "dff": self.dff, "rate": self.rate}
+        return {**super().get_config(), **sizes}
+
+
+@keras.saving.register_keras_serializable("lmkeras")
+class TransformerBlock(_Block):
+    """The documents' encoder block, post-norm: x = norm(x + attention(x)); x = norm(x + relu(x W1) W2).
+
+    Args:
+        d_model: width D.
+        num_heads: attention heads.
+        dff: inner width of the feed-forward network.
+        rate: dropout after attention and after the feed-forward network, in [0, 1).
+        key_dim: size of one head; D / num_heads where it is None.
+        causal: whether a token sees itself and earlier tokens only, which makes a language model of it.
+
+    Source: Vaswani et al. 2017, section 3.1.
+    """
+
+    def __init__(self, d_model, num_heads, dff, rate=0.1, key_dim=None, causal=False, **kwargs):
+        super().__init__(d_model, num_heads, dff, rate, **kwargs)
+        self.key_dim = key_dim
+        self.causal = causal
+        self._attention = SelfAttention(num_heads, key_dim, causal, dtype=self.dtype_policy, name="attention")
+        self._attention_norm = keras.layers.LayerNormalization(epsilon=1e-6, dtype=self.dtype_policy)
+        self._expand = keras.layers.Dense(dff, "relu", dtype=self.dtype_policy, name="expand")
+        self._contract = keras.layers.Dense(d_model, dtype=self.dtype_policy, name="contract")
+        self._feed_forward_norm = keras.layers.LayerNormalization(epsilon=1e-6, dtype=self.dtype_policy)
+
+    def _apply(self, x, attention, training):
+        x = self._attention_norm(x + self._attention_dropout(attention(x), training=training))
+        y = self._contract(self._expand(x))
+        return self._feed_forward_norm(x + self._feed_forward_dropout(y, training=training))
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return {**super().get_config(), "key_dim": self.key_dim, "causal": self.causal}
+
+
+@keras.saving.register_keras_serializable("lmkeras")
+class DecoderBlock(_Block):
+    """A pre-norm block: x += attention(norm(x)); x += relu(norm(x) W1)² W2. Causal, rotary positions, no biases.
+
+    Args:
+        d_model: width D.
+        num_heads: attention heads.
+        dff: inner width of the feed-forward network.
+        rate: dropout after attention and after the feed-forward network, in [0, 1).
+
+    Source: pre-norm: Xiong et al. 2020; RMSNorm: Zhang and Sennrich 2019; squared ReLU: So et al. 2021.
+    """
+
+    def __init__(self, d_model, num_heads, dff, rate=0.0, **kwargs):
+        super().__init__(d_model, num_heads, dff, rate, **kwargs)
+        self._attention = SelfAttention(
+            num_heads,
+            causal=True,
+            rotary=True,
+            normalize_qk=True,
+            use_bias=False,
+            dtype=self.dtype_policy,
+            name="attention",
+        )
+        self._attention_norm = keras.layers.RMSNormalization(dtype=self.dtype_policy)
+        self._expand = keras.layers.Dense(dff, use_bias=False, dtype=self.dtype_policy, name="expand")
+        self._contract = keras.layers.Dense(d_model, use_bias=False, dtype=self.dtype_policy, name="contract")
+        self._feed_forward_norm = keras.layers.RMSNormalization(dtype=self.dtype_policy)
+
+    def _apply(self, x, attention, training):
+        x = x + self._attention_dropout(attention(self._attention_norm(x)), training=training)
+        y = self._contract(ops.square(ops.relu(self._expand(self._feed_forward_norm(x)))))
+        return x + self._feed_forward_dropout(y, training=training)

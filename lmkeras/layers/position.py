@@ -1,0 +1,91 @@
+"""Where a token stands: sinusoids added to embeddings, or rotations of queries and keys.
+
+Shape letters: B batch, H heads, T tokens, D width, K key size of one head.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from lmkeras.errors import InputError
+
+
+def sinusoids(length: int, d_model: int) -> np.ndarray:
+    """The table of sinusoidal positions, one row a position.
+
+    Args:
+        length: number of positions, T.
+        d_model: width D, even.
+
+    Returns:
+        float64 [T, D]; column 2i holds sin(t / 10000^(2i/D)), column 2i + 1 the cosine of the same angle.
+
+    Source: Vaswani et al. 2017, section 3.5.
+
+    Example:
+        >>> sinusoids(2, 4).round(2).tolist()
+        [[0.0, 1.0, 0.0, 1.0], [0.84, 0.54, 0.01, 1.0]]
+    """
+    rates = 10_000.0 ** (-np.arange(0, d_model, 2) / d_model)
+    angles = np.arange(length)[:, None] * rates
+    return np.stack([np.sin(angles), np.cos(angles)], axis=-1).reshape(length, d_model)
+
+
+@keras.saving.register_keras_serializable("lmkeras")
+class SinusoidalPositionEncoding(keras.layers.Layer):
+    """Adds sinusoidal positions to embeddings scaled by sqrt(D): [B, T, D] → [B, T, D].
+
+    Args:
+        max_length: the largest number of tokens the layer will see.
+
+    Call arguments:
+        x: embeddings [B, T, D], T <= max_length.
+        start: position of the first token, an int or a scalar tensor.
+
+    Source: Vaswani et al. 2017, sections 3.4 and 3.5.
+    """
+
+    def __init__(self, max_length: int, **kwargs):
+        super().__init__(**kwargs)
+        self.max_length = max_length
+        self.supports_masking = True
+
+    def build(self, input_shape):
+        """Computes the table, which is a constant and no weight."""
+        d_model = input_shape[-1]
+        if d_model % 2:
+            raise InputError(f"sinusoidal positions need an even width, got d_model={d_model}")
+        self._table = sinusoids(self.max_length, d_model).astype("float32")
+
+    def call(self, x, start=0):
+        """Scales and shifts the embeddings."""
+        length, d_model = ops.shape(x)[1], x.shape[-1]
+        table = ops.cast(ops.convert_to_tensor(self._table), x.dtype)
+        rows = ops.slice(table, (start, 0), (length, d_model))
+        return x * ops.cast(d_model**0.5, x.dtype) + rows
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return {**super().get_config(), "max_length": self.max_length}
+
+
+def rotate(x, start=0, base: float = 10_000.0):
+    """Rotates each pair (x[i], x[i + K/2]) by the angle t · base^(-2i/K), so that products depend on distances alone.
+
+    Args:
+        x: queries or keys [B, H, T, K], K even.
+        start: position t of the first token, an int or a scalar tensor.
+        base: the slowest pair turns once in about 2π · base tokens.
+
+    Returns:
+        Tensor like x.
+
+    Source: Su et al. 2021 (RoFormer), equation 34, with halves in place of neighbours.
+    """
+    length, half = ops.shape(x)[2], x.shape[-1] // 2
+    rates = ops.convert_to_tensor((base ** (-np.arange(half) / half)).astype("float32"))
+    positions = ops.cast(ops.arange(length) + start, "float32")
+    angles = positions[:, None] * rates  # [T, K/2]
+    cos, sin = ops.cast(ops.cos(angles), x.dtype), ops.cast(ops.sin(angles), x.dtype)
+    first, second = x[..., :half], x[..., half:]
+    return ops.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)

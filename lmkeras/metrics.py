@@ -1,0 +1,48 @@
+"""How good a model is: what a mean loss says in other units."""
+
+import math
+
+#: what spelling out one character of any kind costs: an index into Unicode's 0x110000 code points
+UNKNOWN_CHARACTER_BITS = math.log2(0x110000)
+
+
+def perplexity(loss_nats: float) -> float:
+    """Perplexity of a mean token loss: exp(loss).
+
+    Args:
+        loss_nats: mean negative log-likelihood per token, in nats, >= 0.
+
+    Returns:
+        exp(loss_nats), in [1, inf); V for a model that is uniform over V tokens.
+
+    Source: Jelinek et al. 1977; P(w1..wn) = prod P(wi | w1..wi-1) gives loss = -log P / n.
+
+    Example:
+        >>> round(perplexity(math.log(10_000)))
+        10000
+    """
+    try:
+        return math.exp(loss_nats)
+    except OverflowError:
+        return math.inf
+
+
+def bits_per_character(loss_nats: float, tokens: int, characters: int, unknown_tokens: int = 0) -> float:
+    """What a text costs, comparable between tokenizers and with compressors: total bits over characters.
+
+    Args:
+        loss_nats: mean negative log-likelihood per token, in nats.
+        tokens: number of tokens the mean is over.
+        characters: number of characters those tokens spell.
+        unknown_tokens: how many of the tokens stand for a character without an id; each is charged another
+            log2(0x110000) bits, the price of spelling it, since its own id does not say which character it was.
+
+    Returns:
+        Bits per character, >= 0.
+
+    Example:
+        >>> bits_per_character(math.log(2), tokens=8, characters=8)
+        1.0
+    """
+    bits = loss_nats * tokens / math.log(2) + unknown_tokens * UNKNOWN_CHARACTER_BITS
+    return bits / characters

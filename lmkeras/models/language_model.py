@@ -1,0 +1,261 @@
+"""The language model that a user holds: text in, text out."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from lmkeras.corpora import Corpus, as_corpus, split
+from lmkeras.datasets import TokenStream, TrainingWindows, evaluation_windows, tokenize
+from lmkeras.decoding.generate import Sampling
+from lmkeras.decoding.score import TextScore, TextScorer
+from lmkeras.decoding.text import TextGenerator
+from lmkeras.errors import InputError
+from lmkeras.export import export_language_model
+from lmkeras.metrics import bits_per_character, perplexity
+from lmkeras.models.text_model import TextModel
+from lmkeras.networks import registry
+from lmkeras.networks.language import LanguageNetwork
+from lmkeras.tokenizers import new_tokenizer
+from lmkeras.tokenizers.base import BaseTokenizer
+from lmkeras.training import fit as harness
+from lmkeras.training.devices import place
+from lmkeras.training.settings import FitSettings
+
+_RECURRENT_TRAINING_WINDOW = 64
+_RECURRENT_EVALUATION_WINDOW = 512  # half of it context, so that a token's loss is near that of the whole prefix
+
+
+class LanguageModel(TextModel):
+    """A tokenizer and a language network: trains on text, scores it and writes it.
+
+    Args:
+        network: a name ("transformer", "lstm", "gru", "simple_rnn"), or a built network for a fitted tokenizer.
+        tokenizer: a name ("byte_pair", "characters", "words"), fitted on the corpus by `fit`; or a fitted tokenizer.
+        vocabulary_size: the most ids a named tokenizer may have; None for the tokenizer's own default.
+        sizes: of a named network, see `transformer_language_model` and `lstm_language_model`.
+
+    Example:
+        >>> model = LanguageModel("lstm", "characters", embedding_dim=8, units=16)
+        >>> _ = model.fit(["the cat sat on the mat. "] * 20, steps=2, verbose=0)
+        >>> len(model.generate("the ", max_new_tokens=5, temperature=0))
+        5
+    """
+
+    kind = "language_model"
+
+    def __init__(
+        self,
+        network: str | LanguageNetwork = "transformer",
+        tokenizer: str | BaseTokenizer = "byte_pair",
+        vocabulary_size: int | None = None,
+        **sizes,
+    ):
+        named = isinstance(tokenizer, str)
+        self.tokenizer = None if named else tokenizer
+        self._new_tokenizer = new_tokenizer(tokenizer, vocabulary_size) if named else None
+        self._network_name, self._sizes = network if isinstance(network, str) else None, sizes
+        self._generator = self._scorer = None
+        self.network = None if self._network_name else network
+        if self._network_name:
+            registry.check(network, sizes)
+        elif named:
+            raise InputError("a built network needs the fitted tokenizer it belongs to, not a tokenizer's name")
+        else:
+            self._check_network()
+
+    def _check_network(self) -> None:
+        if not getattr(self.network, "return_sequences", True):
+            raise InputError(
+                "a LanguageModel needs logits at every position: build the network with return_sequences=True"
+            )
+        expected, got = self.tokenizer.vocabulary_size, self.network.vocabulary_size
+        if got != expected:
+            raise InputError(f"the network has a vocabulary of {got} and the tokenizer one of {expected}: they differ")
+
+    def fit(
+        self,
+        corpus: Corpus | str | Path | Sequence[str],
+        validation: Corpus | str | Path | Sequence[str] | None = None,
+        validation_fraction: float = 0.1,
+        run_folder: str | Path | None = None,
+        settings: FitSettings | None = None,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        verbose: str | int = "auto",
+        **changes,
+    ) -> list[dict[str, float]]:
+        """Trains on a corpus, again from where it stands if it has been trained before.
+
+        Args:
+            corpus: a corpus, a file, glob, folder or name that `open_corpus` takes, or a list of texts.
+            validation: what to validate on; None splits it off the corpus's end.
+            validation_fraction: share of the corpus split off, in (0, 1); 0 for no validation.
+            run_folder: where metrics.jsonl, curves.png and TensorBoard logs go; nowhere where it is None.
+            settings: how to train, see FitSettings; None for the defaults.
+            callbacks: further Keras callbacks.
+            verbose: 0 shows nothing, 1 a progress bar, 2 a line an evaluation.
+            changes: fields of the settings by name, such as epochs=3.
+
+        Returns:
+            One dictionary an evaluation: loss and, with validation, val_loss, in nats a token.
+        """
+        settings = _changed(settings or FitSettings(), changes)
+        train, validation = _parts(as_corpus(corpus), validation, validation_fraction)
+        if self.tokenizer is None:
+            self.tokenizer = self._new_tokenizer.fit(train)
+        stream = tokenize(train, self.tokenizer)
+        with place(settings.device):
+            if self.network is None:
+                keras.utils.set_random_seed(settings.seed)
+                sizes = {"vocabulary_size": self.tokenizer.vocabulary_size, **self._sizes}
+                self.network = registry.build(self._network_name, **sizes)
+            length = settings.window_length or self.network.context_length or _RECURRENT_TRAINING_WINDOW
+            windows = TrainingWindows(stream, self._checked(length), settings.batch_size, settings.seed)
+            return harness.fit(
+                self.network,
+                windows.dataset(),
+                windows.steps_per_epoch,
+                settings,
+                None if validation is None else self._evaluation(tokenize(validation, self.tokenizer)),
+                run_folder,
+                callbacks=callbacks,
+                verbose=verbose,
+            )
+
+    def _checked(self, length: int) -> int:
+        limit = self.network.context_length
+        if limit is not None and length > limit:
+            raise InputError(f"window_length {length} is longer than the network's context_length {limit}")
+        return length
+
+    def _evaluation(self, stream: TokenStream, stride: int | None = None) -> tf.data.Dataset:
+        length = self.network.context_length
+        if length is None:
+            length, stride = _RECURRENT_EVALUATION_WINDOW, stride or _RECURRENT_EVALUATION_WINDOW // 2
+        return evaluation_windows(stream, length, batch_size=max(1, 4096 // length), stride=stride)
+
+    def evaluate(
+        self, corpus: Corpus | str | Path | Sequence[str], stride: int | None = None, verbose: str | int = 0
+    ) -> dict[str, float]:
+        """Judges the model on a corpus, every token once.
+
+        Args:
+            corpus: as in `fit`.
+            stride: the most tokens a window judges, the rest being context; None shows a transformer each text in
+                windows side by side, as in training. Smaller is slower and shows each token more of what stands before.
+            verbose: as in `fit`.
+
+        Returns:
+            loss_nats (mean per token), perplexity, tokens, characters, unknown_tokens, and bits_per_character where
+            the tokens spell the text (a tokenizer that drops punctuation or case has none).
+        """
+        self._require_network()
+        stream = tokenize(as_corpus(corpus), self.tokenizer)
+        loss = float(harness.evaluate(self.network, self._evaluation(stream, stride), verbose)["loss"])
+        values = {"loss_nats": loss, "perplexity": perplexity(loss)}
+        counts = {"tokens": stream.tokens, "characters": stream.characters, "unknown_tokens": stream.unknown_tokens}
+        if self.tokenizer.spells_text:
+            values["bits_per_character"] = bits_per_character(loss, **counts)
+        return {**values, **counts}
+
+    def score(self, text: str | Sequence[str]) -> TextScore | list[TextScore]:
+        """log P(w1..wn) by the chain rule, in total and token by token.
+
+        Args:
+            text: a text, or several. A transformer sees a text longer than its context in windows side by side; a
+                recurrent network sees the whole prefix.
+
+        Returns:
+            A TextScore, or a list of them for several texts.
+        """
+        self._require_network()
+        if self._scorer is None:
+            self._scorer = TextScorer(self.network, self.tokenizer)
+        return self._scorer.score(text) if isinstance(text, str) else [self._scorer.score(one) for one in text]
+
+    def generate(
+        self,
+        prompt: str | Sequence[str] = "",
+        max_new_tokens: int = 200,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        repetition_penalty: float = 1.0,
+        stop: str | Sequence[str] = (),
+        num_samples: int = 1,
+        seed: int = 0,
+    ) -> str | list[str] | list[list[str]]:
+        """Writes what follows a prompt.
+
+        Args:
+            prompt: a text, or several; each gets the text that it would get alone.
+            max_new_tokens: the most tokens to add; a text also ends where the model ends it.
+            temperature: 0 takes the likeliest token every time; see Sampling for this and the next three.
+            top_k: draw from this many of the likeliest tokens only; 0 for all.
+            top_p: draw from the likeliest tokens that reach this probability together; 1 for all.
+            repetition_penalty: above 1, tokens already in the text become less likely.
+            stop: texts before which to stop; they may span tokens and are not part of what is returned.
+            num_samples: texts to write for each prompt.
+            seed: the same seed gives the same text.
+
+        Returns:
+            The new text without the prompt; with num_samples > 1 a list of them; for several prompts a list of these.
+        """
+        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+        sampling = Sampling(temperature, top_k, top_p, repetition_penalty, seed)
+        texts = self._text_generator().generate(prompts, max_new_tokens, sampling, stop, num_samples) if prompts else []
+        texts = [samples[0] for samples in texts] if num_samples == 1 else texts
+        return texts[0] if isinstance(prompt, str) else texts
+
+    def stream(
+        self, prompt: str = "", max_new_tokens: int = 200, stop: str | Sequence[str] = (), **sampling
+    ) -> Iterator[str]:
+        """Writes what follows a prompt, piece by piece; the pieces together are what `generate` returns.
+
+        Args:
+            prompt: a text.
+            max_new_tokens: see `generate`.
+            stop: see `generate`.
+            sampling: temperature, top_k, top_p, repetition_penalty and seed, see `generate`.
+
+        Returns:
+            An iterator of non-empty pieces of text, never half a character, nor what may begin a stop text.
+        """
+        return self._text_generator().stream(prompt, max_new_tokens, Sampling(**sampling), stop)
+
+    def _text_generator(self) -> TextGenerator:
+        self._require_network()
+        if self._generator is None:
+            self._generator = TextGenerator(self.network, self.tokenizer)
+        return self._generator
+
+    def export(self, folder: str | Path) -> None:
+        """Writes a SavedModel with the signatures `generate` and `score`, see `lmkeras.export`.
+
+        Args:
+            folder: a new folder, or an empty one.
+
+        Raises:
+            InputError: the folder has files in it already.
+        """
+        self._require_network()
+        folder = Path(folder)
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise InputError(f"{folder} exists already: name a new folder")
+        export_language_model(self.network, self.tokenizer, folder)
+
+
+def _changed(settings: FitSettings, changes: dict) -> FitSettings:
+    names = [field.name for field in dataclasses.fields(settings)]
+    for name in changes:
+        if name not in names:
+            raise TypeError(f"fit has no argument {name!r}; the settings are {', '.join(names)}")
+    return dataclasses.replace(settings, **changes)
+
+
+def _parts(corpus: Corpus, validation, fraction: float) -> tuple[Corpus, Corpus | None]:
+    if validation is not None:
+        return corpus, as_corpus(validation)
+    return split(corpus, fraction) if fraction else (corpus, None)

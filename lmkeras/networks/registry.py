@@ -1,0 +1,57 @@
+"""Networks by name: each family registers its builder, and `build` finds it."""
+
+import importlib
+import inspect
+from collections.abc import Callable, Iterable
+
+from lmkeras.errors import unknown_name
+
+_MODULES = ("recurrent", "transformer")  # importing one registers its builders
+_builders: dict[str, Callable] = {}
+
+
+def register(name: str) -> Callable[[Callable], Callable]:
+    """Decorates a function that builds a network from sizes, so that `build(name, …)` finds it."""
+
+    def remember(builder: Callable) -> Callable:
+        _builders[name] = builder
+        return builder
+
+    return remember
+
+
+def build(name: str, **sizes):
+    """Builds the network of that name.
+
+    Args:
+        name: such as "lstm" or "transformer".
+        sizes: the builder's arguments, such as vocabulary_size.
+
+    Returns:
+        A built keras.Model, int32 ids → float32 logits.
+
+    Raises:
+        InputError: no network has that name.
+    """
+    return _builder(name)(**sizes)
+
+
+def check(name: str, sizes: Iterable[str]) -> None:
+    """InputError where no network has that name, or where it has no size of one of these names."""
+    taken = inspect.signature(_builder(name)).parameters
+    for size in sizes:
+        if size not in taken:
+            raise unknown_name(f"argument for the network {name!r}", size, taken)
+
+
+def import_families() -> None:
+    """Imports every family, so that its builders are found by name and Keras can read its networks."""
+    for module in _MODULES:
+        importlib.import_module(f"lmkeras.networks.{module}")
+
+
+def _builder(name: str) -> Callable:
+    import_families()
+    if name not in _builders:
+        raise unknown_name("network", name, sorted(_builders))
+    return _builders[name]

@@ -1,0 +1,155 @@
+"""Transformer language networks, of today's decoder blocks or of the documents' post-norm blocks.
+
+Shape letters: B batch, T tokens, D width, V vocabulary.
+"""
+
+from typing import Literal
+
+import keras
+from keras import ops
+
+from lmkeras.errors import InputError, unknown_name
+from lmkeras.layers.blocks import DecoderBlock, TransformerBlock
+from lmkeras.layers.position import SinusoidalPositionEncoding
+from lmkeras.networks.language import LanguageNetwork
+from lmkeras.networks.registry import register
+
+
+@keras.saving.register_keras_serializable("lmkeras")
+class TransformerLanguageNetwork(LanguageNetwork):
+    """Embedding - blocks - Dense; `transformer_language_model` builds one and explains the arguments."""
+
+    default_optimizer = "muon"
+    xla_on_cpu = True  # 18.7k tokens/s with XLA, 15.3k without (4 x 128, context 64)
+
+    def __init__(
+        self,
+        vocabulary_size,
+        d_model,
+        num_heads,
+        num_layers,
+        dff,
+        context_length,
+        dropout,
+        block,
+        tie_embeddings,
+        **kwargs,
+    ):
+        super().__init__(vocabulary_size, d_model, tie_embeddings, **kwargs)
+        self.num_heads = num_heads
+        self.num_layers = num_layers
+        self.dff = dff
+        self.context_length = context_length
+        self.dropout = dropout
+        self.block = block
+        self.positions = self.norm = None
+        names = [f"block_{i}" for i in range(num_layers)]
+        if block == "pre_norm":
+            self.blocks = [DecoderBlock(d_model, num_heads, dff, dropout, name=name) for name in names]
+            self.norm = keras.layers.RMSNormalization(name="norm")
+        elif block == "post_norm":
+            self.blocks = [TransformerBlock(d_model, num_heads, dff, dropout, causal=True, name=name) for name in names]
+            self.positions = SinusoidalPositionEncoding(context_length, name="positions")
+        else:
+            raise unknown_name("block", block, ("pre_norm", "post_norm"))
+        self.dropout_layer = keras.layers.Dropout(dropout)
+
+    def build(self, input_shape):
+        """Builds the layers on [B, T]."""
+        self.embedding.build(input_shape)
+        hidden_shape = (*input_shape, self.embedding_dim)
+        for layer in (*self.blocks, self.positions, self.norm, self.head):
+            if layer is not None:
+                layer.build(hidden_shape)
+        self.built = True
+
+    def _embed(self, ids, start=0, training=False):
+        x = self.embedding(ids)
+        if self.positions is not None:
+            x = self.positions(x, start=start)
+        return self.dropout_layer(x, training=training)
+
+    def _logits(self, x):
+        return self.to_logits(x if self.norm is None else self.norm(x))
+
+    def call(self, ids, training=False):
+        """Logits [B, T, V] after every token, T <= context_length."""
+        if ids.shape[1] is not None and ids.shape[1] > self.context_length:
+            raise InputError(f"got {ids.shape[1]} tokens: the network's context_length is {self.context_length}")
+        x = self._embed(ids, training=training)
+        for block in self.blocks:
+            x = block(x, training=training)
+        return self._logits(x)
+
+    def initial_state(self, batch_size, max_length=None):
+        """Empty key/value caches for at most max_length tokens, context_length where it is None."""
+        length = self.context_length if max_length is None else max_length
+        caches = [block.initial_cache(batch_size, length) for block in self.blocks]
+        return {"length": ops.zeros((), "int32"), "caches": caches}
+
+    def step(self, ids, state):
+        """Logits [B, T, V] of the next tokens and the new state."""
+        start, caches = state["length"], []
+        x = self._embed(ids, start)
+        for block, cache in zip(self.blocks, state["caches"], strict=True):
+            x, cache = block.step(x, cache, start)
+            caches.append(cache)
+        return self._logits(x), {"length": start + ops.shape(ids)[1], "caches": caches}
+
+    def get_config(self):
+        """The constructor's arguments."""
+        config = super().get_config()
+        names = ("num_heads", "num_layers", "dff", "context_length", "dropout", "block")
+        return {"d_model": config.pop("embedding_dim"), **config, **{name: getattr(self, name) for name in names}}
+
+
+@register("transformer")
+def transformer_language_model(
+    vocabulary_size: int,
+    d_model: int = 128,
+    num_heads: int = 4,
+    num_layers: int = 4,
+    dff: int | None = None,
+    context_length: int = 128,
+    dropout: float = 0.0,
+    block: Literal["pre_norm", "post_norm"] = "pre_norm",
+    tie_embeddings: bool = False,
+) -> TransformerLanguageNetwork:
+    """Builds a causal transformer.
+
+    Args:
+        vocabulary_size: V, number of ids, id 0 included.
+        d_model: width D, a multiple of num_heads.
+        num_heads: attention heads of each block.
+        num_layers: number of blocks.
+        dff: inner width of the feed-forward networks; 4 D where it is None.
+        context_length: the most tokens one pass looks at.
+        dropout: share dropped after the embedding and in the blocks while training, in [0, 1).
+        block: "pre_norm" stacks DecoderBlock (RMSNorm, rotary positions); "post_norm" the documents' TransformerBlock
+            with sinusoidal positions and a causal mask.
+        tie_embeddings: whether the embedding is also the last layer's matrix.
+
+    Returns:
+        A built network, int32 ids [B, T] → float32 logits [B, T, V].
+
+    Raises:
+        InputError: d_model is no multiple of num_heads, or the block has another name.
+
+    Example:
+        >>> network = transformer_language_model(vocabulary_size=50, d_model=16, num_layers=2)
+        >>> network(np.array([[0, 7, 3]])).shape
+        TensorShape([1, 3, 50])
+    """
+    network = TransformerLanguageNetwork(
+        vocabulary_size,
+        d_model,
+        num_heads,
+        num_layers,
+        4 * d_model if dff is None else dff,
+        context_length,
+        dropout,
+        block,
+        tie_embeddings,
+    )
+    network.build((None, None))
+    return network

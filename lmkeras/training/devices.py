@@ -1,0 +1,61 @@
+"""Device placement by name, left to TensorFlow where nothing is named."""
+
+import contextlib
+import re
+
+import keras
+import tensorflow as tf
+
+from lmkeras.errors import InputError
+
+
+def place(device: str) -> contextlib.AbstractContextManager:
+    """A context in which networks are built and run on the named device.
+
+    Args:
+        device: "auto" (TensorFlow's own choice: the first GPU, else the CPU), "cpu", "gpu" or "gpu:N".
+
+    Returns:
+        The context. GPUs are told to take memory as they need it, not all at once.
+
+    Raises:
+        InputError: no such device, or another word.
+    """
+    match = re.fullmatch(r"(auto|cpu)|gpu(?::(\d+))?", device)
+    if not match:
+        raise InputError(f"unknown device {device!r}: expected auto, cpu, gpu or gpu:N with a number N from 0")
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        # once TensorFlow has started with a GPU its memory policy stands
+        with contextlib.suppress(RuntimeError):
+            tf.config.experimental.set_memory_growth(gpu, True)
+    if device == "auto":
+        return contextlib.nullcontext()
+    if device == "cpu":
+        return tf.device("/CPU:0")
+    index = int(match[2] or 0)
+    if index >= len(gpus):
+        found = f"TensorFlow finds {len(gpus)}" if gpus else "TensorFlow finds none"
+        raise InputError(f"no device {device}: {found} on this machine; use --device auto or cpu")
+    return tf.device(f"/GPU:{index}")
+
+
+@contextlib.contextmanager
+def precision(network: keras.Model, policy: str):
+    """A context in which the network's layers compute by a Keras dtype policy; float32 again afterwards.
+
+    Weights are float32 under every policy offered here, so the same network trains in one and is saved in another.
+
+    Args:
+        network: a built network.
+        policy: "float32", "mixed_bfloat16" or "mixed_float16".
+    """
+    layers = [network, *network._flatten_layers(include_self=False)]
+    before = [layer.dtype_policy for layer in layers]
+    try:
+        for layer in layers:
+            layer.dtype_policy = policy
+        yield
+    finally:
+        for layer, old in zip(layers, before, strict=True):
+            layer.dtype_policy = old

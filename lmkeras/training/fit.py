@@ -1,0 +1,174 @@
+"""The training harness: Keras' own compile, fit and evaluate, with what a run needs around them."""
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from lmkeras.training.curves import draw_curves
+from lmkeras.training.devices import precision
+from lmkeras.training.optimizers import build_optimizer
+from lmkeras.training.settings import FitSettings
+
+
+class StopAfter(keras.callbacks.Callback):
+    """Ends training after exactly `steps` updates, with the evaluation that ends an epoch.
+
+    Args:
+        steps: number of updates.
+    """
+
+    def __init__(self, steps: int):
+        super().__init__()
+        self.steps = steps
+
+    def on_train_begin(self, logs=None):
+        """Counts from the start of this fit."""
+        self._done = 0
+        self._batch = -1
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Keras counts batches anew in every epoch."""
+        self._batch = -1
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Keras may report several updates at once."""
+        self._done += batch - self._batch
+        self._batch = batch
+        if self._done >= self.steps:
+            self.model.stop_training = True
+
+
+class MetricsFile(keras.callbacks.Callback):
+    """Writes one JSON line an evaluation to metrics.jsonl, and draws curves.png from it when training ends.
+
+    Args:
+        folder: the run's folder.
+    """
+
+    def __init__(self, folder: Path):
+        super().__init__()
+        self.folder = folder
+
+    def on_train_begin(self, logs=None):
+        """Starts the clock and an empty file."""
+        self._start = time.monotonic()
+        (self.folder / "metrics.jsonl").write_text("")
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Adds a line: step, seconds since the start, learning rate of the next update, and all that Keras reports."""
+        line = {
+            "step": int(self.model.optimizer.iterations),
+            "seconds": round(time.monotonic() - self._start, 3),
+            "learning_rate": float(self.model.optimizer.learning_rate),
+            **{name: float(value) for name, value in (logs or {}).items()},
+        }
+        with (self.folder / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def on_train_end(self, logs=None):
+        """Draws the curves."""
+        draw_curves(self.folder / "metrics.jsonl", self.folder / "curves.png")
+
+
+def uses_xla(network: keras.Model, choice: str) -> bool | str:
+    """What Keras' jit_compile should be.
+
+    Args:
+        network: its attribute `xla_on_cpu`, where it has one, says whether XLA was measured to help on CPUs.
+        choice: "on", "off" or "auto".
+
+    Returns:
+        True, False, or "auto" to leave it to Keras (which turns XLA on where there is a GPU).
+    """
+    if choice != "auto":
+        return choice == "on"
+    if tf.config.list_logical_devices("GPU"):
+        return "auto"
+    return getattr(network, "xla_on_cpu", False)
+
+
+def fit(
+    network: keras.Model,
+    train: tf.data.Dataset,
+    steps_per_epoch: int,
+    settings: FitSettings,
+    validation: tf.data.Dataset | None = None,
+    run_folder: str | Path | None = None,
+    metrics: Sequence[keras.metrics.Metric | str] = (),
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: str | int = "auto",
+) -> list[dict[str, float]]:
+    """Trains a network whose targets are ids and whose outputs are logits.
+
+    Args:
+        network: a built network; its `default_optimizer`, where it has one, serves settings.optimizer=None.
+        train: batches of (inputs, targets) without end.
+        steps_per_epoch: how many of them are one pass over the corpus.
+        settings: how to train.
+        validation: batches of (inputs, targets, weights); with them the weights of the lowest validation loss are kept.
+        run_folder: where metrics.jsonl, curves.png and TensorBoard logs go; nowhere where it is None.
+        metrics: Keras metrics to report beside the loss.
+        callbacks: further Keras callbacks.
+        verbose: Keras' progress display: 0 none, 1 bar, 2 a line an evaluation.
+
+    Returns:
+        One dictionary an evaluation: loss and, with validation, val_loss, in nats.
+    """
+    total = settings.total_steps(steps_per_epoch)
+    interval = settings.steps_between_evaluations(steps_per_epoch)
+    optimizer = build_optimizer(
+        settings.optimizer or getattr(network, "default_optimizer", "adamw"),
+        settings.schedule,
+        total,
+        settings.learning_rate,
+        settings.warmup_steps,
+        settings.weight_decay,
+        settings.clip_norm,
+    )
+    with precision(network, settings.precision):
+        network.compile(
+            optimizer,
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=list(metrics),
+            jit_compile=uses_xla(network, settings.xla),
+        )
+        history = network.fit(
+            train,
+            steps_per_epoch=interval,
+            epochs=-(-total // interval),
+            validation_data=validation,
+            callbacks=[*_callbacks(settings, total, validation is not None, run_folder), *callbacks],
+            verbose=verbose,
+        ).history
+    return [dict(zip(history, values, strict=True)) for values in zip(*history.values(), strict=True)]
+
+
+def _callbacks(settings, total, validated, run_folder):
+    callbacks = [StopAfter(total), keras.callbacks.TerminateOnNaN(raise_error=True)]
+    if run_folder is not None:
+        Path(run_folder).mkdir(parents=True, exist_ok=True)
+        callbacks.append(MetricsFile(Path(run_folder)))
+        if settings.tensorboard:
+            logs = Path(run_folder) / "logs"
+            callbacks.append(keras.callbacks.TensorBoard(str(logs), write_graph=False))
+    if validated:
+        patience = settings.patience or total  # more evaluations than there can be: never early
+        callbacks.append(keras.callbacks.EarlyStopping(patience=patience, restore_best_weights=True))
+    return callbacks
+
+
+def evaluate(network: keras.Model, dataset: tf.data.Dataset, verbose: str | int = 0) -> dict[str, float]:
+    """Mean loss over a data set, in nats a target, each target weighted as the data set says.
+
+    Args:
+        network: a built network; its optimizer and metrics, if compiled, are left as they are.
+        dataset: batches of (inputs, targets, weights).
+        verbose: as in `fit`.
+    """
+    if not network.compiled:
+        network.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False)
+    return network.evaluate(dataset, verbose=verbose, return_dict=True)

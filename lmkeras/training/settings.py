@@ -1,0 +1,67 @@
+"""How to train: every choice of `fit`, documented once, for Python and for the command line alike."""
+
+import dataclasses
+from typing import Literal
+
+from lmkeras.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class FitSettings:
+    """How to train. Nothing here changes what the network is."""
+
+    epochs: int = 10
+    """Passes over the training text; unused where steps is given."""
+    steps: int | None = None
+    """Number of updates in all."""
+    batch_size: int = 32
+    """Windows (or texts) in an update."""
+    window_length: int | None = None
+    """Tokens in a training window; None: the network's context length, 64 for recurrent networks."""
+    optimizer: Literal["muon", "adamw", "adam"] | None = None
+    """How gradients become updates; None: what suits the network (muon for transformers, adamw for recurrent ones)."""
+    learning_rate: float | None = None
+    """Highest learning rate; None: what suits the optimizer (muon 0.02, adamw and adam 0.003)."""
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    """How the learning rate falls, to zero at the end, after the warm-up."""
+    warmup_steps: int | None = None
+    """Updates in which the learning rate climbs to its highest; None: a twentieth of all, 100 at most."""
+    weight_decay: float = 0.0
+    """Share of each weight taken off an update, times the learning rate (muon and adamw)."""
+    clip_norm: float | None = 1.0
+    """Longest gradient, over all weights together; None: as long as it comes."""
+    evaluate_every: int | None = None
+    """Updates between evaluations; None: an epoch, or a fifth of the training where that is shorter."""
+    patience: int | None = None
+    """Evaluations without a better validation loss after which training ends; None: never early."""
+    seed: int = 0
+    """Fixes initial weights, data order and dropout."""
+    device: str = "auto"
+    """Where to train: auto, cpu, gpu or gpu:N."""
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    """Precision of the layers' arithmetic; weights stay float32."""
+    xla: Literal["auto", "on", "off"] = "auto"
+    """Whether XLA compiles the update; auto: where it was measured to help."""
+    tensorboard: bool = True
+    """Whether a run's folder gets TensorBoard logs."""
+
+    def __post_init__(self):
+        for name in ("epochs", "steps", "batch_size", "window_length", "evaluate_every", "patience"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"{name} must be at least 1, got {value}")
+        for name in ("learning_rate", "clip_norm"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise InputError(f"{name} must be greater than 0, got {value}")
+        if self.weight_decay < 0 or (self.warmup_steps or 0) < 0 or self.seed < 0:
+            raise InputError("weight_decay, warmup_steps and seed must not be negative")
+
+    def total_steps(self, steps_per_epoch: int) -> int:
+        """Number of updates in all, for a corpus of so many updates an epoch."""
+        return self.epochs * steps_per_epoch if self.steps is None else self.steps
+
+    def steps_between_evaluations(self, steps_per_epoch: int) -> int:
+        """Number of updates from one evaluation to the next."""
+        total = self.total_steps(steps_per_epoch)
+        return min(total, self.evaluate_every or min(steps_per_epoch, -(-total // 5)))
