@@ -7,6 +7,7 @@ import io
 import json
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 
@@ -89,7 +90,8 @@ def _characters(path: str, encoding: str) -> Iterator[str]:
                 position += len(block) - (len(error.object) - error.start)
                 reason = error.reason
             decoder.setstate(state)
-            line += decoder.decode(block[: max(0, position - offset)]).count("\n")
+            with suppress(UnicodeError):  # without its byte order mark, no part of a utf-16 file can be decoded
+                line += decoder.decode(block[: max(0, position - offset)]).count("\n")
             raise InputError(
                 f"{path} line {line}: the byte at offset {position} is not {encoding} ({reason}). Name the file's "
                 "encoding with encoding (--encoding), such as utf-8, utf-16-le, gb18030 or latin-1"

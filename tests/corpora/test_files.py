@@ -222,10 +222,11 @@ def test_content_that_cannot_be_used(folder, name, content, expected):
 
 
 def test_utf_16_needs_its_byte_order_mark(folder):
-    path = write(folder / "a.txt", "text".encode("utf-16-le"))
-    message = error_of(path, encoding="utf-16")
-    assert "utf-16-le" in message
-    assert read(path, encoding="utf-16-le") == ["text"]
+    path = write(folder / "a.txt", "some text".encode("utf-16-le"))
+    assert "utf-16-le" in error_of(path, encoding="utf-16")
+    assert read(path, encoding="utf-16-le") == ["some text"]
+    half_a_pair = write(folder / "a.txt", "some text".encode("utf-16-le") + b"\x00\xdc")
+    assert " line 1: the byte at offset 18 is not utf-16 (" in error_of(half_a_pair, encoding="utf-16")
 
 
 @pytest.mark.parametrize(
