@@ -49,11 +49,11 @@ def tokenizer_from_json(text: str) -> BaseTokenizer:
     """
     try:
         found = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"a tokenizer must be a JSON object, but this is not JSON: {error}") from None
     if not isinstance(found, dict) or "class_name" not in found:
         raise InputError('a tokenizer must be a JSON object with a "class_name", and this is not one')
-    if found["class_name"] not in list(_MODULES):
+    if found["class_name"] not in list(_MODULES):  # a list, because JSON may hold what cannot be a key
         raise unknown_name("tokenizer class", found["class_name"], _MODULES)
     module = importlib.import_module(f"lmkeras.tokenizers.{_MODULES[found['class_name']]}")
     return getattr(module, found["class_name"]).from_json(text)

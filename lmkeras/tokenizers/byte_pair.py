@@ -110,7 +110,7 @@ class BytePairTokenizer(BaseTokenizer):
             fields = json.loads(text)
             version, size, merges = fields["version"], fields["vocabulary_size"], fields["merges"]
             merges = [(left, right) for left, right in merges]
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise InputError(f"not the JSON of a BytePairTokenizer ({type(error).__name__}: {error})") from None
         if version != FORMAT_VERSION:
             raise InputError(f"this BytePairTokenizer has version {version!r}: expected {FORMAT_VERSION}")

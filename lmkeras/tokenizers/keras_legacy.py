@@ -85,8 +85,8 @@ class KerasTokenizer:
             self.word_counts.update(tokens)
             self.word_docs.update(set(tokens))
         words = sorted(self.word_counts, key=self.word_counts.get, reverse=True)
-        special = [] if self.oov_token is None else [self.oov_token]
-        self.word_index = {word: id for id, word in enumerate(special + words, start=1)}
+        words = words if self.oov_token is None else [self.oov_token, *words]
+        self.word_index = {word: id for id, word in enumerate(words, start=1)}
         self.index_word = {id: word for word, id in self.word_index.items()}
         for word, count in self.word_docs.items():
             self.index_docs[self.word_index[word]] = count
@@ -141,8 +141,6 @@ class KerasTokenizer:
 
         if not self.num_words:
             self.require_vocabulary()
-        if mode == "tfidf" and not self.document_count:
-            raise InputError("mode 'tfidf' needs document counts: call fit_on_texts or fit_on_sequences first")
         columns = self.num_words or len(self.word_index) + 1
         weight = _matrix_weight(mode, self.document_count, self.index_docs)
         matrix = np.zeros((len(sequences), columns))
@@ -182,8 +180,7 @@ class KerasTokenizer:
         unknown = self.index_word.get(self.unknown_id)
         for id in ids:
             word = self.index_word.get(id)
-            if word is None or id >= limit:
-                word = unknown
+            word = unknown if word is None or id >= limit else word
             if word is not None:
                 yield word
 
@@ -207,4 +204,6 @@ def _matrix_weight(mode: str, documents: int, index_docs: Counter) -> Callable[[
     }
     if mode not in weights:
         raise unknown_name("matrix mode", mode, weights)
+    if mode == "tfidf" and not documents:
+        raise InputError("mode 'tfidf' needs document counts: call fit_on_texts or fit_on_sequences first")
     return weights[mode]

@@ -85,7 +85,7 @@ def _read_json(text: str) -> tuple[dict, dict[str, dict]]:
         settings = {name: config[name] for name in SETTINGS}
         tables = {name: json.loads(config[name]) for name in TABLES}
         tables = {name: {key(k): value for k, value in tables[name].items()} for name, (key, _) in TABLES.items()}
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise InputError(f"not the JSON of a Keras Tokenizer ({type(error).__name__}: {error})") from None
     surplus = config.keys() - SETTINGS.keys() - TABLES.keys()
     wrong = [name for name, types in SETTINGS.items() if type(settings[name]) not in types]

@@ -36,6 +36,7 @@ def test_unknown_names_are_answered_with_the_nearest():
     [
         ("", "not JSON"),
         ("{", "not JSON"),
+        ("[" * 10**5, "not JSON"),
         ("[]", "class_name"),
         ('"Tokenizer"', "class_name"),
         ("{}", "class_name"),

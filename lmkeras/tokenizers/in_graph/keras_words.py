@@ -8,6 +8,7 @@ from lmkeras.errors import InputError
 from lmkeras.tokenizers.in_graph.lower_case import lower
 from lmkeras.tokenizers.keras_legacy import KerasTokenizer
 
+# An id in no vocabulary, for tokens that have no id, and a regular expression that matches nothing.
 DROPPED = -1
 NOTHING = r"[^\x00-\x{10ffff}]"
 
