@@ -33,7 +33,7 @@ _NAMES = {
     "load": "lmkeras.models.text_model",
 }
 
-__all__ = ["__version__", *_NAMES]  # noqa: PLE0604
+__all__ = ["__version__", *_NAMES]
 
 
 def __getattr__(name: str):

@@ -190,4 +190,12 @@ def evaluation_windows(
 
     ids = tf.TensorSpec((batch_size, length), tf.int32)
     signature = (ids, ids, tf.TensorSpec((batch_size, length), tf.float32))
-    return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(tf.data.AUTOTUNE)
+    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(tf.data.AUTOTUNE)
+    count = -(-_count_windows(stream, length, stride) // batch_size)
+    return dataset.apply(tf.data.experimental.assert_cardinality(count))
+
+
+def _count_windows(stream: TokenStream, length: int, stride: int | None) -> int:
+    """How many windows `text_windows` makes: a first one for each text, and one for every stride after it."""
+    tokens = np.diff([*stream.starts, len(stream.ids)]) - 1
+    return int(np.sum(1 + np.maximum(0, -(-(tokens - length) // (stride or length)))))

@@ -1,5 +1,7 @@
 """A language model as a SavedModel that takes text and gives text, and needs TensorFlow alone to run."""
 
+import os
+import tempfile
 from pathlib import Path
 
 import tensorflow as tf
@@ -7,6 +9,7 @@ import tensorflow as tf
 from lmkeras.decoding.generate import GenerationLoop
 from lmkeras.decoding.score import ScoringLoop
 from lmkeras.decoding.text import banned_ids
+from lmkeras.errors import InputError
 from lmkeras.networks.language import LanguageNetwork
 from lmkeras.tokenizers.base import BaseTokenizer
 
@@ -69,7 +72,9 @@ class ExportedLanguageModel(tf.Module):
         return {"log_probability": tf.reduce_sum(scores * counted, axis=1), "token_count": lengths - 1}
 
 
-def export_language_model(network: LanguageNetwork, tokenizer: BaseTokenizer, folder: str | Path) -> None:
+def export_language_model(
+    network: LanguageNetwork, tokenizer: BaseTokenizer, folder: str | Path, overwrite: bool = False
+) -> None:
     """Writes a SavedModel with two signatures, both on batches of strings.
 
     - generate: prompt [B] and the scalars max_new_tokens, temperature, top_k, top_p, seed → text [B], what follows
@@ -79,10 +84,28 @@ def export_language_model(network: LanguageNetwork, tokenizer: BaseTokenizer, fo
     Args:
         network: a built language network.
         tokenizer: the tokenizer it was trained with; it must have an in-graph twin.
-        folder: a new folder.
+        folder: a new folder, or an empty one.
+        overwrite: whether a SavedModel that is there already is replaced.
 
     Raises:
-        InputError: the tokenizer has no twin.
+        InputError: the tokenizer has no twin, or the folder is in use.
     """
     module = ExportedLanguageModel(tokenizer, GenerationLoop(network, banned_ids(tokenizer)), ScoringLoop(network))
-    tf.saved_model.save(module, str(folder), {"generate": module.generate, "score": module.score})
+    _write(module, {"generate": module.generate, "score": module.score}, Path(folder), overwrite)
+
+
+def _write(module: tf.Module, signatures: dict, folder: Path, overwrite: bool) -> None:
+    """Writes the SavedModel aside and moves it into its place, so that the folder is never half of one."""
+    if folder.is_dir() and any(folder.iterdir()):
+        if not overwrite:
+            raise InputError(f"{folder} has files in it already: name a new folder, or say --overwrite")
+        if not (folder / "saved_model.pb").is_file():
+            raise InputError(f"{folder} is not a SavedModel: it is not overwritten. Name another folder")
+    elif folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file: name a folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".exporting-") as aside:
+        tf.saved_model.save(module, f"{aside}/new", signatures)
+        if folder.exists():
+            os.replace(folder, f"{aside}/old")
+        os.replace(f"{aside}/new", folder)

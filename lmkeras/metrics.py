@@ -1,6 +1,8 @@
 """How good a model is: what a mean loss says in other units."""
 
+import lzma
 import math
+from collections.abc import Iterable
 
 #: what spelling out one character of any kind costs: an index into Unicode's 0x110000 code points
 UNKNOWN_CHARACTER_BITS = math.log2(0x110000)
@@ -46,3 +48,24 @@ def bits_per_character(loss_nats: float, tokens: int, characters: int, unknown_t
     """
     bits = loss_nats * tokens / math.log(2) + unknown_tokens * UNKNOWN_CHARACTER_BITS
     return bits / characters
+
+
+def xz_bits_per_character(texts: Iterable[str], given: Iterable[str] = ()) -> float:
+    """What `xz -9e` needs for a text: the yardstick of a compressor that every machine has.
+
+    Args:
+        texts: the text to compress; each but the first follows a line end.
+        given: text that the compressor has seen before; what it costs itself is not counted.
+
+    Returns:
+        Bits per character of `texts`.
+    """
+    text, before = "\n".join(texts), "\n".join(given)
+    if before:
+        before += "\n"
+    bits = 8 * (_xz_bytes(before + text) - (_xz_bytes(before) if before else 0))
+    return bits / len(text)
+
+
+def _xz_bytes(text: str) -> int:
+    return len(lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME))

@@ -231,20 +231,18 @@ class LanguageModel(TextModel):
             self._generator = TextGenerator(self.network, self.tokenizer)
         return self._generator
 
-    def export(self, folder: str | Path) -> None:
+    def export(self, folder: str | Path, overwrite: bool = False) -> None:
         """Writes a SavedModel with the signatures `generate` and `score`, see `lmkeras.export`.
 
         Args:
             folder: a new folder, or an empty one.
+            overwrite: whether a SavedModel that is there already is replaced.
 
         Raises:
-            InputError: the folder has files in it already.
+            InputError: the folder is in use, or the tokenizer cannot be exported.
         """
         self._require_network()
-        folder = Path(folder)
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise InputError(f"{folder} exists already: name a new folder")
-        export_language_model(self.network, self.tokenizer, folder)
+        export_language_model(self.network, self.tokenizer, folder, overwrite)
 
 
 def _changed(settings: FitSettings, changes: dict) -> FitSettings:

@@ -1,12 +1,8 @@
 """What every model is: a tokenizer, a network and the settings that made it, kept in one folder."""
 
 import abc
-import hashlib
 import importlib
-import json
-import os
 import platform
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,12 +11,10 @@ import tensorflow as tf
 
 from lmkeras.corpora import Corpus
 from lmkeras.errors import InputError
+from lmkeras.models.folder import KINDS, read_config, write_model
 from lmkeras.networks.registry import import_families
 from lmkeras.tokenizers import tokenizer_from_json
 from lmkeras.tokenizers.base import BaseTokenizer
-
-FORMAT_VERSION = 1
-_KINDS = {"language_model": ("lmkeras.models.language_model", "LanguageModel")}
 
 
 class TextModel(abc.ABC):
@@ -59,61 +53,22 @@ class TextModel(abc.ABC):
             folder: created where it is missing; the three files replace those of an earlier model, all at the end.
         """
         self._require_network()
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as aside:
-            network, tokenizer, config = (Path(aside) / n for n in ("network.keras", "tokenizer.json", "config.json"))
-            self.network.save(network)
-            tokenizer.write_text(self.tokenizer.to_json(), encoding="utf-8")
-            files = {path.name: _digest(path) for path in (network, tokenizer)}
-            config.write_text(json.dumps({**self._config(), "files": files}, indent=2) + "\n", encoding="utf-8")
-            for path in (network, tokenizer, config):
-                os.replace(path, folder / path.name)
-
-    def _config(self) -> dict:
-        versions = {"keras": keras.__version__, "tensorflow": tf.__version__, "python": platform.python_version()}
         sizes = {name: value for name, value in self.network.get_config().items() if name != "name"}
-        network = {"name": type(self.network).__name__, "parameters": self.network.count_params(), **sizes}
-        return {"kind": self.kind, "format_version": FORMAT_VERSION, "network": network, "versions": versions}
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def read_config(folder: str | Path) -> dict:
-    """What a saved model's config.json says, once it has been checked that the folder holds one whole model.
-
-    Args:
-        folder: where a model was saved.
-
-    Raises:
-        InputError: there is no model, or a file is missing, damaged or from another model; it is named.
-    """
-    folder = Path(folder)
-    path = folder / "config.json"
-    if not path.is_file():
-        raise InputError(f"no saved model in {folder}: {path} is missing. Train one, or name the folder of one")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        kind, version, files = config["kind"], config["format_version"], config["files"]
-        files = {name: files[name] for name in ("network.keras", "tokenizer.json")}
-    except (ValueError, KeyError, TypeError):
-        raise InputError(f"{path} is damaged: it is not what a saved model has there") from None
-    if kind not in _KINDS:
-        raise InputError(f"{path} names a model of kind {kind!r}; this version knows {', '.join(_KINDS)}")
-    if version != FORMAT_VERSION:
-        raise InputError(f"{path} has format {version}; this version of lmkeras reads format {FORMAT_VERSION}")
-    for name, digest in files.items():
-        if not (folder / name).is_file():
-            raise InputError(f"{folder / name} is missing")
-        if _digest(folder / name) != digest:
-            raise InputError(f"{folder / name} is damaged or belongs to another model than {path} does")
-    return config
+        config = {
+            "kind": self.kind,
+            "tokenizer": {"name": type(self.tokenizer).__name__, "vocabulary_size": self.tokenizer.vocabulary_size},
+            "network": {"name": type(self.network).__name__, "parameters": self.network.count_params(), **sizes},
+            "versions": {
+                "keras": keras.__version__,
+                "tensorflow": tf.__version__,
+                "python": platform.python_version(),
+            },
+        }
+        files = {
+            "network.keras": self.network.save,
+            "tokenizer.json": lambda path: path.write_text(self.tokenizer.to_json(), encoding="utf-8"),
+        }
+        write_model(folder, config, files)
 
 
 def load(folder: str | Path) -> TextModel:
@@ -135,5 +90,5 @@ def load(folder: str | Path) -> TextModel:
         network = keras.saving.load_model(folder / "network.keras", compile=False, safe_mode=True)
     except (ValueError, TypeError, OSError) as error:
         raise InputError(f"{folder / 'network.keras'} cannot be read: {error}") from error
-    module, name = _KINDS[config["kind"]]
+    module, name = KINDS[config["kind"]]
     return getattr(importlib.import_module(module), name)(tokenizer=tokenizer, network=network)

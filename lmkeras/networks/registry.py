@@ -4,7 +4,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Iterable
 
-from lmkeras.errors import unknown_name
+from lmkeras.errors import InputError, unknown_name
 
 _MODULES = ("recurrent", "transformer")  # importing one registers its builders
 _builders: dict[str, Callable] = {}
@@ -41,7 +41,7 @@ def check(name: str, sizes: Iterable[str]) -> None:
     taken = inspect.signature(_builder(name)).parameters
     for size in sizes:
         if size not in taken:
-            raise unknown_name(f"argument for the network {name!r}", size, taken)
+            raise InputError(f"the network {name!r} takes no {size}; it takes {', '.join(taken)}")
 
 
 def import_families() -> None:

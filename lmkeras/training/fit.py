@@ -143,6 +143,7 @@ def fit(
             validation_data=validation,
             callbacks=[*_callbacks(settings, total, validation is not None, run_folder), *callbacks],
             verbose=verbose,
+            shuffle=False,  # batches come in their order
         ).history
     return [dict(zip(history, values, strict=True)) for values in zip(*history.values(), strict=True)]
 

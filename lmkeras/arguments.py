@@ -1,0 +1,90 @@
+"""From a command line to a verb's call: tyro reads the arguments, errors come in one line."""
+
+import contextlib
+import functools
+import io
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+
+import tyro
+
+from lmkeras.errors import InputError
+
+
+def run_verb(verbs: Mapping[str, Callable[..., None]], summary: str, arguments: Sequence[str] | None = None) -> int:
+    """Runs the verb that the arguments name.
+
+    Args:
+        verbs: functions by name, of one word or two; their signatures and docstrings are the options and the help.
+        summary: what the program does, in one line.
+        arguments: what follows the program's name; None for the process's own.
+
+    Returns:
+        The exit code: 0, 2 for what the user can mend (said in one line on standard error), 130 for Ctrl-C.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if " ".join(arguments[:2]) in verbs:
+        arguments[:2] = [" ".join(arguments[:2])]
+    errors = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(errors):
+            prepared = {name: _prepared(verb) for name, verb in verbs.items()}
+            verb = tyro.extras.subcommand_cli_from_dict(prepared, prog="lmkeras", description=summary, args=arguments)
+        verb()
+    except SystemExit as exit_:  # tyro's, for --help and for arguments it cannot read
+        if exit_.code:
+            print(f"lmkeras: {_one_line(errors.getvalue())}", file=sys.stderr)
+        return int(exit_.code or 0)
+    except InputError as error:
+        print(f"lmkeras: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader, such as `head`, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _prepared(verb: Callable[..., None]) -> Callable[..., Callable[[], None]]:
+    """The verb as tyro shall see it, but not run yet: what it prints is not tyro's."""
+
+    @functools.wraps(verb)
+    def prepare(*args, **kwargs):
+        return functools.partial(verb, *args, **kwargs)
+
+    return prepare
+
+
+def _one_line(message: str) -> str:
+    """What tyro says in a box of several sections, in one line: what is wrong, the nearest option, where help is."""
+    parts = []
+    for section in re.split(r"│ ─+\s*│", re.sub(r"╭.*╮", "", message)):
+        part = " ".join(re.sub(r"[│╰─╯]", " ", section).split())
+        if guess := re.match(r"(Perhaps you meant|Arguments similar to \S+): (--\S+)", part):
+            part = f"did you mean {guess[2]}?"
+        if not part.startswith("Argument helptext"):
+            parts.append(part.rstrip("."))
+    return "; ".join(parts)
+
+
+def quiet_tensorflow() -> None:
+    """Starts TensorFlow without its start-up notes, which no log level silences; they are shown if it fails."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    with tempfile.TemporaryFile("w+", errors="replace") as notes:
+        terminal = os.dup(2)
+        os.dup2(notes.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()  # looking for GPUs has notes of its own
+        except BaseException:
+            notes.seek(0)
+            os.write(terminal, notes.read().encode())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)

@@ -1,0 +1,258 @@
+"""The command line: each verb is one function, its help and defaults come from the function's own signature."""
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from lmkeras.arguments import quiet_tensorflow, run_verb
+from lmkeras.corpora import Corpus, open_corpus, split
+from lmkeras.errors import InputError
+from lmkeras.metrics import xz_bits_per_character
+from lmkeras.models.folder import read_config
+from lmkeras.networks.settings import LanguageNetworkSettings
+from lmkeras.training.settings import FitSettings
+
+# TensorFlow is imported by the verbs that compute: help, errors and `info` come at once
+
+_XZ_CHARACTERS = 20_000_000  # xz is slow: with more text than this, training ends without the comparison
+
+Run = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+Files = Annotated[list[str], tyro.conf.arg(metavar="FILES")]
+Flat = tyro.conf.arg(name="")
+
+
+def train_lm(
+    text: Files,
+    output: Annotated[str, tyro.conf.arg(metavar="RUN")],
+    validation: Annotated[list[str] | None, tyro.conf.arg(metavar="FILES")] = None,
+    validation_fraction: float = 0.1,
+    text_column: str = "text",
+    encoding: str = "utf-8",
+    tokenizer: Literal["byte_pair", "characters", "words"] = "byte_pair",
+    vocabulary_size: int | None = None,
+    network: Annotated[LanguageNetworkSettings, Flat] = LanguageNetworkSettings(),  # noqa: B008
+    settings: Annotated[FitSettings, Flat] = FitSettings(),  # noqa: B008
+    overwrite: bool = False,
+) -> None:
+    """Train a language model on text and save it.
+
+    Args:
+        text: files, globs or folders of .txt, .csv, .tsv or .jsonl (.gz too), tfds:NAME:SPLIT, builtin:python-docs.
+        output: the run's folder: the model, metrics.jsonl, curves.png and TensorBoard logs.
+        validation: text to validate on; None: the last part of the training text.
+        validation_fraction: share of the text split off for validation, from 0 (none) to below 1.
+        text_column: column (.csv, .tsv) or key (.jsonl) that holds the text.
+        encoding: the files' encoding.
+        tokenizer: how text becomes tokens.
+        vocabulary_size: the most tokens there may be; None: 4096 byte pairs, 10000 words, every character.
+        network: what to train.
+        settings: how to train it.
+        overwrite: replace a model that is in the run's folder already.
+    """
+    run = Path(output)
+    if (run / "config.json").exists() and not overwrite:
+        raise InputError(f"{run} holds a model already: name another --output, or say --overwrite")
+    if run.exists() and not run.is_dir():
+        raise InputError(f"{run} is a file: name a folder as --output")
+    train, held_out = _corpora(text, validation, validation_fraction, text_column, encoding)
+    quiet_tensorflow()
+    from lmkeras.models.language_model import LanguageModel
+
+    model = LanguageModel(network.network, tokenizer, vocabulary_size, **network.sizes())
+    try:
+        model.fit(train, held_out, validation_fraction=0, run_folder=run, settings=settings)
+    except KeyboardInterrupt:
+        if model.network is None:
+            raise
+        model.save(run)
+        print(f"\nstopped; the model as far as it came is saved in {run}")
+        raise
+    model.save(run)
+    print(f"saved in {run}")
+    if held_out is not None:
+        _print_values(model.evaluate(held_out))
+        _print_xz(train, held_out)
+
+
+def _corpora(text, validation, fraction, column, encoding) -> tuple[Corpus, Corpus | None]:
+    corpus = open_corpus(text, column, encoding)
+    if validation is not None:
+        return corpus, open_corpus(validation, column, encoding)
+    if fraction == 0:
+        return corpus, None
+    return split(corpus, fraction)
+
+
+def _print_values(values: dict[str, float]) -> None:
+    for name, value in values.items():
+        print(f"{name:<20} {value:.4f}" if isinstance(value, float) else f"{name:<20} {value}")
+
+
+def _print_xz(train: Corpus, held_out: Corpus) -> None:
+    if train.count()[1] + held_out.count()[1] > _XZ_CHARACTERS:
+        return
+    alone, given = xz_bits_per_character(held_out), xz_bits_per_character(held_out, train)
+    print(f"xz -9e, same text    {alone:.4f} bits per character alone, {given:.4f} after the training text")
+
+
+def evaluate(
+    run: Run,
+    text: Files,
+    stride: int | None = None,
+    text_column: str = "text",
+    encoding: str = "utf-8",
+    device: str = "auto",
+) -> None:
+    """Judge a model on text: loss in nats per token, perplexity, bits per character.
+
+    Args:
+        run: folder of a saved model.
+        text: files or names, as for train.
+        stride: tokens judged in each window, the rest being context; None: windows side by side.
+        text_column: column or key that holds the text.
+        encoding: the files' encoding.
+        device: auto, cpu, gpu or gpu:N.
+    """
+    corpus = open_corpus(text, text_column, encoding)
+    with _loaded(run, device) as model:
+        _print_values(model.evaluate(corpus, stride))
+
+
+def score(
+    run: Run,
+    texts: Annotated[list[str], tyro.conf.Positional, tyro.conf.arg(metavar="TEXT")] = [],  # noqa: B006
+    tokens: bool = False,
+    device: str = "auto",
+) -> None:
+    """Score texts by the chain rule: log probability in nats, number of tokens, perplexity, text, between tabs.
+
+    Args:
+        run: folder of a saved model.
+        texts: the texts; none: a text a line from standard input.
+        tokens: also print each token's log probability, a line a token.
+        device: auto, cpu, gpu or gpu:N.
+    """
+    with _loaded(run, device) as model:
+        for text in texts or _lines():
+            result = model.score(text)
+            numbers = f"{result.log_probability:.4f}\t{len(result.tokens)}\t{result.perplexity:.4f}"
+            print(f"{numbers}\t{text}", flush=True)
+            if tokens:
+                for token, value in zip(result.tokens, result.token_log_probabilities, strict=True):
+                    print(f"  {value:.4f}\t{token!r}")
+
+
+def generate(
+    run: Run,
+    prompt: str | None = None,
+    max_new_tokens: int = 200,
+    temperature: float = 0.8,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    repetition_penalty: float = 1.0,
+    stop: Annotated[list[str], tyro.conf.arg(metavar="TEXT")] = [],  # noqa: B006
+    num_samples: int = 1,
+    seed: int = 0,
+    device: str = "auto",
+) -> None:
+    """Write what follows a prompt; without --prompt, ask for one prompt after the other.
+
+    Args:
+        run: folder of a saved model.
+        prompt: the text to go on from; "" starts a new text.
+        max_new_tokens: the most tokens to add.
+        temperature: 0: always the likeliest token; 1: as the model has it; above: wilder.
+        top_k: draw from this many of the likeliest tokens; 0: from all.
+        top_p: draw from the likeliest tokens that reach this probability together; 1: from all.
+        repetition_penalty: above 1: tokens already in the text become less likely.
+        stop: texts before which to stop.
+        num_samples: texts to write, each with the next seed.
+        seed: the same seed gives the same text.
+        device: auto, cpu, gpu or gpu:N.
+    """
+    options = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "repetition_penalty": repetition_penalty}
+    if num_samples < 1:
+        raise InputError(f"num_samples must be at least 1, got {num_samples}")
+    with _loaded(run, device) as model:
+        for text in _prompts() if prompt is None else [prompt]:
+            for sample in range(num_samples):
+                print(text, end="", flush=True)
+                for piece in model.stream(text, max_new_tokens, stop, seed=seed + sample, **options):
+                    print(piece, end="", flush=True)
+                print()
+
+
+def _prompts() -> Iterator[str]:
+    """Prompts typed one after the other, until the end of the input."""
+    while True:
+        try:
+            yield input("prompt> " if sys.stdin.isatty() else "")
+        except EOFError:
+            return
+
+
+def _lines() -> Iterator[str]:
+    return (line.rstrip("\n") for line in sys.stdin)
+
+
+def export(
+    run: Run, folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")], overwrite: bool = False
+) -> None:
+    """Write a SavedModel that takes text and gives text, and needs TensorFlow alone.
+
+    Args:
+        run: folder of a saved model.
+        folder: a new folder for the SavedModel.
+        overwrite: replace a SavedModel that is there already.
+    """
+    with _loaded(run, "cpu") as model:
+        model.export(folder, overwrite)
+    print(f"exported to {folder}: signatures generate and score")
+
+
+def info(run: Run) -> None:
+    """Say what a saved model is: kind, network, sizes, versions of what wrote it.
+
+    Args:
+        run: folder of a saved model.
+    """
+    config = read_config(run)
+    print(json.dumps({name: value for name, value in config.items() if name != "files"}, indent=2))
+
+
+@contextlib.contextmanager
+def _loaded(run: str, device: str):
+    read_config(run)  # errors come before TensorFlow's start
+    quiet_tensorflow()
+    from lmkeras.models.text_model import load
+    from lmkeras.training.devices import place
+
+    with place(device):
+        yield load(run)
+
+
+VERBS = {
+    "train lm": train_lm,
+    "evaluate": evaluate,
+    "score": score,
+    "generate": generate,
+    "export": export,
+    "info": info,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one verb.
+
+    Args:
+        arguments: what follows the program's name; None for the process's own.
+
+    Returns:
+        The exit code, see `run_verb`.
+    """
+    return run_verb(VERBS, "Language models on Keras 3 and TensorFlow: text in, text out.", arguments)

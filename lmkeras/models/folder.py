@@ -1,0 +1,72 @@
+"""The folder that a model is kept in: config.json says what it is, and which other files belong to it."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from lmkeras.errors import InputError
+
+FORMAT_VERSION = 1
+KINDS = {"language_model": ("lmkeras.models.language_model", "LanguageModel")}
+
+
+def write_model(folder: str | Path, config: dict, files: dict[str, Callable[[Path], object]]) -> None:
+    """Writes a model's files, all aside first, then into their places, config.json last.
+
+    Args:
+        folder: created where it is missing; an earlier model's files are replaced.
+        config: what config.json shall say beside the format's version and the files' digests.
+        files: for each file's name the function that writes it to a path.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as aside:
+        for name, write in files.items():
+            write(Path(aside) / name)
+        digests = {name: _digest(Path(aside) / name) for name in files}
+        whole = {**config, "format_version": FORMAT_VERSION, "files": digests}
+        (Path(aside) / "config.json").write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
+        for name in (*files, "config.json"):
+            os.replace(Path(aside) / name, folder / name)
+
+
+def read_config(folder: str | Path) -> dict:
+    """What a model's config.json says, once it has been checked that the folder holds one whole model.
+
+    Args:
+        folder: where a model was saved.
+
+    Raises:
+        InputError: there is no model, or a file is missing, damaged or from another model; it is named.
+    """
+    folder = Path(folder)
+    path = folder / "config.json"
+    if not path.is_file():
+        raise InputError(f"no saved model in {folder}: {path} is missing. Train one, or name the folder of one")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        kind, version = config["kind"], config["format_version"]
+        files = {name: config["files"][name] for name in ("network.keras", "tokenizer.json")}
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{path} is damaged: it is not what a saved model has there") from None
+    if kind not in KINDS:
+        raise InputError(f"{path} names a model of kind {kind!r}; this version knows {', '.join(KINDS)}")
+    if version != FORMAT_VERSION:
+        raise InputError(f"{path} has format {version}; this version of lmkeras reads format {FORMAT_VERSION}")
+    for name, digest in files.items():
+        if not (folder / name).is_file():
+            raise InputError(f"{folder / name} is missing")
+        if _digest(folder / name) != digest:
+            raise InputError(f"{folder / name} is damaged or belongs to another model than {path} does")
+    return config
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

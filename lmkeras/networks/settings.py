@@ -1,0 +1,36 @@
+"""What a named language network is made of, documented once for the command line; the builders hold the defaults."""
+
+import dataclasses
+from typing import Literal
+
+
+@dataclasses.dataclass(frozen=True)
+class LanguageNetworkSettings:
+    """A language network by name and sizes; a size that is not given is the builder's default."""
+
+    network: Literal["transformer", "lstm", "gru", "simple_rnn"] = "transformer"
+    """The kind of network."""
+    num_layers: int | None = None
+    """Blocks or recurrent layers; None: 4 for transformers, 1 for recurrent networks."""
+    dropout: float | None = None
+    """Share of values dropped in training, from 0 to below 1; None: 0.0."""
+    tie_embeddings: bool | None = None
+    """Whether the embedding is also the last layer's matrix; None: False."""
+    d_model: int | None = None
+    """Width of a transformer; None: 128."""
+    num_heads: int | None = None
+    """Attention heads of each block of a transformer; None: 4."""
+    dff: int | None = None
+    """Inner width of a transformer's feed-forward networks; None: 4 times d_model."""
+    context_length: int | None = None
+    """The most tokens a transformer looks at; None: 128."""
+    block: Literal["pre_norm", "post_norm"] | None = None
+    """A transformer's blocks: RMSNorm and rotary positions, or the documents' TransformerBlock; None: pre_norm."""
+    embedding_dim: int | None = None
+    """Width of a recurrent network's embedding; None: 256."""
+    units: int | None = None
+    """Size of each recurrent layer's state; None: 128."""
+
+    def sizes(self) -> dict:
+        """The sizes that were given, by name."""
+        return {name: value for name, value in vars(self).items() if name != "network" and value is not None}
