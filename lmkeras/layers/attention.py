@@ -81,6 +81,8 @@ class SelfAttention(keras.layers.Layer):
     def build(self, input_shape):
         """Creates one matrix for queries, keys and values together, and one for the output."""
         d_model = input_shape[-1]
+        if self.num_heads < 1:
+            raise InputError(f"num_heads must be at least 1, got {self.num_heads}")
         if self.key_dim is None and d_model % self.num_heads:
             raise InputError(f"the width {d_model} must be a multiple of num_heads={self.num_heads}")
         self._key_dim = self.key_dim or d_model // self.num_heads
@@ -94,7 +96,7 @@ class SelfAttention(keras.layers.Layer):
         self._qkv.build(input_shape)
         self._output = keras.layers.Dense(d_model, name="output", **common)
         self._output.build((*input_shape[:-1], inner))
-        self._dropout = keras.layers.Dropout(self.dropout) if self.dropout else None
+        self._dropout = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy) if self.dropout else None
 
     def _project(self, x, start=0):
         """x [B, T, D] → queries, keys, values, each [B, H, T, K], rotated where asked."""

@@ -19,8 +19,8 @@ class _Block(keras.layers.Layer):
         self.num_heads = num_heads
         self.dff = dff
         self.rate = rate
-        self._attention_dropout = keras.layers.Dropout(rate)
-        self._feed_forward_dropout = keras.layers.Dropout(rate)
+        self._attention_dropout = keras.layers.Dropout(rate, dtype=self.dtype_policy)
+        self._feed_forward_dropout = keras.layers.Dropout(rate, dtype=self.dtype_policy)
 
     def build(self, input_shape):
         """Builds the sublayers, all of them on [B, T, D] but the second matrix of the feed-forward network."""
@@ -116,6 +116,8 @@ class DecoderBlock(_Block):
         self._expand = keras.layers.Dense(dff, use_bias=False, dtype=self.dtype_policy, name="expand")
         self._contract = keras.layers.Dense(d_model, use_bias=False, dtype=self.dtype_policy, name="contract")
         self._feed_forward_norm = keras.layers.RMSNormalization(dtype=self.dtype_policy)
+        for norm in (self._attention_norm, self._feed_forward_norm):
+            norm.supports_masking = True  # else Keras warns of a lost mask, which attention gets from the block
 
     def _apply(self, x, attention, training):
         x = x + self._attention_dropout(attention(self._attention_norm(x)), training=training)

@@ -1,0 +1,103 @@
+"""The layers' formulas in NumPy float64, with loops where loops are plainest: what the layers are compared with.
+
+Shape letters: B batch, T tokens, D width, H heads, K key size of one head.
+"""
+
+import numpy as np
+
+
+def fill(layer, seed=0):
+    """Gives every weight, biases and norms included, values of its own; returns the layer."""
+    rng = np.random.default_rng(seed)
+    for weight in layer.weights:
+        if len(weight.shape) == 1:
+            middle = 1.0 if weight.name in ("gamma", "scale") else 0.0
+            weight.assign(middle + 0.3 * rng.normal(size=weight.shape))
+        else:
+            weight.assign(rng.normal(size=weight.shape) * weight.shape[0] ** -0.5)
+    return layer
+
+
+def weights_of(layer):
+    return [np.asarray(value, "float64") for value in layer.get_weights()]
+
+
+def dense(x, layer):
+    kernel, *bias = weights_of(layer)
+    return x @ kernel + (bias[0] if bias else 0.0)
+
+
+def softmax(x):
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def layer_norm(x, layer):
+    gamma, beta = weights_of(layer)
+    deviation = x - x.mean(axis=-1, keepdims=True)
+    return gamma * deviation / np.sqrt((deviation**2).mean(axis=-1, keepdims=True) + 1e-6) + beta
+
+
+def rms_norm(x, scale=1.0, epsilon=1e-7):
+    return scale * x / np.sqrt((x**2).mean(axis=-1, keepdims=True) + epsilon)
+
+
+def rms_norm_layer(x, layer):
+    return rms_norm(x, weights_of(layer)[0], 1e-6)
+
+
+def sinusoid(position, column, d_model):
+    angle = position / 10_000 ** ((column - column % 2) / d_model)
+    return np.cos(angle) if column % 2 else np.sin(angle)
+
+
+def sinusoidal_positions(x, start=0):
+    """[B, T, D]: sqrt(D) times the embeddings, plus the sinusoids of positions start, start + 1, …"""
+    length, d_model = x.shape[1:]
+    table = [[sinusoid(start + t, column, d_model) for column in range(d_model)] for t in range(length)]
+    return x * np.sqrt(d_model) + np.array(table)
+
+
+def rotated(x, start=0):
+    """[…, T, K]: halves are the real and the imaginary parts of numbers that position t turns by t · 10000^(-2i/K)."""
+    length, half = x.shape[-2], x.shape[-1] // 2
+    angles = (start + np.arange(length))[:, None] * 10_000.0 ** (-np.arange(half) / half)
+    turned = (x[..., :half] + 1j * x[..., half:]) * np.exp(1j * angles)
+    return np.concatenate([turned.real, turned.imag], axis=-1)
+
+
+def self_attention(x, layer, mask=None):
+    """[B, T, D] → [B, T, D], one query of one head at a time; see `may_look` for padding."""
+    batch, length, _ = x.shape
+    projected = dense(x, layer._qkv).reshape(batch, length, 3, layer.num_heads, -1)
+    queries, keys, values = projected.transpose(2, 0, 3, 1, 4)  # each [B, H, T, K]
+    if layer.normalize_qk:
+        queries, keys = rms_norm(queries), rms_norm(keys)
+    if layer.rotary:
+        queries, keys = rotated(queries), rotated(keys)
+    heads = np.zeros((batch, length, layer.num_heads, values.shape[-1]))
+    for b, t, h in np.ndindex(heads.shape[:3]):
+        seen = [s for s in range(length) if (mask is None or mask[b, s]) and (s <= t or not layer.causal)]
+        if seen:
+            scores = keys[b, h, seen] @ queries[b, h, t] / np.sqrt(keys.shape[-1])
+            heads[b, t, h] = softmax(scores) @ values[b, h, seen]
+    return dense(heads.reshape(batch, length, -1), layer._output)
+
+
+def may_look(mask, causal):
+    """bool [B, T]: which queries have a key to look at. Those without are padding, whose outputs mean nothing."""
+    if causal:
+        return np.logical_or.accumulate(mask, axis=1)
+    return np.broadcast_to(mask.any(axis=1, keepdims=True), mask.shape)
+
+
+def transformer_block(x, block, mask=None):
+    x = layer_norm(x + self_attention(x, block._attention, mask), block._attention_norm)
+    y = dense(np.maximum(dense(x, block._expand), 0), block._contract)
+    return layer_norm(x + y, block._feed_forward_norm)
+
+
+def decoder_block(x, block, mask=None):
+    x = x + self_attention(rms_norm_layer(x, block._attention_norm), block._attention, mask)
+    y = dense(rms_norm_layer(x, block._feed_forward_norm), block._expand)
+    return x + dense(np.maximum(y, 0) ** 2, block._contract)
