@@ -155,8 +155,9 @@ def text_windows(stream: TokenStream, length: int, stride: int | None = None) ->
     for start, end in zip(stream.starts, ends, strict=True):
         last, judged = end - 1, start  # a target at or before `judged` has been judged
         while judged < last:
-            stop = min(last, judged + (length if judged == start else stride))
-            yield stream.ids[max(start, stop - length) : stop + 1], stop - judged
+            first = max(start, judged - (length - stride))
+            stop = min(last, first + length)
+            yield stream.ids[first : stop + 1], stop - judged
             judged = stop
 
 

@@ -43,7 +43,7 @@ class ScoringLoop(tf.Module):
         network = self.network
         limit = network.context_length or _PIECE
         rows, length = tf.shape(ids)[0], tf.shape(ids)[1] - 1
-        pieces = (length + limit - 1) // limit
+        pieces = tf.maximum(1, (length + limit - 1) // limit)  # at least one, so that there is something to stack
         ids = tf.pad(ids, [[0, 0], [0, pieces * limit - length]])
         carries = network.context_length is None
         state = network.initial_state(rows, limit) if carries else ()

@@ -45,8 +45,8 @@ class TextGenerator:
         while not ended:
             state = self.loop.advance(state, sampling.tensors(), steps)
             texts = self._new_texts(state)
-            ends = [_first(text, stops) for text in texts]
             finished = state["finished"].numpy()
+            ends = [_first(text if done else _whole(text), stops) for text, done in zip(texts, finished, strict=True)]
             ended = all(done or end is not None for done, end in zip(finished, ends, strict=True))
         texts = [text[:end] for text, end in zip(texts, ends, strict=True)]
         return [texts[i : i + samples] for i in range(0, len(texts), samples)]
@@ -64,9 +64,10 @@ class TextGenerator:
         given, finished = 0, False
         while not finished:
             state = self.loop.advance(state, sampling, tf.constant(_STREAM_TOKENS))
-            text = self._new_texts(state)[0]
+            text, finished = self._new_texts(state)[0], bool(state["finished"].numpy()[0])
+            text = text if finished else _whole(text)
             end = _first(text, stops)
-            finished = bool(state["finished"].numpy()[0]) or end is not None
+            finished = finished or end is not None
             safe = text[:end] if finished else text[: _safe_length(text, stops)]
             if len(safe) > given:
                 yield safe[given:]
@@ -106,9 +107,14 @@ def _first(text: str, stops: Sequence[str]) -> int | None:
     return min((at for at in map(text.find, stops) if at >= 0), default=None)
 
 
+def _whole(text: str) -> str:
+    """An unfinished text without the character at its end whose bytes have not all come."""
+    return text.rstrip("\ufffd")
+
+
 def _safe_length(text: str, stops: Sequence[str]) -> int:
-    """How much of an unfinished text is sure to stay: no half character, no beginning of a stop text."""
-    length = len(text.rstrip("\ufffd"))
+    """How much of an unfinished text is sure to stay: not what may turn out to begin a stop text."""
+    length = len(text)
     for stop in stops:
         begun = (size for size in range(min(len(stop) - 1, len(text)), 0, -1) if text.endswith(stop[:size]))
         length = min(length, len(text) - next(begun, 0))

@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+
+from lmkeras.decoding.score import ScoringLoop, TextScorer
+from lmkeras.tokenizers import new_tokenizer
+from tests.decoding.networks import CONTEXT, NAMES, VOCABULARY, build
+
+
+def log_softmax(logits):
+    logits = logits.astype(float)
+    return (
+        logits
+        - np.log(np.exp(logits - logits.max(-1, keepdims=True)).sum(-1, keepdims=True))
+        - logits.max(-1, keepdims=True)
+    )
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def loop(request):
+    return ScoringLoop(build(request.param))
+
+
+@pytest.mark.parametrize("length", [1, 5, CONTEXT, CONTEXT + 1, 3 * CONTEXT + 2])
+def test_the_chain_rule_token_by_token(loop, length):
+    """Each token's probability from a pass of its own over its prefix (transformers: since its window began)."""
+    ids = [0, *np.random.default_rng(length).integers(1, VOCABULARY, length).tolist()]
+    scores = loop.token_log_probabilities(np.array([ids], np.int32)).numpy()[0]
+    limit = loop.network.context_length
+    assert len(scores) == length
+    for i in range(length):
+        first = 0 if limit is None else i // limit * limit
+        logits = loop.network(np.array([ids[first : i + 1]])).numpy()[0, -1]
+        assert scores[i] == pytest.approx(log_softmax(logits)[ids[i + 1]], abs=1e-4)
+
+
+def test_a_recurrent_network_sees_beyond_one_piece(monkeypatch):
+    network = build("lstm")
+    ids = np.array([[0, *np.random.default_rng(0).integers(1, VOCABULARY, 20)]], np.int32)
+    whole = ScoringLoop(network).token_log_probabilities(ids).numpy()
+    monkeypatch.setattr("lmkeras.decoding.score._PIECE", 3)
+    np.testing.assert_allclose(ScoringLoop(network).token_log_probabilities(ids), whole, atol=1e-5)
+
+
+def test_what_a_row_is_filled_up_with_changes_nothing(loop):
+    ids = np.array([[0, 3, 4, 5]], np.int32)
+    filled = np.pad(ids, [[0, 1], [0, 20]])
+    scores = loop.token_log_probabilities(filled).numpy()[0, :3]
+    np.testing.assert_allclose(scores, loop.token_log_probabilities(ids)[0], atol=1e-5)
+
+
+def test_probabilities_of_all_continuations_sum_to_one(loop):
+    """P(w1 w2) summed over every w2 is P(w1): the chain rule's terms are a distribution."""
+    pairs = np.array([[0, 3, w] for w in range(VOCABULARY)], np.int32)
+    scores = loop.token_log_probabilities(pairs).numpy().astype(float)
+    assert np.exp(scores.sum(1)).sum() == pytest.approx(np.exp(scores[0, 0]), rel=1e-5)
+
+
+def test_a_uniform_model_has_the_perplexity_of_its_vocabulary():
+    tokenizer = new_tokenizer("characters").fit(["abcdefghij"])
+    network = build("pre_norm")
+    network.head.set_weights([0 * weight for weight in network.head.get_weights()])
+    assert tokenizer.vocabulary_size == VOCABULARY
+    score = TextScorer(network, tokenizer).score("a text of several windows: abcdefghij")
+    assert score.perplexity == pytest.approx(VOCABULARY, rel=1e-6)
+    assert score.log_probability == pytest.approx(-np.log(VOCABULARY) * len(score.tokens), rel=1e-6)
+
+
+def test_an_empty_text_is_certain():
+    score = TextScorer(build("lstm"), new_tokenizer("characters").fit(["abcdefghij"])).score("")
+    assert (score.log_probability, score.tokens, score.perplexity) == (0.0, [], 1.0)

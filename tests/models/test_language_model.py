@@ -1,0 +1,184 @@
+import math
+import shutil
+
+import numpy as np
+import pytest
+
+import lmkeras
+from lmkeras import InputError, LanguageModel
+from lmkeras.datasets import text_windows, tokenize
+from lmkeras.networks.recurrent import lstm_language_model
+from lmkeras.tokenizers import new_tokenizer
+
+TEXTS = [
+    f"{name} has {count} {thing}. " for name in ("Ann", "Bob") for count in "12345" for thing in ("apples", "pears")
+]
+SIZES = {
+    "transformer": {"d_model": 16, "num_heads": 2, "num_layers": 1, "context_length": 16},
+    "lstm": {"embedding_dim": 8, "units": 16},
+}
+
+
+@pytest.fixture(scope="module", params=SIZES)
+def model(request):
+    model = LanguageModel(request.param, "characters", **SIZES[request.param])
+    model.fit(TEXTS, steps=250, batch_size=4, window_length=16, learning_rate=0.01, verbose=0, xla="off")
+    return model
+
+
+def test_it_learns_to_write_like_its_texts(model):
+    assert model.evaluate(TEXTS)["bits_per_character"] < 1.5
+    assert "has" in model.generate("Ann ", 8, temperature=0)
+
+
+@pytest.mark.parametrize("stride", [None, 3])
+def test_evaluation_is_the_chain_rule_over_windows(model, stride):
+    """The loss of `evaluate` is the mean of what full passes over the same windows say, token by token."""
+    texts = ["Ann has 3 apples. Bob has 4 pears and a kiwi.", "x", "Bob has 1 pears"]
+    values = model.evaluate(texts, stride)
+    stream = tokenize(texts, model.tokenizer)
+    length = model.network.context_length or 512
+    nats = []
+    for ids, judged in text_windows(stream, length, stride):
+        logits = model.network(np.array(ids[None, :-1], np.int32)).numpy()[0].astype(float)
+        log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+        nats += (-log_p[np.arange(len(ids) - 1), ids[1:]])[-judged:].tolist()
+    assert values["tokens"] == len(nats) == sum(map(len, texts))
+    assert values["loss_nats"] == pytest.approx(np.mean(nats), abs=1e-5)
+    assert values["perplexity"] == pytest.approx(math.exp(np.mean(nats)), rel=1e-5)
+    unknown = values["unknown_tokens"]
+    assert unknown == sum(character not in "".join(TEXTS) for text in texts for character in text) > 0
+    bits = (sum(nats) / math.log(2) + unknown * math.log2(0x110000)) / values["characters"]
+    assert values["bits_per_character"] == pytest.approx(bits, rel=1e-5)
+
+
+def test_evaluation_and_score_agree(model):
+    texts = ["Ann has 3 apples. ", "Bob has 2 pears. Ann has 5 apples. "]
+    total = sum(score.log_probability for score in model.score(texts))
+    values = model.evaluate(texts)
+    assert -values["loss_nats"] * values["tokens"] == pytest.approx(total, rel=1e-4)
+
+
+def test_generate_returns_what_it_is_asked_in(model):
+    assert isinstance(model.generate("Ann", 3), str)
+    assert [type(t) for t in model.generate("Ann", 3, num_samples=2)] == [str, str]
+    assert model.generate(["Ann", "Bob"], 3) == [model.generate("Ann", 3), model.generate("Bob", 3)]
+    assert model.generate(["Ann"], 3, num_samples=2) == [model.generate("Ann", 3, num_samples=2)]
+    assert model.generate([], 3) == []
+    assert "".join(model.stream("Ann", 9, seed=3)) == model.generate("Ann", 9, seed=3)
+
+
+def test_saved_and_loaded_it_is_the_same_model(model, tmp_path):
+    model.save(tmp_path / "run")
+    again = lmkeras.load(tmp_path / "run")
+    assert isinstance(again, LanguageModel)
+    assert again.score("Bob has").log_probability == model.score("Bob has").log_probability
+    assert again.generate("Bob", 20, seed=5) == model.generate("Bob", 20, seed=5)
+    assert again.evaluate(TEXTS) == model.evaluate(TEXTS)
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
+        "config.json",
+        "network.keras",
+        "tokenizer.json",
+    ]
+
+
+def test_the_saved_network_is_plain_keras(model, tmp_path):
+    import keras
+
+    model.save(tmp_path)
+    network = keras.saving.load_model(tmp_path / "network.keras")
+    ids = np.array([[0, 3, 1]])
+    np.testing.assert_array_equal(network(ids), model.network(ids))
+
+
+def test_it_goes_on_training_from_where_it_stands(tmp_path):
+    model = LanguageModel("lstm", "characters", **SIZES["lstm"])
+    first = model.fit(TEXTS, epochs=10, batch_size=4, verbose=0)
+    model.save(tmp_path)
+    second = lmkeras.load(tmp_path).fit(TEXTS, steps=1, batch_size=4, verbose=0, learning_rate=1e-6)
+    assert second[0]["val_loss"] == pytest.approx(min(h["val_loss"] for h in first), abs=0.01)
+
+
+def test_words_have_no_bits_per_character():
+    model = LanguageModel("simple_rnn", "words", vocabulary_size=20, embedding_dim=4, units=4)
+    model.fit(TEXTS, steps=1, verbose=0)
+    assert "bits_per_character" not in model.evaluate(TEXTS)
+    assert model.generate("Ann", 3).startswith(" ")
+
+
+def test_everything_needs_a_trained_network(tmp_path):
+    model = LanguageModel()
+    for call in (
+        lambda: model.generate("a"),
+        lambda: model.score("a"),
+        lambda: model.evaluate(["a"]),
+        lambda: model.save(tmp_path / "run"),
+        lambda: model.export(tmp_path / "exported"),
+    ):
+        with pytest.raises(InputError, match="not been trained"):
+            call()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_names_and_sizes_are_refused_at_once():
+    with pytest.raises(InputError, match=r"unknown network 'lstn'.*did you mean 'lstm'"):
+        LanguageModel("lstn")
+    with pytest.raises(InputError, match=r"unknown tokenizer 'bytepair'.*did you mean 'byte_pair'"):
+        LanguageModel(tokenizer="bytepair")
+    with pytest.raises(InputError, match="'lstm' takes no num_heads"):
+        LanguageModel("lstm", num_heads=2)
+    with pytest.raises(TypeError, match="epoch"):
+        LanguageModel("lstm").fit(TEXTS, epoch=3)
+
+
+def test_a_network_and_a_tokenizer_that_differ_are_refused():
+    tokenizer = new_tokenizer("characters").fit(TEXTS)
+    with pytest.raises(InputError, match="vocabulary of 7"):
+        LanguageModel(lstm_language_model(7), tokenizer)
+    with pytest.raises(InputError, match="fitted tokenizer"):
+        LanguageModel(lstm_language_model(7), "characters")
+    with pytest.raises(InputError, match="return_sequences=True"):
+        LanguageModel(lstm_language_model(tokenizer.vocabulary_size, return_sequences=False), tokenizer)
+
+
+def test_a_window_longer_than_the_context_is_refused():
+    model = LanguageModel("transformer", "characters", **SIZES["transformer"])
+    with pytest.raises(InputError, match="window_length 17 is longer than the network's context_length 16"):
+        model.fit(TEXTS, window_length=17, steps=1)
+
+
+@pytest.mark.parametrize("name", ["config.json", "network.keras", "tokenizer.json"])
+@pytest.mark.parametrize("harm", ["missing", "truncated", "from another model"])
+def test_a_damaged_folder_is_refused_by_the_file(model, tmp_path, name, harm):
+    folder, other = tmp_path / "run", tmp_path / "other"
+    model.save(folder)
+    if harm == "missing":
+        (folder / name).unlink()
+    elif harm == "truncated":
+        (folder / name).write_bytes((folder / name).read_bytes()[:-200])
+    else:
+        another = LanguageModel("lstm", "characters", embedding_dim=3, units=3)
+        another.fit(["some other text, with other letters"], steps=1, verbose=0, validation_fraction=0)
+        another.save(other)
+        shutil.copy(other / name, folder / name)
+    # where config.json is another's, the first file that it does not describe is named
+    expected = "network.keras" if (name, harm) == ("config.json", "from another model") else name
+    with pytest.raises(InputError, match=expected):
+        lmkeras.load(folder)
+
+
+def test_a_folder_from_the_future_is_refused(model, tmp_path):
+    model.save(tmp_path)
+    config = tmp_path / "config.json"
+    config.write_text(config.read_text().replace('"format_version": 1', '"format_version": 99'))
+    with pytest.raises(InputError, match="format 99"):
+        lmkeras.load(tmp_path)
+
+
+def test_saving_leaves_the_earlier_model_when_it_fails(model, tmp_path, monkeypatch):
+    model.save(tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    monkeypatch.setattr(model.tokenizer, "to_json", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        model.save(tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

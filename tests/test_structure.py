@@ -1,0 +1,151 @@
+"""The house rules that a machine can check: one direction of imports, sizes of files and functions, docstrings."""
+
+import ast
+import doctest
+import importlib
+import inspect
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lmkeras
+
+PACKAGE = Path(lmkeras.__file__).parent
+
+# The street: a module imports only from modules above it.
+STREET = """
+errors
+corpora.corpus corpora.files corpora.tfds corpora.sources corpora
+tokenizers.base tokenizers.pieces tokenizers.keras_legacy
+tokenizers.in_graph tokenizers.in_graph.lower_case tokenizers.in_graph.byte_pair tokenizers.in_graph.keras_words
+tokenizers.keras_words tokenizers.byte_pair tokenizers
+datasets
+layers layers.position layers.attention layers.blocks
+networks networks.settings networks.registry networks.language networks.recurrent networks.transformer
+metrics
+training training.settings training.curves training.devices training.optimizers training.fit
+decoding decoding.samplers decoding.generate decoding.score decoding.text
+export
+models models.folder models.text_model models.language_model
+arguments cli __main__
+""".split()
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py")) if name_of(path)}
+
+
+def imported_modules(tree: ast.Module) -> set[str]:
+    """lmkeras modules that a module imports anywhere when it runs."""
+    for_types_alone = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    found = set()
+    for node in ast.walk(tree):
+        if id(node) in for_types_alone:
+            continue
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lmkeras"):
+            module = node.module.removeprefix("lmkeras").lstrip(".")
+            for alias in node.names:
+                inner = f"{module}.{alias.name}".lstrip(".")
+                found.add(inner if inner in MODULES else module)
+        elif isinstance(node, ast.Import):
+            found.update(
+                alias.name.removeprefix("lmkeras.") for alias in node.names if alias.name.startswith("lmkeras.")
+            )
+    return found
+
+
+def test_the_street_lists_every_module():
+    assert sorted(STREET) == sorted(MODULES)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_imports_run_one_way(name):
+    tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
+    upward = [other for other in imported_modules(tree) if STREET.index(other) >= STREET.index(name)]
+    assert not upward, f"{name} imports {upward}, which stand below it"
+
+
+def test_a_module_that_imports_upward_would_be_found():
+    tree = ast.parse("def f():\n    from lmkeras.models import language_model\n    import lmkeras.cli")
+    assert imported_modules(tree) == {"models.language_model", "cli"}
+
+
+@pytest.mark.parametrize("path", MODULES.values(), ids=MODULES)
+def test_sizes(path):
+    text = path.read_text(encoding="utf-8")
+    assert text.count("\n") <= 300, "a file has at most 300 lines"
+    for node in ast.walk(ast.parse(text)):
+        limit = {ast.FunctionDef: 60, ast.ClassDef: 150}.get(type(node))
+        if limit:
+            size = node.end_lineno - node.lineno + 1
+            if isinstance(node, ast.ClassDef):  # a contract may be as long as it needs to be
+                size -= sum(map(docstring_lines, ast.walk(node)))
+            assert size <= limit, f"{node.name} has {size} lines, at most {limit} are allowed"
+
+
+def docstring_lines(node: ast.AST) -> int:
+    documented = isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node)
+    return node.body[0].end_lineno - node.body[0].lineno + 1 if documented else 0
+
+
+@pytest.mark.parametrize("name", [name for name in lmkeras.__all__ if name != "__version__"])
+def test_public_objects_are_documented(name):
+    value = getattr(lmkeras, name)
+    assert inspect.getdoc(value), f"{name} has no docstring"
+    if inspect.isclass(value):
+        for member, function in inspect.getmembers(value, inspect.isfunction):
+            if not member.startswith("_") and function.__module__.startswith("lmkeras"):
+                assert inspect.getdoc(function), f"{name}.{member} has no docstring"
+    elif value.__module__.startswith("lmkeras"):
+        for parameter in inspect.signature(value).parameters:
+            assert f"{parameter}:" in inspect.getdoc(value), f"{name} says nothing of its argument {parameter}"
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name != "__main__"])
+def test_doctests(name):
+    module = importlib.import_module(f"lmkeras.{name}")
+    globals_ = {**vars(module), "math": math, "np": np, "lmkeras": lmkeras}
+    assert doctest.testmod(module, extraglobs=globals_).failed == 0
+
+
+def test_there_are_doctests():
+    finder = doctest.DocTestFinder()
+    modules = [importlib.import_module(f"lmkeras.{name}") for name in MODULES if name != "__main__"]
+    assert sum(len(test.examples) for module in modules for test in finder.find(module)) > 20
+
+
+def run_python(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_import_brings_no_tensorflow():
+    code = "import sys, lmkeras; print(sorted({'tensorflow', 'keras', 'numpy', 'tyro'} & set(sys.modules)))"
+    assert run_python(code) == "[]"
+
+
+def test_help_and_settings_bring_no_tensorflow():
+    code = "import sys, lmkeras.cli; print(sorted({'tensorflow', 'keras'} & set(sys.modules)))"
+    assert run_python(code) == "[]"
+
+
+def test_unknown_names_are_attribute_errors():
+    with pytest.raises(AttributeError, match="no attribute 'LanguageModle'"):
+        _ = lmkeras.LanguageModle
+
+
+def test_dir_offers_what_all_names():
+    assert set(dir(lmkeras)) == set(lmkeras.__all__)
+    assert {"Tokenizer", "pad_sequences", "LanguageModel", "load", "perplexity"} <= set(lmkeras.__all__)

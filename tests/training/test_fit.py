@@ -1,0 +1,166 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lmkeras.networks.recurrent import lstm_language_model
+from lmkeras.networks.transformer import transformer_language_model
+from lmkeras.training import fit as harness
+from lmkeras.training.devices import precision
+from lmkeras.training.settings import FitSettings
+
+RULE = np.array([0, 3, 1, 4, 2], np.int32)  # each id is followed by another, always the same
+
+
+def follow(first, length):
+    ids = [first]
+    while len(ids) < length:
+        ids.append(int(RULE[ids[-1]]) or 1)
+    return ids
+
+
+def batches(count=None, rows=4, length=6):
+    rows = np.array([follow(1 + i % 4, length + 1) for i in range(rows)], np.int32)
+    dataset = tf.data.Dataset.from_tensors((rows[:, :-1], rows[:, 1:]))
+    return dataset.repeat() if count is None else dataset.take(count)
+
+
+def tiny(**sizes):
+    keras.utils.set_random_seed(3)
+    return transformer_language_model(5, d_model=16, num_heads=2, num_layers=1, context_length=6, **sizes)
+
+
+def fit(network, validation=True, run_folder=None, callbacks=(), **settings):
+    settings = FitSettings(**{"steps": 12, "evaluate_every": 4, "xla": "off", **settings})
+    held_out = batches(1) if validation else None
+    return harness.fit(network, batches(), 100, settings, held_out, run_folder, callbacks=callbacks, verbose=0)
+
+
+def test_training_learns_the_rule():
+    network = tiny()
+    before = harness.evaluate(network, batches(1))["loss"]
+    history = fit(network, steps=40, evaluate_every=10)
+    assert len(history) == 4
+    assert history[-1]["val_loss"] < 0.2 < before
+    assert harness.evaluate(network, batches(1))["loss"] == pytest.approx(min(h["val_loss"] for h in history), rel=1e-5)
+
+
+@pytest.mark.parametrize("steps", [1, 7, 12])
+def test_exactly_the_steps_asked_for(steps):
+    network = tiny()
+    history = fit(network, steps=steps)
+    assert int(network.optimizer.iterations) == steps
+    assert len(history) == -(-steps // 4)
+
+
+def test_the_best_weights_are_kept():
+    network, losses, weights = tiny(), [], []
+
+    class Spoil(keras.callbacks.Callback):
+        """Notes each evaluation's weights; after the second, the network gets worse for good."""
+
+        def on_epoch_end(self, epoch, logs=None):
+            losses.append(logs["val_loss"])
+            weights.append(self.model.get_weights())
+            if epoch == 1:
+                self.model.set_weights([w * 0 for w in self.model.get_weights()])
+
+    history = fit(network, steps=20, callbacks=[Spoil()])
+    best = int(np.argmin([h["val_loss"] for h in history]))
+    assert best == 1
+    for kept, expected in zip(network.get_weights(), weights[best], strict=True):
+        np.testing.assert_array_equal(kept, expected)
+
+
+def test_training_ends_early_when_patience_does():
+    network = tiny()
+    history = fit(network, steps=100, learning_rate=1e-12, patience=2, evaluate_every=2)
+    assert len(history) <= 5
+
+
+def test_without_validation_there_is_no_validation_loss():
+    assert set(fit(tiny(), validation=False)[0]) == {"loss"}
+
+
+def test_a_loss_that_is_no_number_stops_training():
+    network = tiny()
+    network.set_weights([w * np.nan for w in network.get_weights()])
+    with pytest.raises(Exception, match=r"(?i)nan"):
+        fit(network)
+
+
+def test_the_run_folder(tmp_path):
+    history = fit(tiny(), run_folder=tmp_path / "run")
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [4, 8, 12]
+    assert [line["val_loss"] for line in lines] == [h["val_loss"] for h in history]
+    assert lines[-1]["learning_rate"] == pytest.approx(0, abs=1e-6)
+    assert (tmp_path / "run" / "curves.png").read_bytes().startswith(b"\x89PNG")
+    events = list((tmp_path / "run" / "logs").rglob("*tfevents*"))
+    scalars = {}
+    for file in events:
+        for event in tf.compat.v1.train.summary_iterator(str(file)):
+            for value in event.summary.value:
+                scalars.setdefault(value.tag, []).append(float(tf.make_ndarray(value.tensor)))
+    logged = [value for values in scalars.values() for value in values]
+    assert all(any(value == pytest.approx(h["val_loss"]) for value in logged) for h in history)
+
+
+def test_the_same_seed_gives_the_same_weights():
+    first, second, other = tiny(dropout=0.2), tiny(dropout=0.2), tiny(dropout=0.2)
+    fit(first)
+    fit(second)
+    fit(other, steps=11)
+    for a, b in zip(first.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert any((a != b).any() for a, b in zip(first.get_weights(), other.get_weights(), strict=True))
+
+
+def test_xla_changes_no_loss():
+    for a, b in zip(fit(tiny(), xla="on"), fit(tiny(), xla="off"), strict=True):
+        assert a["val_loss"] == pytest.approx(b["val_loss"], rel=1e-3)
+
+
+def test_xla_is_on_where_it_was_measured_to_help():
+    assert harness.uses_xla(tiny(), "auto") is True
+    assert harness.uses_xla(lstm_language_model(5, 4, 4), "auto") is False
+    assert harness.uses_xla(tiny(), "off") is False
+    assert harness.uses_xla(lstm_language_model(5, 4, 4), "on") is True
+
+
+def test_mixed_precision_trains_and_leaves_a_float32_network():
+    network = tiny()
+    seen = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append(self.model.blocks[0].compute_dtype)
+
+    history = fit(network, precision="mixed_bfloat16", steps=30, evaluate_every=30, callbacks=[Watch()])
+    assert set(seen) == {"bfloat16"}
+    assert network.blocks[0].compute_dtype == "float32"
+    assert {str(w.dtype) for w in network.weights} == {"float32"}
+    assert history[-1]["val_loss"] < 0.5
+
+
+def test_precision_is_put_back_after_an_error():
+    network = tiny()
+    during = []
+
+    def fail():
+        with precision(network, "mixed_bfloat16"):
+            during.append(network.head.compute_dtype)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert during == ["bfloat16"]
+    assert network.head.compute_dtype == "float32"
+
+
+def test_recurrent_networks_train_by_the_same_function():
+    keras.utils.set_random_seed(0)
+    history = fit(lstm_language_model(5, 8, 16), steps=60, evaluate_every=20, learning_rate=0.03)
+    assert history[-1]["val_loss"] < 0.5

@@ -1,0 +1,81 @@
+import keras
+import numpy as np
+import pytest
+
+from lmkeras.errors import InputError
+from lmkeras.training.optimizers import WarmupSchedule, build_optimizer
+
+
+@pytest.mark.parametrize("shape", ["linear", "cosine", "constant"])
+def test_schedules_are_their_formulas(shape):
+    peak, warmup, total = 0.3, 10, 50
+    schedule = WarmupSchedule(shape, peak, warmup, total)
+    for step in range(60):
+        progress = min(1, max(0, (step - warmup) / (total - warmup)))
+        fall = {"linear": 1 - progress, "cosine": (1 + np.cos(np.pi * progress)) / 2, "constant": 1}[shape]
+        assert float(schedule(step)) == pytest.approx(peak * min(1, (step + 1) / warmup) * fall, abs=1e-7)
+
+
+def test_no_warmup():
+    assert float(WarmupSchedule("linear", 1.0, 0, 10)(0)) == 1.0
+
+
+def test_a_schedule_survives_its_config():
+    schedule = WarmupSchedule("cosine", 0.1, 5, 20)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(schedule))
+    assert [float(again(step)) for step in range(20)] == [float(schedule(step)) for step in range(20)]
+
+
+def test_unknown_names():
+    with pytest.raises(InputError, match=r"unknown optimizer 'adan': .*did you mean 'adam'"):
+        build_optimizer("adan", "linear", 10)
+    with pytest.raises(InputError, match="unknown schedule 'liner'"):
+        build_optimizer("adam", "liner", 10)
+
+
+def updated(optimizer, weights, gradient, path):
+    variable = keras.Variable(weights, name=path)
+    optimizer.build([variable])
+    optimizer.apply([gradient], [variable])
+    return variable.numpy()
+
+
+def test_adamw_is_its_formula():
+    weights, gradient = np.array([1.0, -2.0, 0.5], "float32"), np.array([0.2, -0.1, 0.0], "float32")
+    optimizer = build_optimizer("adamw", "constant", 10, learning_rate=0.1, warmup_steps=0, weight_decay=0.5)
+    # the first update's moments, corrected for their start at zero, are the gradient and its square
+    expected = weights - 0.1 * 0.5 * weights - 0.1 * gradient / (np.abs(gradient) + 1e-7)
+    np.testing.assert_allclose(updated(optimizer, weights, gradient, "w"), expected, atol=1e-4)
+
+
+def test_muon_moves_matrices_along_the_orthogonal_factor_of_the_gradient():
+    rng = np.random.default_rng(0)
+    weights, gradient = rng.normal(size=(2, 24, 16)).astype("float32")
+    step = weights - updated(build_optimizer("muon", "constant", 10, 0.01, 0), weights, gradient, "kernel")
+    left, _, right = np.linalg.svd(gradient, full_matrices=False)
+    # five Newton-Schulz steps give singular values near 1, not 1; the direction is what counts
+    cosine = np.sum(step * (left @ right)) / np.linalg.norm(step) / np.linalg.norm(left @ right)
+    assert cosine > 0.97
+    assert np.linalg.norm(step) / 4 == pytest.approx(0.01 * 0.2 * np.sqrt(24), rel=0.2)
+
+
+def test_muon_leaves_vectors_embeddings_and_the_last_layer_to_adam():
+    network = keras.Sequential(
+        [
+            keras.layers.Input((3,)),
+            keras.layers.Embedding(5, 4, name="embedding"),
+            keras.layers.Dense(4, name="inside"),
+            keras.layers.Dense(5, name="logits"),
+        ]
+    )
+    optimizer = build_optimizer("muon", "linear", 10)
+    muon = {variable.path for variable in network.trainable_variables if not optimizer._should_use_adamw(variable)}
+    assert muon == {f"{network.name}/inside/kernel"}
+
+
+def test_clipping_bounds_the_gradient_over_all_weights():
+    optimizer = build_optimizer("adam", "constant", 10, clip_norm=1.0)
+    assert optimizer.global_clipnorm == 1.0
+    clipped = optimizer._clip_gradients([np.full(4, 3.0, "float32"), np.full(4, 4.0, "float32")])
+    total = np.sqrt(sum(float(np.sum(np.square(g))) for g in clipped))
+    assert total == pytest.approx(1.0, rel=1e-5)
