@@ -82,8 +82,11 @@ def draw(logits: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
     """
     probabilities = tf.nn.softmax(logits)
     cumulative = tf.cumsum(probabilities, axis=-1)
-    passed = cumulative > uniform[:, None] * cumulative[:, -1:]
-    return tf.argmax(passed & (probabilities > 0), axis=-1, output_type=tf.int32)  # the first that is True
+    possible = probabilities > 0
+    # not the last sum: summed in parallel (XLA, GPUs), rounding lets it exceed all those at ids that are possible
+    total = tf.reduce_max(tf.where(possible, cumulative, 0.0), axis=-1, keepdims=True)
+    passed = possible & (cumulative > uniform[:, None] * total)
+    return tf.argmax(passed, axis=-1, output_type=tf.int32)  # the first that is True
 
 
 def sample(
@@ -103,6 +106,8 @@ def sample(
     """
 
     def chance():
-        return draw(keep_top_p(keep_top_k(logits / temperature, top_k), top_p), uniform)
+        # with the largest at 0, no low temperature takes the likely ids below the excluded ones or to infinity
+        scaled = (logits - tf.reduce_max(logits, axis=-1, keepdims=True)) / temperature
+        return draw(keep_top_p(keep_top_k(scaled, top_k), top_p), uniform)
 
     return tf.cond(temperature > 0, chance, lambda: tf.argmax(logits, axis=-1, output_type=tf.int32))

@@ -41,8 +41,8 @@ def new(name, **kwargs):
 
 def outputs(layer, x, training=False):
     arguments = inspect.signature(layer.call).parameters
-    given = {"mask": MASK, "training": training}
-    return layer(x, **{name: value for name, value in given.items() if name in arguments})
+    values = {"mask": MASK, "training": training}
+    return layer(x, **{name: value for name, value in values.items() if name in arguments})
 
 
 def assert_close(actual, expected, tolerance):
