@@ -14,7 +14,8 @@ def fill(layer, seed=0):
             middle = 1.0 if weight.name in ("gamma", "scale") else 0.0
             weight.assign(middle + 0.3 * rng.normal(size=weight.shape))
         else:
-            weight.assign(rng.normal(size=weight.shape) * weight.shape[0] ** -0.5)
+            scale = 1.0 if weight.name == "embeddings" else weight.shape[0] ** -0.5
+            weight.assign(scale * rng.normal(size=weight.shape))
     return layer
 
 

@@ -127,7 +127,7 @@ def test_finite_gradients_reach_every_weight(name):
 
 
 @pytest.mark.parametrize("name", STEPPING)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(cuts=st.sets(st.integers(1, LENGTH - 1)), spare=st.integers(0, 3))
 def test_stepping_with_a_cache_equals_the_full_pass(name, cuts, spare):
     layer = new(name)

@@ -1,0 +1,169 @@
+"""What every language network owes, whatever its name: a new one joins by its name in LanguageNetworkSettings.
+
+Shape letters: B batch, T tokens, V vocabulary.
+"""
+
+import itertools
+import typing
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lmkeras.networks import registry
+from lmkeras.networks.settings import LanguageNetworkSettings
+from lmkeras.training.devices import precision
+from tests.layers.formulas import fill
+
+VOCABULARY, LENGTH = 11, 7
+SIZES = {
+    "vocabulary_size": VOCABULARY,
+    "num_layers": 2,
+    "d_model": 8,
+    "num_heads": 2,
+    "dff": 12,
+    "context_length": LENGTH + 2,
+    "embedding_dim": 6,
+    "units": 5,
+}
+IDS = np.random.default_rng(0).integers(0, VOCABULARY, (3, LENGTH)).astype("int32")
+
+
+def choices(field):
+    """The values that the settings offer for a field, None aside."""
+    hint = typing.get_type_hints(LanguageNetworkSettings)[field]
+    return [v for v in typing.get_args(hint) + typing.get_args(typing.get_args(hint)[0]) if isinstance(v, str)]
+
+
+NETWORKS = {
+    " ".join(filter(None, [name, block, tied and "tied"])): (name, block, tied)
+    for name in choices("network")
+    for block, tied in itertools.product(choices("block") if name == "transformer" else [None], [False, True])
+}
+
+
+def new(row, **others):
+    name, block, tied = NETWORKS[row]
+    sizes = {**SIZES, "block": block, "tie_embeddings": tied, **others}
+    taken = [size for size in sizes if sizes[size] is not None and takes(name, size)]
+    return fill(registry.build(name, **{size: sizes[size] for size in taken}))
+
+
+def takes(name, size):
+    try:
+        registry.check(name, [size])
+    except ValueError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def network(request):
+    """Shared by the tests of this file: none of them changes it."""
+    return new(request.param)
+
+
+def assert_close(actual, expected, tolerance):
+    np.testing.assert_allclose(np.asarray(actual), np.asarray(expected), rtol=0, atol=tolerance)
+
+
+def test_all_settings_are_tried():
+    assert {row[0] for row in NETWORKS.values()} == {"transformer", "lstm", "gru", "simple_rnn"}
+    assert {row[1] for row in NETWORKS.values()} == {"pre_norm", "post_norm", None}
+
+
+def test_logits_are_float32_for_every_token(network):
+    logits = network(IDS)
+    assert (logits.shape, logits.dtype) == ((3, LENGTH, VOCABULARY), "float32")
+    with precision(network, "mixed_bfloat16"):
+        rough = network(IDS)
+    assert rough.dtype == "float32"
+    assert 0 < np.linalg.norm(rough - logits) < 0.05 * np.linalg.norm(logits)  # bfloat16's 0.4 %, a few layers on
+
+
+@settings(max_examples=5, deadline=None)
+@given(changed=st.integers(1, LENGTH - 1), seed=st.integers(0, 99))
+def test_later_tokens_do_not_change_earlier_logits(network, changed, seed):
+    later = np.random.default_rng(seed).integers(1, VOCABULARY, LENGTH - changed)
+    ids = np.concatenate([IDS[:, :changed], (IDS[:, changed:] + later) % VOCABULARY], axis=1)
+    before, after = np.asarray(network(IDS)), np.asarray(network(ids))
+    assert_close(after[:, :changed], before[:, :changed], 1e-5)
+    assert np.abs(after[:, changed] - before[:, changed]).max() > 1e-3
+
+
+@settings(max_examples=5, deadline=None)
+@given(cuts=st.sets(st.integers(1, LENGTH - 1)), max_length=st.sampled_from([LENGTH, LENGTH + 1, None]))
+def test_stepping_equals_the_full_pass(network, cuts, max_length):
+    state, pieces = network.initial_state(len(IDS), max_length), []
+    for start, end in itertools.pairwise([0, *sorted(cuts), LENGTH]):
+        logits, state = network.step(IDS[:, start:end], state)
+        assert logits.dtype == "float32"
+        pieces.append(logits)
+    assert_close(np.concatenate(pieces, axis=1), network(IDS), 1e-5)
+
+
+def test_config_round_trip(network):
+    again = type(network).from_config(network.get_config())
+    assert again.get_config() == network.get_config()
+    again.build((None, None))
+    again.set_weights(network.get_weights())
+    assert_close(again(IDS), network(IDS), 0)
+
+
+def test_a_saved_network_gives_equal_logits(network, tmp_path):
+    network.save(tmp_path / "network.keras")
+    loaded = keras.saving.load_model(tmp_path / "network.keras")
+    assert type(loaded) is type(network)
+    assert_close(loaded(IDS), network(IDS), 0)
+
+
+def test_xla_changes_nothing(network):
+    compiled = tf.function(lambda ids: network(ids), jit_compile=True)
+    assert_close(compiled(IDS), network(IDS), 1e-5)
+
+
+@pytest.mark.parametrize("row", NETWORKS)
+def test_finite_gradients_reach_every_weight(row):
+    network = new(row)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(IDS, network(IDS), from_logits=True))
+    for gradient in tape.gradient(loss, network.trainable_weights):
+        gradient = tf.convert_to_tensor(gradient)
+        assert np.isfinite(gradient).all()
+        assert np.mean(np.asarray(gradient) != 0) > 0.3
+
+
+@pytest.mark.parametrize("row", NETWORKS)
+def test_tied_networks_have_one_matrix_for_ids_and_logits(row):
+    shapes = [weight.shape for weight in new(row).weights]
+    matrices = [shape for shape in shapes if len(shape) == 2 and VOCABULARY in shape]
+    assert len(matrices) == (1 if NETWORKS[row][2] else 2)
+
+
+def mean_loss_over_all_targets(logits):
+    """The loss where every id is as likely to come: mean of log sum exp minus mean logit."""
+    return float(np.mean(tf.reduce_logsumexp(logits, -1) - tf.reduce_mean(logits, -1)))
+
+
+@pytest.mark.parametrize("row", NETWORKS)
+def test_a_fresh_network_is_nearly_uniform(row):
+    keras.utils.set_random_seed(1)
+    name, block, tied = NETWORKS[row]
+    size, width = 300, 16
+    sizes = {"d_model": width, "embedding_dim": width, "units": width, "block": block}
+    sizes = {key: value for key, value in sizes.items() if value is not None and takes(name, key)}
+    network = registry.build(name, vocabulary_size=size, tie_embeddings=tied, **sizes)
+    ids = np.arange(size).reshape(-1, 10)
+    loss = mean_loss_over_all_targets(network(ids))
+    # No distribution has a lower cross-entropy to the uniform one than log V. From above: hidden states have unit
+    # size or less, so each logit is a sum of `width` products of variance s²/width at most, and log E exp is s²/2:
+    # s² is 2·width / (width + V) for Glorot's matrix, 1 for the embedding. Only the current id's own embedding can
+    # be in the hidden state: sqrt(width) times its length at most, by Cauchy and Schwarz.
+    variance = 1.0 if tied else 2 * width / (width + size)
+    own = 0.0
+    if tied:
+        own = np.exp(width**0.5 * np.linalg.norm(network.embedding.get_weights()[0], axis=1)).mean()
+    assert np.log(size) - 1e-5 <= loss <= np.log(size * np.exp(variance / 2) + own) + 0.05

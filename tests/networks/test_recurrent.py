@@ -1,0 +1,88 @@
+"""The recurrent networks against the documents' recurrences, token by token in NumPy float64.
+
+Letters as there: x input, h output, c cell state, W input matrix, U recurrent matrix, b bias.
+"""
+
+import numpy as np
+import pytest
+
+from lmkeras.errors import InputError
+from lmkeras.networks.recurrent import lstm_language_model
+from tests.layers.formulas import dense, fill, weights_of
+
+IDS = np.random.default_rng(0).integers(0, 13, (3, 6))
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def lstm(x, h, c, weights):
+    W, U, b = (np.split(weight, 4, axis=-1) for weight in weights)
+    i, f, g, o = (x @ W[gate] + h @ U[gate] + b[gate] for gate in range(4))
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    return sigmoid(o) * np.tanh(c), c
+
+
+def gru(x, h, c, weights):
+    W, U, b = (np.split(weight, 3, axis=-1) for weight in weights)  # each bias [2, units]: inputs' and outputs'
+    z = sigmoid(x @ W[0] + b[0][0] + h @ U[0] + b[0][1])
+    r = sigmoid(x @ W[1] + b[1][0] + h @ U[1] + b[1][1])
+    # the reset acts after the recurrent matrix
+    candidate = np.tanh(x @ W[2] + b[2][0] + r * (h @ U[2] + b[2][1]))
+    return z * h + (1 - z) * candidate, c
+
+
+def simple_rnn(x, h, c, weights):
+    W, U, b = weights
+    return np.tanh(x @ W + h @ U + b), c
+
+
+CELLS = {"lstm": lstm, "gru": gru, "simple_rnn": simple_rnn}
+
+
+def expected_logits(network, ids):
+    (embeddings,) = weights_of(network.embedding)
+    x = embeddings[ids]  # [B, T, width]
+    for layer in network.recurrent_layers:
+        h = c = np.zeros((len(ids), network.units))
+        outputs = []
+        for t in range(ids.shape[1]):
+            h, c = CELLS[network.cell](x[:, t], h, c, weights_of(layer))
+            outputs.append(h)
+        x = np.stack(outputs, axis=1)
+    return dense(x, network.resize) @ embeddings.T if network.tie_embeddings else dense(x, network.head)
+
+
+def new(**sizes):
+    return fill(lstm_language_model(13, **{"embedding_dim": 6, "units": 5, **sizes}))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("num_layers", [1, 3])
+@pytest.mark.parametrize("tie_embeddings", [False, True])
+def test_logits_are_the_formulas(cell, num_layers, tie_embeddings):
+    network = new(cell=cell, num_layers=num_layers, tie_embeddings=tie_embeddings)
+    np.testing.assert_allclose(network(IDS), expected_logits(network, IDS), atol=1e-5)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("tie_embeddings", [False, True])
+def test_without_sequences_the_last_position_of_the_same_distribution_remains(cell, tie_embeddings):
+    every = new(cell=cell, num_layers=2, tie_embeddings=tie_embeddings)
+    last = new(cell=cell, num_layers=2, tie_embeddings=tie_embeddings, return_sequences=False)
+    logits = last(IDS)
+    assert logits.dtype == "float32"
+    np.testing.assert_allclose(logits, every(IDS)[:, -1], atol=1e-6)
+
+
+def test_dropout_acts_in_training_alone():
+    network = new(num_layers=2, dropout=1 - 1e-7)  # drops everything, the last layer's outputs too
+    expected = np.broadcast_to(network.head.bias, (3, 6, 13))
+    np.testing.assert_allclose(network(IDS, training=True), expected, atol=1e-6)
+    np.testing.assert_allclose(network(IDS), expected_logits(network, IDS), atol=1e-5)
+
+
+def test_unknown_cells():
+    with pytest.raises(InputError, match="unknown cell 'lstn': expected one of lstm, gru, simple_rnn; did you mean"):
+        lstm_language_model(13, cell="lstn")
