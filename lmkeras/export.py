@@ -28,6 +28,9 @@ class ExportedLanguageModel(tf.Module):
         self.tokenizer = tokenizer.in_graph()
         self.generation = generation
         self.scoring = scoring
+        # the weights themselves rather than the Keras objects that hold them, which would bring along the optimizer's
+        # state, and which TensorFlow's session loader (saved_model_cli) does not restore
+        self.weights = [weight.value for weight in generation.network.weights]
         texts, number, count = (tf.TensorSpec(s, t) for s, t in (([None], tf.string), ([], tf.float32), ([], tf.int32)))
         arguments = {
             "prompt": texts,

@@ -50,7 +50,7 @@ class Sampling:
         }
 
 
-class GenerationLoop(tf.Module):
+class GenerationLoop:
     """Generates ids from ids with a language network.
 
     Args:
@@ -59,7 +59,6 @@ class GenerationLoop(tf.Module):
     """
 
     def __init__(self, network: LanguageNetwork, banned_ids: tuple[int, ...] = ()):
-        super().__init__()
         self.network = network
         self._banned = tf.reduce_any(
             tf.one_hot(list(banned_ids), network.vocabulary_size, on_value=True, off_value=False), 0

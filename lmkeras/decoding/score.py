@@ -15,7 +15,7 @@ from lmkeras.tokenizers.base import BaseTokenizer
 _PIECE = 256  # tokens a recurrent network reads at once
 
 
-class ScoringLoop(tf.Module):
+class ScoringLoop:
     """Scores ids with a language network.
 
     Args:
@@ -23,7 +23,6 @@ class ScoringLoop(tf.Module):
     """
 
     def __init__(self, network: LanguageNetwork):
-        super().__init__()
         self.network = network
         ids = tf.TensorSpec([None, None], tf.int32)
         self.token_log_probabilities = tf.function(self._score, autograph=False, input_signature=[ids])

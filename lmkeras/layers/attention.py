@@ -37,6 +37,18 @@ def attend(queries, keys, values, allowed=None, dropout=None, training=False):
     return ops.matmul(weights, values)
 
 
+def _placed(cache, new, start):
+    """The cache [B, H, L, K] with `new` [B, H, T, K] at positions start .. start + T - 1.
+
+    `ops.slice_update` would do, but outside XLA it is compiled anew for every shape, and not every server has it.
+    """
+    positions = ops.arange(ops.shape(cache)[2]) - start  # [L], those of `new` from 0 to T - 1
+    length = ops.shape(new)[2]
+    spread = ops.take(ops.cast(new, cache.dtype), ops.clip(positions, 0, length - 1), axis=2)
+    inside = ops.logical_and(positions >= 0, positions < length)
+    return ops.where(inside[:, None], spread, cache)
+
+
 @keras.saving.register_keras_serializable("lmkeras")
 class SelfAttention(keras.layers.Layer):
     """Multi-head self-attention: [B, T, D] → [B, T, D].
@@ -144,8 +156,7 @@ class SelfAttention(keras.layers.Layer):
             ([B, T, D], the cache with these tokens added).
         """
         queries, keys, values = self._project(x, start)
-        keys = ops.slice_update(cache["keys"], (0, 0, start, 0), ops.cast(keys, cache["keys"].dtype))
-        values = ops.slice_update(cache["values"], (0, 0, start, 0), ops.cast(values, cache["values"].dtype))
+        keys, values = _placed(cache["keys"], keys, start), _placed(cache["values"], values, start)
         at = start + ops.arange(ops.shape(x)[1])
         allowed = (at[:, None] >= ops.arange(ops.shape(keys)[2]))[None, None]  # [1, 1, T, L]
         return self._join(attend(queries, keys, values, allowed)), {"keys": keys, "values": values}

@@ -3,6 +3,7 @@
 Shape letters: B batch, T tokens, V vocabulary.
 """
 
+import contextlib
 import functools
 from typing import Literal
 
@@ -43,7 +44,6 @@ class RecurrentLanguageNetwork(LanguageNetwork):
         self.dropout = dropout
         self.cell = cell
         self.return_sequences = return_sequences
-        # cuDNN's kernels are fast and stay where they were traced, so they are for training alone: see `step`
         self.recurrent_layers = [
             _CELLS[cell](units, return_sequences=True, return_state=True, name=f"{cell}_{i}") for i in range(num_layers)
         ]
@@ -84,7 +84,8 @@ class RecurrentLanguageNetwork(LanguageNetwork):
         """Logits [B, T, V] of the next tokens and the new state."""
         x, new_state = self.embedding(ids), []
         for layer, layer_state in zip(self.recurrent_layers, state, strict=True):
-            x, *layer_state = layer(x, initial_state=layer_state)
+            with _without_cudnn(layer):
+                x, *layer_state = layer(x, initial_state=layer_state)
             new_state.append(layer_state)
         return self._logits(x), new_state
 
@@ -92,6 +93,17 @@ class RecurrentLanguageNetwork(LanguageNetwork):
         """The constructor's arguments."""
         names = ("units", "num_layers", "dropout", "cell", "return_sequences")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+@contextlib.contextmanager
+def _without_cudnn(layer: keras.layers.RNN):
+    """A graph traced with cuDNN's kernel runs on GPUs alone; what is exported goes through `step` and runs anywhere."""
+    before = getattr(layer, "use_cudnn", None)
+    layer.use_cudnn = False
+    try:
+        yield
+    finally:
+        layer.use_cudnn = before
 
 
 def lstm_language_model(

@@ -1,0 +1,166 @@
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+from lmkeras import InputError, LanguageModel
+
+TEXTS = [f"Ann saw {count} cats, 猫 and déjà vu. " for count in range(20)]
+PROMPTS = ["Ann ", "", "猫 and"]
+SIZES = {
+    ("transformer", "byte_pair"): {"d_model": 16, "num_heads": 2, "num_layers": 1, "context_length": 16},
+    ("lstm", "characters"): {"embedding_dim": 8, "units": 16},
+    ("gru", "words"): {"embedding_dim": 8, "units": 16},
+}
+# what another process does with the folder; it must not need lmkeras or even find it
+PROGRAM = """
+import json, sys
+import tensorflow as tf
+model = tf.saved_model.load(sys.argv[1])
+prompts, texts = json.loads(sys.argv[2])
+arguments = dict(max_new_tokens=30, top_k=0, top_p=1.0)
+arguments = {name: tf.constant(value) for name, value in arguments.items()}
+prompts = tf.constant(prompts)
+greedy = model.signatures["generate"](prompt=prompts, temperature=tf.constant(0.0), seed=tf.constant(0), **arguments)
+drawn = model.signatures["generate"](prompt=prompts, temperature=tf.constant(1.0), seed=tf.constant(3), **arguments)
+scores = model.signatures["score"](text=tf.constant(texts))
+assert not any(name.startswith("lmkeras") for name in sys.modules)
+print(json.dumps({
+    "greedy": [text.decode() for text in greedy["text"].numpy()],
+    "drawn": [text.decode() for text in drawn["text"].numpy()],
+    "log_probability": scores["log_probability"].numpy().tolist(),
+    "token_count": scores["token_count"].numpy().tolist(),
+}))
+"""
+
+
+@pytest.fixture(scope="module", params=SIZES, ids="-".join)
+def exported(request, tmp_path_factory):
+    network, tokenizer = request.param
+    model = LanguageModel(network, tokenizer, vocabulary_size=300, **SIZES[request.param])
+    model.fit(TEXTS, steps=60, batch_size=4, learning_rate=0.01, verbose=0, xla="off")
+    folder = tmp_path_factory.mktemp("exported") / "model"
+    model.export(folder)
+    return model, folder
+
+
+def test_another_process_without_lmkeras_gets_the_same(exported, tmp_path):
+    model, folder = exported
+    texts = ["", "Ann saw 3 cats", "".join(TEXTS), "a word unseen: zebra"]
+    run = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(folder), json.dumps([PROMPTS, texts])],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": "", "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    result = json.loads(run.stdout)
+    assert result["greedy"] == model.generate(PROMPTS, 30, temperature=0)
+    assert result["drawn"] == model.generate(PROMPTS, 30, seed=3)
+    scores = model.score(texts)
+    assert result["token_count"] == [len(score.tokens) for score in scores]
+    np.testing.assert_allclose(
+        result["log_probability"], [score.log_probability for score in scores], rtol=1e-5, atol=1e-4
+    )
+
+
+def test_signatures_are_what_the_readme_says(exported):
+    _, folder = exported
+    model = tf.saved_model.load(str(folder))
+    generate, score = model.signatures["generate"], model.signatures["score"]
+    assert {
+        name: (spec.dtype.name, spec.shape.rank) for name, spec in generate.structured_input_signature[1].items()
+    } == {
+        "prompt": ("string", 1),
+        "max_new_tokens": ("int32", 0),
+        "temperature": ("float32", 0),
+        "top_k": ("int32", 0),
+        "top_p": ("float32", 0),
+        "seed": ("int32", 0),
+    }
+    assert {name: spec.dtype.name for name, spec in generate.structured_outputs.items()} == {"text": "string"}
+    assert {name: spec.dtype.name for name, spec in score.structured_outputs.items()} == {
+        "log_probability": "float32",
+        "token_count": "int32",
+    }
+
+
+def test_saved_model_cli_runs_it(exported):
+    model, folder = exported
+    tool = os.path.join(os.path.dirname(sys.executable), "saved_model_cli")
+    values = 'prompt=["Ann "];max_new_tokens=12;temperature=0.0;top_k=0;top_p=1.0;seed=0'
+    command = [
+        tool,
+        "run",
+        "--dir",
+        str(folder),
+        "--tag_set",
+        "serve",
+        "--signature_def",
+        "generate",
+        "--input_exprs",
+        values,
+    ]
+    run = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
+    assert run.returncode == 0, run.stderr[-2000:]
+    assert repr([model.generate("Ann ", 12, temperature=0).encode()]) in run.stdout
+
+
+def operations(folder):
+    saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    definition = saved.meta_graphs[0].graph_def
+    nodes = [*definition.node, *(node for function in definition.library.function for node in function.node_def)]
+    return {node.op for node in nodes}
+
+
+def test_plain_tensorflow_operations_alone(exported):
+    _, folder = exported
+    found = operations(folder)
+    assert not {name for name in found if "Cudnn" in name or "PyFunc" in name}
+    unknown = {name for name in found if not hasattr(tf.raw_ops, name)}
+    assert not unknown
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_a_gpu_host_bakes_in_no_kernel_of_its_own(cell, tmp_path, monkeypatch):
+    """As on a host with a GPU, Keras is told that cuDNN may serve; training may use it, an export must not."""
+    keras_rnn, traced = sys.modules["keras.src.backend.tensorflow.rnn"], []
+    monkeypatch.setattr(keras_rnn, "cudnn_ok", lambda *args, **kwargs: True)
+    for name in ("_cudnn_lstm", "_cudnn_gru"):
+        monkeypatch.setattr(keras_rnn, name, lambda *args, **kwargs: traced.append(1) or 1 / 0)
+    model = LanguageModel(cell, "characters", embedding_dim=4, units=4)
+    monkeypatch.setattr(keras_rnn, "cudnn_ok", lambda *args, **kwargs: False)
+    model.fit(TEXTS, steps=1, verbose=0)
+    monkeypatch.setattr(keras_rnn, "cudnn_ok", lambda *args, **kwargs: True)
+    with pytest.raises(ZeroDivisionError):
+        model.network(np.zeros((1, 3), int))  # outside an export the fast kernel is taken
+    traced.clear()
+    model.export(tmp_path / "exported")
+    assert not traced
+
+
+def test_a_used_folder_is_not_overwritten(exported, tmp_path):
+    model, _ = exported
+    (tmp_path / "mine.txt").write_text("mine")
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match=str(tmp_path)):
+            model.export(tmp_path, overwrite)
+    with pytest.raises(InputError, match="is a file"):
+        model.export(tmp_path / "mine.txt")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_saved_model_is_replaced_when_asked(exported, tmp_path):
+    model, _ = exported
+    model.export(tmp_path / "model")
+    with pytest.raises(InputError, match="overwrite"):
+        model.export(tmp_path / "model")
+    model.export(tmp_path / "model", overwrite=True)
+    assert (tmp_path / "model" / "saved_model.pb").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
