@@ -160,10 +160,10 @@ def test_a_fresh_network_is_nearly_uniform(row):
     loss = mean_loss_over_all_targets(network(ids))
     # No distribution has a lower cross-entropy to the uniform one than log V. From above: hidden states have unit
     # size or less, so each logit is a sum of `width` products of variance s²/width at most, and log E exp is s²/2:
-    # s² is 2·width / (width + V) for Glorot's matrix, 1 for the embedding. Only the current id's own embedding can
-    # be in the hidden state: sqrt(width) times its length at most, by Cauchy and Schwarz.
-    variance = 1.0 if tied else 2 * width / (width + size)
-    own = 0.0
+    # s² is 2·width / (width + V) for Glorot's matrix, 1 for the embedding. Only the current id's own embedding, of
+    # about unit length, can be in the hidden state: a logit of sqrt(width) times that length at most.
+    variance, own = 2 * width / (width + size), 0.0
     if tied:
-        own = np.exp(width**0.5 * np.linalg.norm(network.embedding.get_weights()[0], axis=1)).mean()
+        lengths = np.linalg.norm(np.random.default_rng(0).normal(size=(size, width)), axis=1) / width**0.5
+        variance, own = 1.0, np.exp(width**0.5 * lengths).mean()
     assert np.log(size) - 1e-5 <= loss <= np.log(size * np.exp(variance / 2) + own) + 0.05

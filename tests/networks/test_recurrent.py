@@ -83,6 +83,16 @@ def test_dropout_acts_in_training_alone():
     np.testing.assert_allclose(network(IDS), expected_logits(network, IDS), atol=1e-5)
 
 
+def test_dropout_acts_on_embeddings_and_on_outputs():
+    network = new(cell="simple_rnn", units=13, dropout=0.5)
+    network.head.set_weights([np.eye(13), np.zeros(13)])  # logits are the dropped outputs themselves
+    logits = np.asarray(network(np.full((400, 1), 7), training=True))
+    assert np.mean(logits == 0) == pytest.approx(0.5, abs=5 * 0.5 / logits.size**0.5)  # five standard errors
+    for unit in range(13):
+        outputs = np.abs(logits[..., unit][logits[..., unit] != 0])
+        assert outputs.max() > 1.1 * outputs.min(), "with whole embeddings all outputs of a unit would be equal"
+
+
 def test_unknown_cells():
     with pytest.raises(InputError, match="unknown cell 'lstn': expected one of lstm, gru, simple_rnn; did you mean"):
         lstm_language_model(13, cell="lstn")
