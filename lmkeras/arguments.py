@@ -59,10 +59,20 @@ def _prepared(verb: Callable[..., None]) -> Callable[..., Callable[[], None]]:
 
 
 def _one_line(message: str) -> str:
-    """What tyro says in a box of several sections, in one line: what is wrong, the nearest option, where help is."""
+    """What tyro says in several sections, in one line: what is wrong, the nearest option, where help is.
+
+    The sections stand in a box, or under a title where the terminal has no characters for boxes.
+    """
+    sections: list[list[str]] = [[]]
+    for line in message.splitlines():
+        line = line.strip(" │")
+        if re.fullmatch("[─-]{5,}", line):
+            sections.append([])
+        elif line and line[0] not in "╭╰":
+            sections[-1].append(line)
     parts = []
-    for section in re.split(r"│ ─+\s*│", re.sub(r"╭.*╮", "", message)):
-        part = " ".join(re.sub(r"[│╰─╯]", " ", section).split())
+    for section in sections if "╭" in message else sections[1:]:
+        part = " ".join(" ".join(section).split())
         if guess := re.match(r"(Perhaps you meant|Arguments similar to \S+): (--\S+)", part):
             part = f"did you mean {guess[2]}?"
         if not part.startswith("Argument helptext"):

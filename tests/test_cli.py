@@ -1,0 +1,196 @@
+import inspect
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import lmkeras
+from lmkeras.cli import VERBS, main
+
+TEXT = "".join(f"Ann has {count} apples and {count} pears. " for count in range(40))
+SMALL = (
+    "--network transformer --tokenizer characters --d-model 16 --num-heads 2 --num-layers 1 --context-length 16".split()
+)
+
+
+def run(capsys, *arguments):
+    code = main([str(argument) for argument in arguments])
+    out = capsys.readouterr()
+    return code, out.out, out.err
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory):
+    path = tmp_path_factory.mktemp("text") / "apples.txt"
+    path.write_text(TEXT)
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(text, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    code = main(["train", "lm", "--text", str(text), "--output", str(folder), "--steps", "30", *SMALL, "--xla", "off"])
+    assert code == 0
+    return folder
+
+
+def test_train_leaves_a_whole_run(trained):
+    names = {path.name for path in trained.iterdir()}
+    assert names == {"config.json", "network.keras", "tokenizer.json", "metrics.jsonl", "curves.png", "logs"}
+    assert json.loads((trained / "metrics.jsonl").read_text().splitlines()[-1])["step"] == 30
+
+
+@pytest.mark.parametrize("network", ["lstm", "gru", "simple_rnn", "transformer"])
+@pytest.mark.parametrize("tokenizer", ["words", "characters", "byte_pair"])
+def test_every_network_with_every_tokenizer(network, tokenizer, text, tmp_path, capsys):
+    sizes = SMALL[4:] if network == "transformer" else ["--units", 4, "--embedding-dim", 4]
+    choice = ["--network", network, "--tokenizer", tokenizer, "--epochs", 1, "--xla", "off", "--no-tensorboard"]
+    code, out, err = run(capsys, "train", "lm", "--text", text, "--output", tmp_path / "run", *choice, *sizes)
+    assert (code, err) == (0, "")
+    values = dict(
+        line.split(maxsplit=1) for line in out.splitlines() if line.startswith(("perplexity", "bits", "loss_"))
+    )
+    assert ("bits_per_character" in values) == (tokenizer != "words")
+    held_out = lmkeras.split(lmkeras.open_corpus(text))[1]
+    expected = lmkeras.load(tmp_path / "run").evaluate(held_out)
+    assert float(values["loss_nats"]) == pytest.approx(expected["loss_nats"], abs=1e-3)
+    assert "xz -9e" in out
+
+
+def test_evaluate(trained, text, capsys):
+    code, out, _ = run(capsys, "evaluate", trained, "--text", text)
+    values = {name: float(value) for name, value in (line.split() for line in out.splitlines())}
+    expected = lmkeras.load(trained).evaluate(text)
+    assert code == 0
+    assert values == {name: pytest.approx(value, abs=1e-3) for name, value in expected.items()}
+
+
+def test_score(trained, capsys, monkeypatch):
+    code, out, _ = run(capsys, "score", trained, "Ann has", "pears", "--tokens")
+    lines = out.splitlines()
+    expected = lmkeras.load(trained).score("Ann has")
+    number, tokens, perplexity, words = lines[0].split("\t")
+    assert (code, int(tokens), words) == (0, 7, "Ann has")
+    assert float(number) == pytest.approx(expected.log_probability, abs=1e-3)
+    assert float(perplexity) == pytest.approx(expected.perplexity, abs=1e-3)
+    assert lines[1].split("\t")[1] == "'A'"
+    assert len(lines) == 2 + 7 + 5
+    monkeypatch.setattr("sys.stdin", ["Ann has\n", "pears\n"])
+    piped = run(capsys, "score", trained)[1].splitlines()
+    assert piped == [lines[0], lines[8]]
+
+
+def test_generate(trained, capsys, monkeypatch):
+    code, out, _ = run(capsys, "generate", trained, "--prompt", "Ann", "--max-new-tokens", 20, "--seed", 3)
+    expected = lmkeras.load(trained).generate("Ann", 20, temperature=0.8, seed=3)
+    assert (code, out) == (0, f"Ann{expected}\n")
+    several = run(
+        capsys, "generate", trained, "--prompt", "Ann", "--max-new-tokens", 20, "--seed", 2, "--num-samples", 2
+    )
+    assert several[1].endswith(out)
+
+
+def test_generate_asks_for_prompts(trained, capsys, monkeypatch):
+    typed = iter(["Ann", "pears"])
+    monkeypatch.setattr("builtins.input", lambda text: next(typed, None) or (_ for _ in ()).throw(EOFError))
+    code, out, _ = run(capsys, "generate", trained, "--max-new-tokens", 5, "--temperature", 0)
+    model = lmkeras.load(trained)
+    assert (code, out) == (0, "".join(f"{p}{model.generate(p, 5, temperature=0)}\n" for p in ("Ann", "pears")))
+
+
+def test_export_and_info(trained, tmp_path, capsys):
+    assert run(capsys, "export", trained, tmp_path / "exported")[0] == 0
+    assert (tmp_path / "exported" / "saved_model.pb").is_file()
+    code, _, err = run(capsys, "export", trained, tmp_path / "exported")
+    assert code == 2
+    assert "--overwrite" in err
+    assert run(capsys, "export", trained, tmp_path / "exported", "--overwrite")[0] == 0
+    code, out, _ = run(capsys, "info", trained)
+    assert json.loads(out)["network"]["d_model"] == 16
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["tarin"], "evaluate"),
+        (["train"], "train lm"),
+        (["train", "lm", "--text", "x.txt"], "--output"),
+        (["train", "lm", "--text", "no-such.txt", "--output", "OUT"], "no such file"),
+        (["train", "lm", "--text", "TEXT", "--output", "OUT", "--epoch", "3"], "did you mean --epochs?"),
+        (["train", "lm", "--text", "TEXT", "--output", "OUT", "--epochs", "many"], "--epochs"),
+        (["train", "lm", "--text", "TEXT", "--output", "OUT", "--epochs", "0"], "epochs must be at least 1"),
+        (["train", "lm", "--text", "TEXT", "--output", "OUT", "--network", "lstn"], "lstm"),
+        (["train", "lm", "--text", "TEXT", "--output", "OUT", "--network", "lstm", "--dff", "3"], "takes no dff"),
+        (["train", "lm", "--text", "TEXT", "--output", "OUT", "--device", "tpu"], "gpu:N"),
+        (["train", "lm", "--text", "TEXT", "--output", "OUT", "--device", "gpu:7"], "no device gpu:7"),
+        (["train", "lm", "--text", "TEXT", "--output", "OUT", "--d-model", "30"], "multiple of num_heads"),
+        (["train", "lm", "--text", "TEXT", "--output", "OUT", "--window-length", "999"], "context_length 128"),
+        (["train", "lm", "--text", "TEXT", "--output", "OUT", "--validation-fraction", "1.5"], "validation_fraction"),
+        (["train", "lm", "--text", "TEXT", "--output", "OUT", "--vocabulary-size", "3"], "3"),
+        (["train", "lm", "--text", "TEXT", "--output", "TEXT"], "is a file"),
+        (["train", "lm", "--text", "TEXT", "--output", "RUN"], "--overwrite"),
+        (["evaluate", "OUT", "--text", "TEXT"], "no saved model"),
+        (["generate", "OUT"], "no saved model"),
+        (["generate", "RUN", "--temperature", "-1", "--prompt", "a"], "temperature must be 0 or more"),
+        (["generate", "RUN", "--num-samples", "0", "--prompt", "a"], "num_samples must be at least 1"),
+        (["score", "OUT", "a"], "no saved model"),
+        (["export", "OUT", "x"], "no saved model"),
+        (["info", "OUT"], "no saved model"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_errors_are_one_line_and_exit_2(arguments, says, text, trained, tmp_path, capsys):
+    places = {"TEXT": str(text), "OUT": str(tmp_path / "out"), "RUN": str(trained)}
+    code, out, err = run(capsys, *[places.get(argument, argument) for argument in arguments])
+    assert code == 2
+    assert err.startswith("lmkeras: ")
+    assert err.count("\n") == 1
+    assert says in err
+    assert "Traceback" not in err + out
+    assert not (tmp_path / "out").exists(), "nothing is left behind"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_shows_every_option_with_its_default(verb, capsys):
+    code, out, _ = run(capsys, *verb.split(), "--help")
+    assert code == 0
+    options = re.split(r"\n\W*(?=--\w)", out)[1:]
+    parameters = [name for name in inspect.signature(VERBS[verb]).parameters if name not in ("run", "folder", "texts")]
+    assert len(options) >= len(parameters)
+    for option in options:
+        words = " ".join(re.sub("[│╰╯─]", " ", option).split())
+        assert "(default:" in words or "(required)" in words, words
+
+
+def test_help_comes_without_tensorflow():
+    code = "import sys, lmkeras.cli; lmkeras.cli.main(['--help']); assert 'tensorflow' not in sys.modules, 'imported'"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+def test_ctrl_c_saves_and_says_where(text, tmp_path):
+    folder = tmp_path / "run"
+    command = [sys.executable, "-m", "lmkeras", "train", "lm", "--text", str(text), "--output", str(folder), *SMALL]
+    environment = {**os.environ, "PYTHONPATH": str(Path(lmkeras.__file__).parents[1])}
+    process = subprocess.Popen(
+        [*command, "--steps", "100000", "--evaluate-every", "5", "--xla", "off"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    for _ in range(600):
+        if (folder / "metrics.jsonl").exists() and (folder / "metrics.jsonl").read_text():
+            break
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert str(folder) in out.splitlines()[-1]
+    assert "Traceback" not in err
+    assert lmkeras.load(folder).generate("Ann", 3)
