@@ -168,7 +168,7 @@ class GenerationLoop:
         # the end of a text (id 0) is neither repeated nor banned
         text = state["seen"] & (tf.range(self.network.vocabulary_size) > 0)
         logits = penalize_repetition(state["logits"], text, sampling["repetition_penalty"])
-        logits = tf.where(self._banned, -1e9, logits)
+        logits = tf.where(self._banned, float("-inf"), logits)
         drawn_so_far = tf.maximum(0, state["position"] - state["prompt_lengths"])
         chance = tf.gather_nd(uniform, tf.stack([drawn_so_far, state["sample_index"]], -1))
         return sample(logits, chance, sampling["temperature"], sampling["top_k"], sampling["top_p"])

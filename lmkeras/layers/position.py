@@ -60,6 +60,8 @@ class SinusoidalPositionEncoding(keras.layers.Layer):
     def call(self, x, start=0):
         """Scales and shifts the embeddings."""
         length, d_model = ops.shape(x)[1], x.shape[-1]
+        if x.shape[1] is not None and x.shape[1] > self.max_length:
+            raise InputError(f"got {x.shape[1]} tokens: the layer's max_length is {self.max_length}")
         table = ops.cast(ops.convert_to_tensor(self._table), x.dtype)
         rows = ops.slice(table, (start, 0), (length, d_model))
         return x * ops.cast(d_model**0.5, x.dtype) + rows

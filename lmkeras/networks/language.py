@@ -6,6 +6,17 @@ Shape letters: B batch, T tokens, D width, V vocabulary.
 import keras
 from keras import ops
 
+from lmkeras.errors import InputError
+
+
+def require_sizes(dropout: float, **sizes: int) -> None:
+    """InputError, by name, for a size below 1 or a dropout outside [0, 1)."""
+    for name, size in sizes.items():
+        if size < 1:
+            raise InputError(f"{name} must be at least 1, got {size}")
+    if not 0 <= dropout < 1:
+        raise InputError(f"dropout must be from 0 to below 1, got {dropout}")
+
 
 class LanguageNetwork(keras.Model):
     """int32 ids [B, T] → float32 logits [B, T, V] of the token that follows each prefix.

@@ -11,7 +11,7 @@ import keras
 from keras import ops
 
 from lmkeras.errors import unknown_name
-from lmkeras.networks.language import LanguageNetwork
+from lmkeras.networks.language import LanguageNetwork, require_sizes
 from lmkeras.networks.registry import register
 
 _CELLS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU, "simple_rnn": keras.layers.SimpleRNN}
@@ -36,9 +36,11 @@ class RecurrentLanguageNetwork(LanguageNetwork):
         tie_embeddings,
         **kwargs,
     ):
-        super().__init__(vocabulary_size, embedding_dim, tie_embeddings, **kwargs)
         if cell not in _CELLS:
             raise unknown_name("cell", cell, _CELLS)
+        sizes = {"embedding_dim": embedding_dim, "units": units, "num_layers": num_layers}
+        require_sizes(dropout, vocabulary_size=vocabulary_size, **sizes)
+        super().__init__(vocabulary_size, embedding_dim, tie_embeddings, **kwargs)
         self.units = units
         self.num_layers = num_layers
         self.dropout = dropout
@@ -147,4 +149,4 @@ def lstm_language_model(
 
 
 for _cell in _CELLS:
-    register(_cell)(functools.partial(lstm_language_model, cell=_cell))
+    register(_cell)(functools.partial(lstm_language_model, cell=_cell, return_sequences=True))

@@ -31,14 +31,17 @@ def build(name: str, **sizes):
         A built keras.Model, int32 ids → float32 logits.
 
     Raises:
-        InputError: no network has that name.
+        InputError: no network has that name, or it takes no such argument.
     """
+    check(name, sizes)
     return _builder(name)(**sizes)
 
 
 def check(name: str, sizes: Iterable[str]) -> None:
     """InputError where no network has that name, or where it has no size of one of these names."""
-    taken = inspect.signature(_builder(name)).parameters
+    builder = _builder(name)
+    settled = getattr(builder, "keywords", {})  # what the name itself stands for
+    taken = [parameter for parameter in inspect.signature(builder).parameters if parameter not in settled]
     for size in sizes:
         if size not in taken:
             raise InputError(f"the network {name!r} takes no {size}; it takes {', '.join(taken)}")

@@ -11,7 +11,7 @@ from keras import ops
 from lmkeras.errors import InputError, unknown_name
 from lmkeras.layers.blocks import DecoderBlock, TransformerBlock
 from lmkeras.layers.position import SinusoidalPositionEncoding
-from lmkeras.networks.language import LanguageNetwork
+from lmkeras.networks.language import LanguageNetwork, require_sizes
 from lmkeras.networks.registry import register
 
 
@@ -35,6 +35,8 @@ class TransformerLanguageNetwork(LanguageNetwork):
         tie_embeddings,
         **kwargs,
     ):
+        sizes = {"num_heads": num_heads, "num_layers": num_layers, "dff": dff, "context_length": context_length}
+        require_sizes(dropout, vocabulary_size=vocabulary_size, d_model=d_model, **sizes)
         super().__init__(vocabulary_size, d_model, tie_embeddings, **kwargs)
         self.num_heads = num_heads
         self.num_layers = num_layers

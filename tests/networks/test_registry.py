@@ -52,3 +52,26 @@ def test_unknown_networks(call):
 def test_sizes_that_a_network_has_not(name, size):
     with pytest.raises(InputError, match=rf"the network '{name}' takes no {size}; it takes .*num_layers"):
         registry.check(name, ["num_layers", size])
+
+
+@pytest.mark.parametrize("size", ["cell", "return_sequences"])
+def test_what_a_name_stands_for_is_not_a_size(size):
+    with pytest.raises(InputError, match=f"the network 'gru' takes no {size}"):
+        registry.build("gru", vocabulary_size=5, **{size: "lstm"})
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "value"),
+    [
+        ("lstm", "units", 0),
+        ("lstm", "num_layers", 0),
+        ("gru", "embedding_dim", -1),
+        ("transformer", "context_length", 0),
+        ("transformer", "num_layers", 0),
+        ("transformer", "dropout", 1.0),
+        ("simple_rnn", "dropout", -0.1),
+    ],
+)
+def test_impossible_sizes_are_refused_by_name(name, size, value):
+    with pytest.raises(InputError, match=f"{size} must be"):
+        registry.build(name, vocabulary_size=5, **{size: value})
