@@ -3,6 +3,7 @@
 Shape letters: B batch, T tokens of a window.
 """
 
+import array
 import dataclasses
 import itertools
 import tempfile
@@ -58,7 +59,7 @@ def tokenize(texts: Iterable[str], tokenizer: BaseTokenizer, folder: str | Path 
         InputError: not one token came out.
     """
     dtype = np.uint16 if tokenizer.vocabulary_size <= 1 << 16 else np.int32
-    characters, unknown_tokens, length, starts = 0, 0, 0, []
+    characters, unknown_tokens, length, starts = 0, 0, 0, array.array("q")
     with tempfile.TemporaryFile(dir=folder) as file:
         for batch in _batches_of_text(texts):
             characters += sum(map(len, batch))

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from lmkeras.corpora import Corpus, as_corpus, split
@@ -159,6 +160,32 @@ class LanguageModel(TextModel):
         if self.tokenizer.spells_text:
             values["bits_per_character"] = bits_per_character(loss, **counts)
         return {**values, **counts}
+
+    def predict(self, prompt: str | Sequence[str] = "", top_k: int = 10) -> list:
+        """The likeliest next tokens after a prompt.
+
+        Args:
+            prompt: a text, or several; a transformer looks at the last context_length tokens.
+            top_k: how many tokens to name.
+
+        Returns:
+            (token, probability) from the likeliest down; for several prompts a list of such lists. The empty token is
+            the end of the text.
+        """
+        self._require_network()
+        if isinstance(prompt, str):
+            return self.predict([prompt], top_k)[0]
+        rows = [
+            [0, *ids][-(self.network.context_length or len(ids) + 1) :] for ids in self.tokenizer.encode_batch(prompt)
+        ]
+        # filled up behind, which no causal network looks at
+        ids = keras.utils.pad_sequences(rows, padding="post", dtype="int32")
+        likeliest = []
+        for row, probabilities in zip(rows, harness.predict(self.network, ids), strict=True):
+            last = probabilities[len(row) - 1]
+            best = np.argsort(-last, kind="stable")[:top_k].tolist()
+            likeliest.append([(self.tokenizer.decode([i]), float(last[i])) for i in best])
+        return likeliest
 
     def score(self, text: str | Sequence[str]) -> TextScore | list[TextScore]:
         """log P(w1..wn) by the chain rule, in total and token by token.

@@ -1,13 +1,16 @@
 """The training harness: Keras' own compile, fit and evaluate, with what a run needs around them."""
 
 import json
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from lmkeras.errors import InputError
 from lmkeras.training.curves import draw_curves
 from lmkeras.training.devices import precision
 from lmkeras.training.optimizers import build_optimizer
@@ -40,6 +43,19 @@ class StopAfter(keras.callbacks.Callback):
         self._batch = batch
         if self._done >= self.steps:
             self.model.stop_training = True
+
+
+class RefuseNaN(keras.callbacks.Callback):
+    """Ends training with an InputError when the loss is no number any more: nothing can be learned from there."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Looks at the mean loss of the epoch so far, which one NaN spoils."""
+        loss = float((logs or {}).get("loss", 0.0))
+        if not math.isfinite(loss):
+            raise InputError(
+                f"the loss became {loss} at update {int(self.model.optimizer.iterations)}: "
+                "train with a lower learning_rate, with clip_norm, or in precision float32"
+            )
 
 
 class MetricsFile(keras.callbacks.Callback):
@@ -117,6 +133,9 @@ def fit(
 
     Returns:
         One dictionary an evaluation: loss and, with validation, val_loss, in nats.
+
+    Raises:
+        InputError: the loss became NaN or infinite; the weights are those of that moment.
     """
     total = settings.total_steps(steps_per_epoch)
     interval = settings.steps_between_evaluations(steps_per_epoch)
@@ -149,7 +168,7 @@ def fit(
 
 
 def _callbacks(settings, total, validated, run_folder):
-    callbacks = [StopAfter(total), keras.callbacks.TerminateOnNaN(raise_error=True)]
+    callbacks = [StopAfter(total), RefuseNaN()]
     if run_folder is not None:
         Path(run_folder).mkdir(parents=True, exist_ok=True)
         callbacks.append(MetricsFile(Path(run_folder)))
@@ -173,3 +192,18 @@ def evaluate(network: keras.Model, dataset: tf.data.Dataset, verbose: str | int 
     if not network.compiled:
         network.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False)
     return network.evaluate(dataset, verbose=verbose, return_dict=True)
+
+
+def predict(network: keras.Model, inputs: np.ndarray | tf.data.Dataset, verbose: str | int = 0) -> np.ndarray:
+    """Probabilities for inputs: softmax of the network's logits, by Keras' own predict.
+
+    Args:
+        network: a built network.
+        inputs: int32 ids [B, T], or batches of them.
+        verbose: as in `fit`.
+
+    Returns:
+        float32, shaped as the network's logits; the last axis sums to 1.
+    """
+    logits = network.predict(inputs, verbose=verbose)
+    return keras.ops.convert_to_numpy(keras.ops.softmax(logits, axis=-1))

@@ -68,6 +68,19 @@ def test_generate_returns_what_it_is_asked_in(model):
     assert "".join(model.stream("Ann", 9, seed=3)) == model.generate("Ann", 9, seed=3)
 
 
+def test_predict_names_the_likeliest_next_tokens(model):
+    prompts = ["Ann has ", "", "Bob has 3 apples. Ann has "]
+    for prompt, likeliest in zip(prompts, model.predict(prompts, top_k=4), strict=True):
+        ids = [0, *model.tokenizer.encode(prompt)][-(model.network.context_length or 100) :]
+        logits = model.network(np.array([ids])).numpy()[0, -1].astype(float)
+        expected = np.exp(logits) / np.exp(logits).sum()
+        assert [p for _, p in likeliest] == pytest.approx(sorted(expected, reverse=True)[:4], rel=1e-3)
+        first = likeliest[0][0]
+        assert first == model.tokenizer.decode([int(logits.argmax())])
+        assert [t for t, _ in likeliest] == [t for t, _ in model.predict(prompt, top_k=4)]
+    assert sum(p for _, p in model.predict("Ann", top_k=10**6)) == pytest.approx(1, rel=1e-5)
+
+
 def test_saved_and_loaded_it_is_the_same_model(model, tmp_path):
     model.save(tmp_path / "run")
     again = lmkeras.load(tmp_path / "run")
