@@ -27,7 +27,7 @@ datasets
 layers layers.position layers.attention layers.blocks
 networks networks.settings networks.registry networks.language networks.recurrent networks.transformer
 metrics
-training training.settings training.curves training.devices training.optimizers training.fit
+training training.settings training.curves training.devices training.muon training.optimizers training.fit
 decoding decoding.samplers decoding.generate decoding.score decoding.text
 export
 models models.folder models.text_model models.language_model

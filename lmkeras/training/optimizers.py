@@ -6,10 +6,10 @@ import keras
 from keras import ops
 
 from lmkeras.errors import unknown_name
+from lmkeras.training.muon import Muon
 
 _LEARNING_RATES = {"muon": 0.02, "adamw": 0.003, "adam": 0.003}
 _SCHEDULES = ("linear", "cosine", "constant")
-_MUON_FOR_REST = 0.3  # Adam's share of Muon's learning rate, for all that is no matrix
 
 
 @keras.saving.register_keras_serializable("lmkeras")
@@ -94,12 +94,4 @@ def build_optimizer(
         return keras.optimizers.Adam(rate, beta_2=0.99, global_clipnorm=clip_norm)
     if name == "adamw":
         return keras.optimizers.AdamW(rate, weight_decay=weight_decay, beta_2=0.99, global_clipnorm=clip_norm)
-    return keras.optimizers.Muon(
-        rate,
-        weight_decay=weight_decay,
-        adam_weight_decay=weight_decay,
-        adam_beta_2=0.99,
-        adam_lr_ratio=_MUON_FOR_REST,
-        exclude_layers=["logits"],  # the last layer, like the embedding, has a row a token
-        global_clipnorm=clip_norm,
-    )
+    return Muon(rate, weight_decay=weight_decay, global_clipnorm=clip_norm)

@@ -22,7 +22,9 @@ WEIGHTS[0, 2] = 2.5
 
 
 def new(name, **sizes):
-    network = fill(registry.build(name, vocabulary_size=VOCABULARY, **{**SIZES[name], **sizes}))
+    sizes = {"vocabulary_size": VOCABULARY, **SIZES[name], **sizes}
+    last_alone = "return_sequences" in sizes  # which no named network is
+    network = fill(lmkeras.lstm_language_model(**sizes) if last_alone else registry.build(name, **sizes))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     network.compile(keras.optimizers.SGD(1e-3), loss, jit_compile=False)
     return network
