@@ -89,7 +89,7 @@ class GenerationLoop:
         # rows past their prompt hold nothing yet, whatever the prompts were filled up with
         prompts = tf.where(tf.sequence_mask(lengths, tf.shape(prompts)[1]), prompts, 0)
         ids = tf.pad(prompts, [[0, 0], [0, max_new_tokens]])
-        position = tf.reduce_min(lengths)
+        position = tf.minimum(tf.reduce_min(lengths), tf.shape(prompts)[1])  # of no prompts the least is huge
         logits, cache = self._read(ids, position)
         seen = tf.zeros([rows, self.network.vocabulary_size], tf.bool)
         ones = tf.reshape(tf.tile(tf.range(rows)[:, None], [1, position]), [-1])

@@ -145,3 +145,8 @@ def test_first_draws_follow_the_distribution():
 def test_impossible_sampling_is_refused_by_name(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         Sampling(**wrong)
+
+
+def test_no_prompts_no_texts(loop):
+    state = loop.start(tf.zeros([0, 1], tf.int32), tf.zeros([0], tf.int32), tf.constant(1), tf.constant(5))
+    assert loop.advance(state, Sampling().tensors(), tf.constant(5))["ids"].shape == (0, 6)
