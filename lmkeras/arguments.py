@@ -34,17 +34,18 @@ def run_verb(verbs: Mapping[str, Callable[..., None]], summary: str, arguments: 
             prepared = {name: _prepared(verb) for name, verb in verbs.items()}
             verb = tyro.extras.subcommand_cli_from_dict(prepared, prog="lmkeras", description=summary, args=arguments)
         verb()
+    except BrokenPipeError:  # the reader, such as `head`, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except SystemExit as exit_:  # tyro's, for --help and for arguments it cannot read
         if exit_.code:
             print(f"lmkeras: {_one_line(errors.getvalue())}", file=sys.stderr)
         return int(exit_.code or 0)
-    except InputError as error:
+    except (InputError, OSError) as error:  # OSError: a folder that cannot be written, a disk that is full
         print(f"lmkeras: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
+        print("lmkeras: stopped", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader, such as `head`, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

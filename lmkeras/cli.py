@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -57,8 +58,7 @@ def train_lm(
     run = Path(output)
     if (run / "config.json").exists() and not overwrite:
         raise InputError(f"{run} holds a model already: name another --output, or say --overwrite")
-    if run.exists() and not run.is_dir():
-        raise InputError(f"{run} is a file: name a folder as --output")
+    _require_writable(run)
     train, held_out = _corpora(text, validation, validation_fraction, text_column, encoding)
     quiet_tensorflow()
     from lmkeras.models.language_model import LanguageModel
@@ -77,6 +77,15 @@ def train_lm(
     if held_out is not None:
         _print_values(model.evaluate(held_out))
         _print_xz(train, held_out)
+
+
+def _require_writable(folder: Path) -> None:
+    """Hours of training are not to end at a folder that cannot be made."""
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        raise InputError(f"{nearest} is a file: name a folder as --output")
+    if not os.access(nearest, os.W_OK):
+        raise InputError(f"{nearest} cannot be written to: name another --output")
 
 
 def _corpora(text, validation, fraction, column, encoding) -> tuple[Corpus, Corpus | None]:
@@ -171,20 +180,24 @@ def generate(
         top_p: draw from the likeliest tokens that reach this probability together; 1: from all.
         repetition_penalty: above 1: tokens already in the text become less likely.
         stop: texts before which to stop.
-        num_samples: texts to write, each with the next seed.
+        num_samples: texts to write.
         seed: the same seed gives the same text.
         device: auto, cpu, gpu or gpu:N.
     """
-    options = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "repetition_penalty": repetition_penalty}
+    options = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
+    options |= {"repetition_penalty": repetition_penalty, "seed": seed}
     if num_samples < 1:
         raise InputError(f"num_samples must be at least 1, got {num_samples}")
     with _loaded(run, device) as model:
         for text in _prompts() if prompt is None else [prompt]:
-            for sample in range(num_samples):
-                print(text, end="", flush=True)
-                for piece in model.stream(text, max_new_tokens, stop, seed=seed + sample, **options):
-                    print(piece, end="", flush=True)
-                print()
+            if num_samples > 1:
+                samples = model.generate(text, max_new_tokens, stop=stop, num_samples=num_samples, **options)
+                print(*(text + sample for sample in samples), sep="\n", flush=True)
+                continue
+            print(text, end="", flush=True)
+            for piece in model.stream(text, max_new_tokens, stop, **options):
+                print(piece, end="", flush=True)
+            print()
 
 
 def _prompts() -> Iterator[str]:

@@ -8,7 +8,6 @@ import dataclasses
 import itertools
 import tempfile
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 _BATCH_CHARACTERS = 1 << 22  # how much text is tokenized at a time
+_SHOWN_AS_STARTS = 16  # one window in so many, see TrainingWindows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,23 +44,23 @@ class TokenStream:
         return len(self.ids) - len(self.starts)
 
 
-def tokenize(texts: Iterable[str], tokenizer: BaseTokenizer, folder: str | Path | None = None) -> TokenStream:
+def tokenize(texts: Iterable[str], tokenizer: BaseTokenizer) -> TokenStream:
     """Tokenizes a corpus to disk, so that it may be larger than memory.
 
     Args:
         texts: the corpus, read once.
         tokenizer: a fitted tokenizer.
-        folder: where the ids are kept while they are needed; the system's temporary folder where it is None.
 
     Returns:
-        The ids as a memory map. The file has no name, so that it is gone when the process is.
+        The ids as a memory map of a file in the system's temporary folder (TMPDIR names another). The file has no name,
+        so that it is gone when the process is.
 
     Raises:
         InputError: not one token came out.
     """
     dtype = np.uint16 if tokenizer.vocabulary_size <= 1 << 16 else np.int32
     characters, unknown_tokens, length, starts = 0, 0, 0, array.array("q")
-    with tempfile.TemporaryFile(dir=folder) as file:
+    with tempfile.TemporaryFile() as file:
         for batch in _batches_of_text(texts):
             characters += sum(map(len, batch))
             for ids in tokenizer.encode_batch(batch):
@@ -94,7 +94,11 @@ class TrainingWindows:
     """Windows of a token stream in random order, in batches, forever; the order is a function of (seed, epoch).
 
     In each epoch the stream is cut into windows of T + 1 ids from another random start, each window sharing
-    one id with the next, so that every id is a target once an epoch (but for the ends that fill no window or batch).
+    one id with the next, so that no id is a target twice in an epoch, and the few at the ends that fill no batch are
+    others in every epoch.
+
+    Where texts are so long that their starts are rare, every sixteenth window is shown as if a text started there:
+    without that the network would not know what to make of the 0 before a prompt.
 
     Args:
         stream: the corpus; shortened windows and batches serve one that does not fill them.
@@ -111,17 +115,21 @@ class TrainingWindows:
         self.batch_size = min(batch_size, windows)
         self.steps_per_epoch = windows // self.batch_size
         self.seed = seed
+        self._starts_are_rare = len(stream.ids) > _SHOWN_AS_STARTS * self.length * len(stream.starts)
 
     def epoch(self, epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """The batches of one epoch, inputs and targets, each int32 [B, T]."""
         random = np.random.default_rng((self.seed, epoch))
         spare = len(self.ids) - 1 - self.steps_per_epoch * self.batch_size * self.length
-        first = random.integers(0, min(spare, self.length) + 1)
+        first = random.integers(0, spare + 1)
         order = random.permutation(self.steps_per_epoch * self.batch_size)
         offsets = np.arange(self.length + 1)
         for rows in order.reshape(self.steps_per_epoch, self.batch_size):
             windows = self.ids[(first + rows * self.length)[:, None] + offsets].astype(np.int32)
-            yield windows[:, :-1], windows[:, 1:]
+            inputs, targets = windows[:, :-1].copy(), windows[:, 1:]
+            if self._starts_are_rare:
+                inputs[random.random(len(inputs)) < 1 / _SHOWN_AS_STARTS, 0] = 0
+            yield inputs, targets
 
     def dataset(self, first_step: int = 0) -> "tf.data.Dataset":
         """All batches from `first_step` on, as a tf.data.Dataset without end, made ready ahead of their use."""
@@ -152,7 +160,7 @@ def text_windows(stream: TokenStream, length: int, stride: int | None = None) ->
     stride = length if stride is None else stride
     if not 1 <= stride <= length:
         raise InputError(f"stride must be from 1 to the window's length {length}, got {stride}")
-    ends = [*stream.starts[1:], len(stream.ids)]
+    ends = np.append(stream.starts[1:], len(stream.ids))
     for start, end in zip(stream.starts, ends, strict=True):
         last, judged = end - 1, start  # a target at or before `judged` has been judged
         while judged < last:
@@ -199,5 +207,5 @@ def evaluation_windows(
 
 def _count_windows(stream: TokenStream, length: int, stride: int | None) -> int:
     """How many windows `text_windows` makes: a first one for each text, and one for every stride after it."""
-    tokens = np.diff([*stream.starts, len(stream.ids)]) - 1
+    tokens = np.diff(np.append(stream.starts, len(stream.ids))) - 1
     return int(np.sum(1 + np.maximum(0, -(-(tokens - length) // (stride or length)))))

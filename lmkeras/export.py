@@ -13,6 +13,8 @@ from lmkeras.errors import InputError
 from lmkeras.networks.language import LanguageNetwork
 from lmkeras.tokenizers.base import BaseTokenizer
 
+_SAVED_MODEL_NAMES = {"saved_model.pb", "fingerprint.pb", "variables", "assets", "assets.extra"}
+
 
 class ExportedLanguageModel(tf.Module):
     """Tokenizer twin, network and loops in one graph.
@@ -71,6 +73,7 @@ class ExportedLanguageModel(tf.Module):
     def _score(self, text):
         ids, lengths = self._encode(text)
         scores = self.scoring.token_log_probabilities(ids)
+        scores = tf.cast(scores, tf.float64)  # the sum over a long text needs more digits than its terms
         counted = tf.sequence_mask(lengths - 1, tf.shape(scores)[1], scores.dtype)
         return {"log_probability": tf.reduce_sum(scores * counted, axis=1), "token_count": lengths - 1}
 
@@ -82,7 +85,7 @@ def export_language_model(
 
     - generate: prompt [B] and the scalars max_new_tokens, temperature, top_k, top_p, seed → text [B], what follows
       each prompt.
-    - score: text [B] → log_probability [B] in nats, token_count [B].
+    - score: text [B] → log_probability [B] in nats (float64), token_count [B].
 
     Args:
         network: a built language network.
@@ -102,8 +105,9 @@ def _write(module: tf.Module, signatures: dict, folder: Path, overwrite: bool) -
     if folder.is_dir() and any(folder.iterdir()):
         if not overwrite:
             raise InputError(f"{folder} has files in it already: name a new folder, or say --overwrite")
-        if not (folder / "saved_model.pb").is_file():
-            raise InputError(f"{folder} is not a SavedModel: it is not overwritten. Name another folder")
+        others = {path.name for path in folder.iterdir()} - _SAVED_MODEL_NAMES
+        if others or not (folder / "saved_model.pb").is_file():
+            raise InputError(f"{folder} is not a SavedModel alone: it is not overwritten. Name another folder")
     elif folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file: name a folder")
     folder.parent.mkdir(parents=True, exist_ok=True)

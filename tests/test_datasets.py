@@ -58,11 +58,26 @@ def test_targets_follow_inputs_and_come_once_an_epoch(lengths, length, batch_siz
                 assert places[y] == places[x] + 1
         targets += [i for i in outputs.ravel().tolist() if i]
     assert len(targets) == len(set(targets))
-    # nothing is left out but what fills no batch of windows, and one window's room for the random start
-    assert (
-        windows.steps_per_epoch * windows.batch_size * windows.length + (windows.batch_size + 1) * windows.length
-        >= len(stream.ids) - 1
-    )
+
+
+@settings(deadline=None, max_examples=30)
+@given(lengths_of_texts, st.integers(1, 12), st.integers(1, 4))
+def test_every_id_has_its_turn(lengths, length, batch_size):
+    """What fills no batch in one epoch is trained on in another."""
+    stream = stream_of(lengths)
+    windows = TrainingWindows(stream, length, batch_size)
+    seen = {i for epoch in range(200) for _, targets in windows.epoch(epoch) for i in targets.ravel().tolist()}
+    assert seen >= set(stream.ids[1:].tolist()) - {0}
+
+
+@pytest.mark.parametrize(("texts", "share"), [(1, 1 / 16), (100, 0.0)])
+def test_long_texts_are_also_shown_as_if_they_started_anywhere(texts, share):
+    windows = TrainingWindows(stream_of([20_000 // texts] * texts), 20, 10)
+    starts = []
+    for inputs, targets in windows.epoch(0):
+        starts += (inputs[:, 0] == 0).tolist()
+        assert (inputs[:, 1:] == targets[:, :-1]).all(), "a window's other ids are what they were"
+    assert np.mean(starts) == pytest.approx(share + texts / 20_000, abs=0.02)
 
 
 def test_order_is_a_function_of_seed_and_epoch():

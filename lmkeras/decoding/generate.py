@@ -7,6 +7,7 @@ Shape letters: B batch, P prompt length, T total length, V vocabulary.
 """
 
 import dataclasses
+import math
 
 import tensorflow as tf
 
@@ -31,13 +32,13 @@ class Sampling:
     """The same seed gives the same text."""
 
     def __post_init__(self):
-        if self.temperature < 0:
+        if not 0 <= self.temperature < math.inf:
             raise InputError(f"temperature must be 0 or more, got {self.temperature}")
         if self.top_k < 0:
             raise InputError(f"top_k must be 0 (all) or more, got {self.top_k}")
         if not 0 < self.top_p <= 1:
             raise InputError(f"top_p must be greater than 0 and at most 1, got {self.top_p}")
-        if not self.repetition_penalty > 0:
+        if not 0 < self.repetition_penalty < math.inf:
             raise InputError(f"repetition_penalty must be greater than 0, got {self.repetition_penalty}")
         if not -(2**31) <= self.seed < 2**31:
             raise InputError(f"seed must fit in 32 bits, got {self.seed}")
@@ -147,9 +148,12 @@ class GenerationLoop:
 
     @staticmethod
     def _uniform(seed, steps, samples):
-        """Chance, [steps, samples]: a text's n-th draw depends on the seed, n and which sample of its prompt it is."""
-        seeds = tf.stack([seed, 0])
-        return tf.random.stateless_uniform([steps, samples], seeds, alg="philox")
+        """Chance, [samples, steps]: a text's n-th draw depends on the seed, n and which sample of its prompt it is."""
+
+        def draws(sample_index):
+            return tf.random.stateless_uniform([steps], tf.stack([seed, sample_index]), alg="philox")
+
+        return tf.map_fn(draws, tf.range(samples), fn_output_signature=tf.float32)
 
     def _one_token(self, state, sampling, uniform):
         position, ids = state["position"], state["ids"]
@@ -170,7 +174,7 @@ class GenerationLoop:
         logits = penalize_repetition(state["logits"], text, sampling["repetition_penalty"])
         logits = tf.where(self._banned, float("-inf"), logits)
         drawn_so_far = tf.maximum(0, state["position"] - state["prompt_lengths"])
-        chance = tf.gather_nd(uniform, tf.stack([drawn_so_far, state["sample_index"]], -1))
+        chance = tf.gather_nd(uniform, tf.stack([state["sample_index"], drawn_so_far], -1))
         return sample(logits, chance, sampling["temperature"], sampling["top_k"], sampling["top_p"])
 
     def _next(self, ids, position, new, cache):

@@ -60,6 +60,13 @@ class TextGenerator:
         stops, state = _stops(stop), self._start([prompt], 1, max_new_tokens)
         return self._pieces(state, sampling.tensors(), stops)
 
+    def predict(self, prompt: str, top_k: int) -> list[tuple[str, float]]:
+        """The likeliest next tokens and their probabilities, from the likeliest down."""
+        probabilities = tf.nn.softmax(self._start([prompt], 1, 1)["logits"])[0]
+        best = tf.math.top_k(probabilities, min(top_k, len(probabilities)))
+        tokens = [self.tokenizer.decode([i]) for i in best.indices.numpy().tolist()]
+        return list(zip(tokens, best.values.numpy().tolist(), strict=True))
+
     def _pieces(self, state, sampling, stops) -> Iterator[str]:
         given, finished = 0, False
         while not finished:
@@ -75,8 +82,8 @@ class TextGenerator:
 
     def _start(self, prompts: Sequence[str], samples: int, max_new_tokens: int):
         for name, value in (("num_samples", samples), ("max_new_tokens", max_new_tokens)):
-            if value < 1:
-                raise InputError(f"{name} must be at least 1, got {value}")
+            if not 1 <= value < 1 << 24:
+                raise InputError(f"{name} must be at least 1 and less than {1 << 24}, got {value}")
         ids = [[0, *ids] for ids in self.tokenizer.encode_batch(list(prompts))]
         padded = tf.ragged.constant(ids, tf.int32).to_tensor()
         lengths = tf.constant([len(row) for row in ids])

@@ -48,14 +48,16 @@ def read_config(folder: str | Path) -> dict:
         raise InputError(f"no saved model in {folder}: {path} is missing. Train one, or name the folder of one")
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-        kind, version = config["kind"], config["format_version"]
-        files = {name: config["files"][name] for name in ("network.keras", "tokenizer.json")}
+        version = config["format_version"]
+        if version != FORMAT_VERSION:  # before anything else, whose place and meaning may be other in another format
+            raise InputError(f"{path} has format {version}; this version of lmkeras reads format {FORMAT_VERSION}")
+        kind, files = config["kind"], {name: config["files"][name] for name in ("network.keras", "tokenizer.json")}
+    except InputError:
+        raise
     except (ValueError, KeyError, TypeError):
         raise InputError(f"{path} is damaged: it is not what a saved model has there") from None
     if kind not in KINDS:
         raise InputError(f"{path} names a model of kind {kind!r}; this version knows {', '.join(KINDS)}")
-    if version != FORMAT_VERSION:
-        raise InputError(f"{path} has format {version}; this version of lmkeras reads format {FORMAT_VERSION}")
     for name, digest in files.items():
         if not (folder / name).is_file():
             raise InputError(f"{folder / name} is missing")

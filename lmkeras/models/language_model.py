@@ -1,11 +1,11 @@
 """The language model that a user holds: text in, text out."""
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from lmkeras.corpora import Corpus, as_corpus, split
@@ -55,19 +55,29 @@ class LanguageModel(TextModel):
         **sizes,
     ):
         named = isinstance(tokenizer, str)
+        if not named and not isinstance(tokenizer, BaseTokenizer):
+            raise InputError(f"tokenizer must be a name or a fitted tokenizer, got {type(tokenizer).__name__}")
+        if not named and vocabulary_size is not None:
+            raise InputError("vocabulary_size is for a tokenizer's name: a fitted tokenizer has its own")
         self.tokenizer = None if named else tokenizer
-        self._new_tokenizer = new_tokenizer(tokenizer, vocabulary_size) if named else None
+        self._new_tokenizer = functools.partial(new_tokenizer, tokenizer, vocabulary_size) if named else None
         self._network_name, self._sizes = network if isinstance(network, str) else None, sizes
         self._generator = self._scorer = None
         self.network = None if self._network_name else network
         if self._network_name:
             registry.check(network, sizes)
+            if named:
+                self._new_tokenizer()  # a wrong name or size is refused here
         elif named:
             raise InputError("a built network needs the fitted tokenizer it belongs to, not a tokenizer's name")
         else:
-            self._check_network()
+            self._check_network(sizes)
 
-    def _check_network(self) -> None:
+    def _check_network(self, sizes) -> None:
+        if not isinstance(self.network, LanguageNetwork):
+            raise InputError(f"network must be a name or a language network, got {type(self.network).__name__}")
+        if sizes:
+            raise InputError(f"{', '.join(sizes)}: sizes are for a network's name, a built network has its own")
         if not getattr(self.network, "return_sequences", True):
             raise InputError(
                 "a LanguageModel needs logits at every position: build the network with return_sequences=True"
@@ -103,39 +113,35 @@ class LanguageModel(TextModel):
             One dictionary an evaluation: loss and, with validation, val_loss, in nats a token.
         """
         settings = _changed(settings or FitSettings(), changes)
-        train, validation = _parts(as_corpus(corpus), validation, validation_fraction)
-        if self.tokenizer is None:
-            self.tokenizer = self._new_tokenizer.fit(train)
-        stream = tokenize(train, self.tokenizer)
         with place(settings.device):
-            if self.network is None:
-                keras.utils.set_random_seed(settings.seed)
-                sizes = {"vocabulary_size": self.tokenizer.vocabulary_size, **self._sizes}
-                self.network = registry.build(self._network_name, **sizes)
-            length = settings.window_length or self.network.context_length or _RECURRENT_TRAINING_WINDOW
-            windows = TrainingWindows(stream, self._checked(length), settings.batch_size, settings.seed)
-            return harness.fit(
-                self.network,
-                windows.dataset(),
-                windows.steps_per_epoch,
-                settings,
-                None if validation is None else self._evaluation(tokenize(validation, self.tokenizer)),
-                run_folder,
-                callbacks=callbacks,
-                verbose=verbose,
-            )
+            train, validation = _parts(as_corpus(corpus), validation, validation_fraction)
+            tokenizer = self.tokenizer or self._new_tokenizer().fit(train)
+            network = self.network or self._build(tokenizer, settings.seed)
+            length = settings.window_length or network.context_length or _RECURRENT_TRAINING_WINDOW
+            if network.context_length is not None and length > network.context_length:
+                limit = network.context_length
+                raise InputError(f"window_length {length} is longer than the network's context_length {limit}")
+            windows = TrainingWindows(tokenize(train, tokenizer), length, settings.batch_size, settings.seed)
+            held_out = None if validation is None else _evaluation(network, tokenize(validation, tokenizer))
+            self.tokenizer, self.network = tokenizer, network  # nothing can be wrong with them from here on
+            self._generator = self._scorer = None
+            try:
+                return harness.fit(
+                    network,
+                    windows.dataset(),
+                    windows.steps_per_epoch,
+                    settings,
+                    held_out,
+                    run_folder,
+                    callbacks,
+                    verbose,
+                )
+            finally:
+                self._generator = self._scorer = None  # callbacks may have traced them in the training's precision
 
-    def _checked(self, length: int) -> int:
-        limit = self.network.context_length
-        if limit is not None and length > limit:
-            raise InputError(f"window_length {length} is longer than the network's context_length {limit}")
-        return length
-
-    def _evaluation(self, stream: TokenStream, stride: int | None = None) -> tf.data.Dataset:
-        length = self.network.context_length
-        if length is None:
-            length, stride = _RECURRENT_EVALUATION_WINDOW, stride or _RECURRENT_EVALUATION_WINDOW // 2
-        return evaluation_windows(stream, length, batch_size=max(1, 4096 // length), stride=stride)
+    def _build(self, tokenizer: BaseTokenizer, seed: int) -> LanguageNetwork:
+        keras.utils.set_random_seed(seed)
+        return registry.build(self._network_name, vocabulary_size=tokenizer.vocabulary_size, **self._sizes)
 
     def evaluate(
         self, corpus: Corpus | str | Path | Sequence[str], stride: int | None = None, verbose: str | int = 0
@@ -154,7 +160,7 @@ class LanguageModel(TextModel):
         """
         self._require_network()
         stream = tokenize(as_corpus(corpus), self.tokenizer)
-        loss = float(harness.evaluate(self.network, self._evaluation(stream, stride), verbose)["loss"])
+        loss = float(harness.evaluate(self.network, _evaluation(self.network, stream, stride), verbose)["loss"])
         values = {"loss_nats": loss, "perplexity": perplexity(loss)}
         counts = {"tokens": stream.tokens, "characters": stream.characters, "unknown_tokens": stream.unknown_tokens}
         if self.tokenizer.spells_text:
@@ -165,27 +171,16 @@ class LanguageModel(TextModel):
         """The likeliest next tokens after a prompt.
 
         Args:
-            prompt: a text, or several; a transformer looks at the last context_length tokens.
+            prompt: a text, or several; the model sees what it sees when it generates.
             top_k: how many tokens to name.
 
         Returns:
             (token, probability) from the likeliest down; for several prompts a list of such lists. The empty token is
             the end of the text.
         """
-        self._require_network()
-        if isinstance(prompt, str):
-            return self.predict([prompt], top_k)[0]
-        rows = [
-            [0, *ids][-(self.network.context_length or len(ids) + 1) :] for ids in self.tokenizer.encode_batch(prompt)
-        ]
-        # filled up behind, which no causal network looks at
-        ids = keras.utils.pad_sequences(rows, padding="post", dtype="int32")
-        likeliest = []
-        for row, probabilities in zip(rows, harness.predict(self.network, ids), strict=True):
-            last = probabilities[len(row) - 1]
-            best = np.argsort(-last, kind="stable")[:top_k].tolist()
-            likeliest.append([(self.tokenizer.decode([i]), float(last[i])) for i in best])
-        return likeliest
+        generator = self._text_generator()
+        likeliest = [generator.predict(text, top_k) for text in ([prompt] if isinstance(prompt, str) else prompt)]
+        return likeliest[0] if isinstance(prompt, str) else likeliest
 
     def score(self, text: str | Sequence[str]) -> TextScore | list[TextScore]:
         """log P(w1..wn) by the chain rule, in total and token by token.
@@ -284,3 +279,13 @@ def _parts(corpus: Corpus, validation, fraction: float) -> tuple[Corpus, Corpus 
     if validation is not None:
         return corpus, as_corpus(validation)
     return split(corpus, fraction) if fraction else (corpus, None)
+
+
+def _evaluation(network: LanguageNetwork, stream: TokenStream, stride: int | None = None) -> tf.data.Dataset:
+    length = network.context_length
+    if length is None:
+        length = _RECURRENT_EVALUATION_WINDOW
+        stride = length // 2 if stride is None else stride
+    if stride is not None and not 1 <= stride <= length:
+        raise InputError(f"stride must be from 1 to {length}, the length of a window, got {stride}")
+    return evaluation_windows(stream, length, batch_size=max(1, 4096 // length), stride=stride)

@@ -65,10 +65,18 @@ class TextModel(abc.ABC):
             },
         }
         files = {
-            "network.keras": self.network.save,
+            "network.keras": _without_optimizer(self.network).save,
             "tokenizer.json": lambda path: path.write_text(self.tokenizer.to_json(), encoding="utf-8"),
         }
         write_model(folder, config, files)
+
+
+def _without_optimizer(network: keras.Model) -> keras.Model:
+    """The same network as it was built: an optimizer's state would treble the file, and nobody reads it."""
+    clone = type(network).from_config(network.get_config())
+    clone.build((None, None))
+    clone.set_weights(network.get_weights())
+    return clone
 
 
 def load(folder: str | Path) -> TextModel:

@@ -100,8 +100,10 @@ class RecurrentLanguageNetwork(LanguageNetwork):
 @contextlib.contextmanager
 def _without_cudnn(layer: keras.layers.RNN):
     """A graph traced with cuDNN's kernel runs on GPUs alone; what is exported goes through `step` and runs anywhere."""
-    before = getattr(layer, "use_cudnn", None)
-    layer.use_cudnn = False
+    if not hasattr(layer, "use_cudnn"):  # a simple recurrence has no such kernel
+        yield
+        return
+    before, layer.use_cudnn = layer.use_cudnn, False
     try:
         yield
     finally:

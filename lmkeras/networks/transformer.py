@@ -37,6 +37,8 @@ class TransformerLanguageNetwork(LanguageNetwork):
     ):
         sizes = {"num_heads": num_heads, "num_layers": num_layers, "dff": dff, "context_length": context_length}
         require_sizes(dropout, vocabulary_size=vocabulary_size, d_model=d_model, **sizes)
+        if context_length < 2:
+            raise InputError(f"context_length must be at least 2, got {context_length}")
         super().__init__(vocabulary_size, d_model, tie_embeddings, **kwargs)
         self.num_heads = num_heads
         self.num_layers = num_layers

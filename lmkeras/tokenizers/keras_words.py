@@ -28,8 +28,8 @@ class Tokenizer(KerasTokenizer, BaseTokenizer):
 
     @property
     def spells_text(self) -> bool:
-        """True at character level where upper case survives."""
-        return self.char_level and not self.lower and self.analyzer is None
+        """True at character level where upper case survives and unknown characters leave a mark."""
+        return self.char_level and not self.lower and self.analyzer is None and self.oov_token is not None
 
     @property
     def vocabulary_size(self) -> int:

@@ -2,12 +2,12 @@
 
 import json
 import math
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from lmkeras.errors import InputError
@@ -45,17 +45,23 @@ class StopAfter(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
-class RefuseNaN(keras.callbacks.Callback):
-    """Ends training with an InputError when the loss is no number any more: nothing can be learned from there."""
+class StopAtNaN(keras.callbacks.Callback):
+    """Ends training when the loss is no number any more: nothing can be learned from there.
+
+    Attributes:
+        message: what happened and what to do; None while all is well.
+    """
+
+    message: str | None = None
 
     def on_train_batch_end(self, batch, logs=None):
         """Looks at the mean loss of the epoch so far, which one NaN spoils."""
         loss = float((logs or {}).get("loss", 0.0))
         if not math.isfinite(loss):
-            raise InputError(
-                f"the loss became {loss} at update {int(self.model.optimizer.iterations)}: "
-                "train with a lower learning_rate, with clip_norm, or in precision float32"
-            )
+            step = int(self.model.optimizer.iterations)
+            advice = "train with a lower learning_rate, with clip_norm, or in precision float32"
+            self.message = f"the loss became {loss} at update {step}: {advice}"
+            self.model.stop_training = True
 
 
 class MetricsFile(keras.callbacks.Callback):
@@ -114,7 +120,6 @@ def fit(
     settings: FitSettings,
     validation: tf.data.Dataset | None = None,
     run_folder: str | Path | None = None,
-    metrics: Sequence[keras.metrics.Metric | str] = (),
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: str | int = "auto",
 ) -> list[dict[str, float]]:
@@ -127,7 +132,6 @@ def fit(
         settings: how to train.
         validation: batches of (inputs, targets, weights); with them the weights of the lowest validation loss are kept.
         run_folder: where metrics.jsonl, curves.png and TensorBoard logs go; nowhere where it is None.
-        metrics: Keras metrics to report beside the loss.
         callbacks: further Keras callbacks.
         verbose: Keras' progress display: 0 none, 1 bar, 2 a line an evaluation.
 
@@ -135,24 +139,16 @@ def fit(
         One dictionary an evaluation: loss and, with validation, val_loss, in nats.
 
     Raises:
-        InputError: the loss became NaN or infinite; the weights are those of that moment.
+        InputError: the loss became NaN or infinite; with validation, the best weights until then are kept.
     """
     total = settings.total_steps(steps_per_epoch)
     interval = settings.steps_between_evaluations(steps_per_epoch)
-    optimizer = build_optimizer(
-        settings.optimizer or getattr(network, "default_optimizer", "adamw"),
-        settings.schedule,
-        total,
-        settings.learning_rate,
-        settings.warmup_steps,
-        settings.weight_decay,
-        settings.clip_norm,
-    )
+    _seed_dropout(network, settings.seed)
+    nan = StopAtNaN()
     with precision(network, settings.precision):
         network.compile(
-            optimizer,
+            _optimizer(network, settings, total),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            metrics=list(metrics),
             jit_compile=uses_xla(network, settings.xla),
         )
         history = network.fit(
@@ -160,20 +156,38 @@ def fit(
             steps_per_epoch=interval,
             epochs=-(-total // interval),
             validation_data=validation,
-            callbacks=[*_callbacks(settings, total, validation is not None, run_folder), *callbacks],
+            callbacks=[nan, *_callbacks(settings, total, validation is not None, run_folder), *callbacks],
             verbose=verbose,
             shuffle=False,  # batches come in their order
         ).history
+    # what Keras traced while training has the training's precision in it
+    network.train_function = network.test_function = network.predict_function = None
+    if nan.message:
+        raise InputError(nan.message)
     return [dict(zip(history, values, strict=True)) for values in zip(*history.values(), strict=True)]
 
 
+def _optimizer(network, settings, total):
+    name = settings.optimizer or getattr(network, "default_optimizer", "adamw")
+    rates = (settings.learning_rate, settings.warmup_steps, settings.weight_decay, settings.clip_norm)
+    return build_optimizer(name, settings.schedule, total, *rates)
+
+
+def _seed_dropout(network: keras.Model, seed: int) -> None:
+    """Dropout starts from the seed in every fit, whatever was drawn before."""
+    for index, layer in enumerate(network._flatten_layers()):
+        if generator := getattr(layer, "seed_generator", None):
+            generator.state.assign([seed % 2**32, index])
+
+
 def _callbacks(settings, total, validated, run_folder):
-    callbacks = [StopAfter(total), RefuseNaN()]
+    callbacks = [StopAfter(total)]
     if run_folder is not None:
         Path(run_folder).mkdir(parents=True, exist_ok=True)
         callbacks.append(MetricsFile(Path(run_folder)))
         if settings.tensorboard:
             logs = Path(run_folder) / "logs"
+            shutil.rmtree(logs, ignore_errors=True)  # an earlier run's curves would be drawn into this one's
             callbacks.append(keras.callbacks.TensorBoard(str(logs), write_graph=False))
     if validated:
         patience = settings.patience or total  # more evaluations than there can be: never early
@@ -192,18 +206,3 @@ def evaluate(network: keras.Model, dataset: tf.data.Dataset, verbose: str | int 
     if not network.compiled:
         network.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False)
     return network.evaluate(dataset, verbose=verbose, return_dict=True)
-
-
-def predict(network: keras.Model, inputs: np.ndarray | tf.data.Dataset, verbose: str | int = 0) -> np.ndarray:
-    """Probabilities for inputs: softmax of the network's logits, by Keras' own predict.
-
-    Args:
-        network: a built network.
-        inputs: int32 ids [B, T], or batches of them.
-        verbose: as in `fit`.
-
-    Returns:
-        float32, shaped as the network's logits; the last axis sums to 1.
-    """
-    logits = network.predict(inputs, verbose=verbose)
-    return keras.ops.convert_to_numpy(keras.ops.softmax(logits, axis=-1))

@@ -45,7 +45,7 @@ class Muon(keras.optimizers.Optimizer):
         beta_1: of Adam's mean of gradients.
         beta_2: of Adam's mean of squared gradients.
         epsilon: keeps Adam's quotient finite.
-        adam_names: variables whose path has one of these words are Adam's.
+        adam_names: variables of layers whose names have one of these words are Adam's.
         kwargs: what every Keras optimizer takes, such as global_clipnorm.
 
     Source: Jordan et al. 2024; a step's root mean square of 0.2 learning rates: Liu et al. 2025; Kingma and Ba 2015.
@@ -74,7 +74,8 @@ class Muon(keras.optimizers.Optimizer):
 
     def is_matrix(self, variable) -> bool:
         """Whether a variable gets Muon's step."""
-        return len(variable.shape) == 2 and not any(name in variable.path for name in self.adam_names)
+        layer = variable.path.split("/")[-2:][0]
+        return len(variable.shape) == 2 and not any(name in layer for name in self.adam_names)
 
     def build(self, variables):
         """Creates a momentum for each variable, and a mean of squares for Adam's."""
@@ -89,7 +90,8 @@ class Muon(keras.optimizers.Optimizer):
     def update_step(self, gradient, variable, learning_rate):
         """One variable's update."""
         index = self._get_variable_index(variable)
-        gradient = ops.cast(gradient, variable.dtype)
+        # an embedding's gradient comes in rows, some of them several times: their sum is what is squared
+        gradient = ops.cast(ops.convert_to_tensor(gradient), variable.dtype)
         rate = ops.cast(learning_rate, variable.dtype)
         if self._squares[index] is None:
             self._muon_step(gradient, variable, rate, self._momenta[index])

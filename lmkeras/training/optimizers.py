@@ -90,6 +90,8 @@ def build_optimizer(
     if warmup_steps is None:
         warmup_steps = min(100, total_steps // 20)
     rate = WarmupSchedule(schedule, learning_rate or _LEARNING_RATES[name], warmup_steps, total_steps)
+    # Keras squares an embedding's gradient row by row before it sums those of one id, unless clipping sums them first
+    clip_norm = clip_norm or 1e9
     if name == "adam":
         return keras.optimizers.Adam(rate, beta_2=0.99, global_clipnorm=clip_norm)
     if name == "adamw":

@@ -1,9 +1,9 @@
 """How to train: every choice of `fit`, documented once, for Python and for the command line alike."""
 
 import dataclasses
-from typing import Literal
+from typing import Literal, get_args, get_type_hints
 
-from lmkeras.errors import InputError
+from lmkeras.errors import InputError, unknown_name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -11,7 +11,7 @@ class FitSettings:
     """How to train. Nothing here changes what the network is."""
 
     epochs: int = 10
-    """Passes over the training text; unused where steps is given."""
+    """Passes over the training text; unused where steps is given. (Keras' progress bar counts evaluations.)"""
     steps: int | None = None
     """Number of updates in all."""
     batch_size: int = 32
@@ -35,7 +35,7 @@ class FitSettings:
     patience: int | None = None
     """Evaluations without a better validation loss after which training ends; None: never early."""
     seed: int = 0
-    """Fixes initial weights, data order and dropout."""
+    """Fixes the initial weights of a network that is built for this training, data order and dropout."""
     device: str = "auto"
     """Where to train: auto, cpu, gpu or gpu:N."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
@@ -54,6 +54,10 @@ class FitSettings:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise InputError(f"{name} must be greater than 0, got {value}")
+        for name in ("optimizer", "schedule", "precision", "xla"):
+            choices, value = _choices(name), getattr(self, name)
+            if value not in choices:
+                raise unknown_name(name, value, [choice for choice in choices if choice is not None])
         if self.weight_decay < 0 or (self.warmup_steps or 0) < 0 or self.seed < 0:
             raise InputError("weight_decay, warmup_steps and seed must not be negative")
 
@@ -65,3 +69,12 @@ class FitSettings:
         """Number of updates from one evaluation to the next."""
         total = self.total_steps(steps_per_epoch)
         return min(total, self.evaluate_every or min(steps_per_epoch, -(-total // 5)))
+
+
+def _choices(field: str) -> list[str | None]:
+    """The values that a field's Literal allows."""
+    hint = get_type_hints(FitSettings)[field]
+    choices = []
+    for part in get_args(hint):
+        choices += [None] if part is type(None) else get_args(part) or [part]
+    return choices

@@ -85,8 +85,9 @@ def test_asking_for_more_only_adds(loop):
 
 def test_samples_and_seeds_differ(loop):
     wild = [Sampling(temperature=10.0, seed=seed) for seed in (1, 2)]
-    texts = [text for sampling in wild for text in run(loop, [[0]], 10, sampling, samples=4)]
-    assert len({tuple(text) for text in texts}) == 8
+    texts = {tuple(text) for sampling in wild for text in run(loop, [[0]], 10, sampling, samples=8)}
+    # some may end at once, all in the same way
+    assert len(texts) > 8
 
 
 def test_one_trace_serves_every_length_and_setting(loop):

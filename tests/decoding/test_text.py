@@ -58,7 +58,7 @@ def test_each_row_has_its_own_stop(generator):
 
 @pytest.mark.parametrize(("samples", "tokens", "name"), [(0, 5, "num_samples"), (1, 0, "max_new_tokens")])
 def test_impossible_counts_are_refused(generator, samples, tokens, name):
-    with pytest.raises(InputError, match=f"{name} must be at least 1, got 0"):
+    with pytest.raises(InputError, match=f"{name} must be at least 1 and less than 16777216, got 0"):
         generator.generate(["a"], tokens, WILD, (), samples)
 
 

@@ -5,14 +5,10 @@ from lmkeras.errors import InputError
 from lmkeras.training.devices import place
 
 
-def test_cpu_places_on_the_cpu():
-    with place("cpu"):
-        assert tf.constant(1.0).device.endswith("CPU:0")
-
-
-def test_auto_leaves_it_to_tensorflow():
-    with place("auto"):
-        assert tf.constant(1.0).device == tf.constant(2.0).device
+@pytest.mark.parametrize(("device", "placed"), [("cpu", "/device:CPU:0"), ("auto", "")])
+def test_cpu_places_on_the_cpu_and_auto_leaves_it_to_tensorflow(device, placed):
+    with tf.Graph().as_default(), place(device):
+        assert tf.constant(1.0).device == placed
 
 
 @pytest.mark.parametrize("device", ["tpu", "gpu:", "gpu:x", "GPU 0", "", "cpu:0"])

@@ -92,6 +92,43 @@ def test_a_loss_that_is_no_number_stops_training():
         fit(network)
 
 
+def test_the_best_weights_survive_a_loss_that_is_no_number(tmp_path):
+    network, weights = tiny(), []
+
+    class Spoil(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            weights.append(self.model.get_weights())
+            if epoch == 1:
+                self.model.set_weights([w * np.nan for w in self.model.get_weights()])
+
+    with pytest.raises(InputError, match="nan at update 9"):
+        fit(network, callbacks=[Spoil()], run_folder=tmp_path)
+    for kept, best in zip(network.get_weights(), weights[1], strict=True):
+        np.testing.assert_array_equal(kept, best)
+    assert (tmp_path / "curves.png").exists()
+
+
+def test_evaluation_after_mixed_precision_is_in_float32():
+    network = tiny()
+    fit(network, precision="mixed_bfloat16")
+    (ids, targets), *_ = batches(1).as_numpy_iterator()
+    logits = network(ids).numpy().astype(float)
+    log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    expected = -np.take_along_axis(log_p, targets[..., None], -1).mean()
+    assert harness.evaluate(network, batches(1))["loss"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_dropout_starts_from_the_seed_in_every_fit():
+    network, start = tiny(dropout=0.5), tiny(dropout=0.5).get_weights()
+    results = []
+    for seed in (1, 1, 2):
+        network.set_weights(start)
+        fit(network, seed=seed, validation=False)
+        results.append(np.concatenate([w.ravel() for w in network.get_weights()]))
+    np.testing.assert_array_equal(results[0], results[1])
+    assert (results[0] != results[2]).any()
+
+
 def test_the_run_folder(tmp_path):
     history = fit(tiny(), run_folder=tmp_path / "run")
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]

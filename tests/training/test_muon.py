@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 from lmkeras.training.muon import Muon, orthogonalized
+from lmkeras.training.optimizers import build_optimizer
 
 
 def updates(optimizer, weights, gradients, path="kernel"):
@@ -92,3 +93,22 @@ def test_config_round_trip():
     assert isinstance(again, Muon)
     assert again.get_config() == optimizer.get_config()
     assert (again.adam_share, again.adam_names, again.global_clipnorm) == (0.2, ("head",), 2.0)
+
+
+@pytest.mark.parametrize("name", ["muon", "adamw", "adam"])
+@pytest.mark.parametrize("clip_norm", [None, 1e6])
+def test_an_id_that_comes_several_times_counts_as_the_sum(name, clip_norm):
+    """An embedding's gradient comes in rows; its square is that of their sum."""
+    rows = tf.constant([[0.1, -0.2], [0.1, 0.3], [0.1, 0.1]])
+    gradient = tf.IndexedSlices(rows, tf.constant([1, 1, 1]), tf.constant([3, 2]))
+    dense = np.zeros((3, 2), "float32")
+    dense[1] = rows.numpy().sum(0)
+    start, results = np.ones((3, 2), "float32"), []
+    for given in (gradient, tf.constant(dense)):
+        optimizer = build_optimizer(name, "constant", 10, 0.1, 0, clip_norm=clip_norm)
+        variable = keras.Variable(start, name="embedding")
+        optimizer.build([variable])
+        optimizer.apply([given], [variable])
+        results.append(variable.numpy())
+    np.testing.assert_allclose(*results, atol=1e-6)
+    assert (results[0] != start).any()

@@ -24,6 +24,10 @@ from lmkeras.training.settings import FitSettings
         ("weight_decay", -0.1),
         ("warmup_steps", -1),
         ("seed", -1),
+        ("precision", "bf16"),
+        ("xla", True),
+        ("schedule", "lienar"),
+        ("optimizer", "sgd"),
     ],
 )
 def test_impossible_settings_are_refused_by_name(field, value):
