@@ -8,7 +8,9 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 .PHONY: demo test lint clean
 
 demo: .venv/ready
-	$(BIN)/lmkeras train lm --text builtin:python-docs --output $(RUN) --overwrite $(DEMO)
+	$(BIN)/lmkeras train lm --text builtin:python-docs --output $(RUN) --overwrite \
+		--tokenizer characters --batch-size 16 --steps 800
+	$(BIN)/lmkeras generate $(RUN) --prompt "The " --temperature 0.7
 	$(BIN)/lmkeras export $(RUN) $(EXPORT) --overwrite
 	$(BIN)/python examples/generate_from_saved_model.py $(EXPORT) "The "
 
