@@ -59,3 +59,5 @@ def precision(network: keras.Model, policy: str):
     finally:
         for layer, old in zip(layers, before, strict=True):
             layer.dtype_policy = old
+        # what Keras has traced meanwhile has the other precision in it
+        network.train_function = network.test_function = network.predict_function = None

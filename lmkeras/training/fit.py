@@ -160,8 +160,6 @@ def fit(
             verbose=verbose,
             shuffle=False,  # batches come in their order
         ).history
-    # what Keras traced while training has the training's precision in it
-    network.train_function = network.test_function = network.predict_function = None
     if nan.message:
         raise InputError(nan.message)
     return [dict(zip(history, values, strict=True)) for values in zip(*history.values(), strict=True)]
