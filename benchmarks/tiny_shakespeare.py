@@ -3,7 +3,7 @@
 nanoGPT's README gives 1.88 nats for this network (4 layers, 4 heads, 128 wide, context 64) after 2,000 updates of
 12 x 64 = 1.54 million tokens. Here: the default training settings, judged on the whole validation split.
 
-    python benchmarks/tiny_shakespeare.py PATH/input.txt [--steps 200] [--seeds 3]
+    python benchmarks/tiny_shakespeare.py PATH/input.txt [--steps 300] [--seeds 3]
 """
 
 import argparse
@@ -19,7 +19,7 @@ NANOGPT_NATS, NANOGPT_TOKENS = 1.88, 2000 * 12 * 64
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="input.txt, 1,115,394 characters")
-    parser.add_argument("--steps", type=int, default=200, help="updates of 32 x 64 tokens")
+    parser.add_argument("--steps", type=int, default=300, help="updates of 32 x 64 tokens")
     parser.add_argument("--seeds", type=int, default=3, help="runs, each with another seed")
     arguments = parser.parse_args()
     text = arguments.data.read_text(encoding="utf-8")
