@@ -25,7 +25,8 @@ tokenizers.in_graph tokenizers.in_graph.lower_case tokenizers.in_graph.byte_pair
 tokenizers.keras_words tokenizers.byte_pair tokenizers
 datasets
 layers layers.position layers.attention layers.blocks
-networks networks.settings networks.registry networks.language networks.recurrent networks.transformer
+networks networks.settings networks.registry networks.language networks.classification
+networks.dense networks.convolutional networks.recurrent networks.transformer
 metrics
 training training.settings training.curves training.devices training.muon training.optimizers training.fit
 decoding decoding.samplers decoding.generate decoding.score decoding.text

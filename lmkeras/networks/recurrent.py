@@ -1,6 +1,6 @@
-"""Recurrent language networks: embedding, LSTM (or GRU, or simple RNN) layers, and a softmax over the vocabulary.
+"""Recurrent networks: LSTM (or GRU, or simple RNN) layers between an embedding and a vocabulary or classes.
 
-Shape letters: B batch, T tokens, V vocabulary.
+Shape letters: B batch, T tokens, D width, V vocabulary, C classes.
 """
 
 import contextlib
@@ -11,6 +11,7 @@ import keras
 from keras import ops
 
 from lmkeras.errors import unknown_name
+from lmkeras.networks.classification import EmbeddingClassifier, masked_max, masked_mean
 from lmkeras.networks.language import LanguageNetwork, require_sizes
 from lmkeras.networks.registry import register
 
@@ -152,3 +153,122 @@ def lstm_language_model(
 
 for _cell in _CELLS:
     register(_cell)(functools.partial(lstm_language_model, cell=_cell, return_sequences=True))
+
+
+@keras.saving.register_keras_serializable("lmkeras")
+class RecurrentClassifier(EmbeddingClassifier):
+    """Embedding - LSTM layers, in one or both directions - Dense; `lstm_classifier` builds one."""
+
+    def __init__(
+        self,
+        vocabulary_size,
+        num_classes,
+        embedding_dim,
+        units,
+        num_layers,
+        bidirectional,
+        pooling,
+        dropout,
+        **kwargs,
+    ):
+        require_sizes(dropout, units=units, num_layers=num_layers)
+        if pooling not in _POOLINGS:
+            raise unknown_name("pooling", pooling, _POOLINGS)
+        super().__init__(vocabulary_size, num_classes, embedding_dim, dropout, **kwargs)
+        self.units = units
+        self.num_layers = num_layers
+        self.bidirectional = bidirectional
+        self.pooling = pooling
+        self.directions = ["forward", "backward"] if bidirectional else ["forward"]
+        self.recurrent_layers = [
+            [keras.layers.LSTM(units, return_sequences=True, name=f"{name}_{i}") for name in self.directions]
+            for i in range(num_layers)
+        ]
+
+    def build_features(self, shape) -> int:
+        """Builds the recurrent layers."""
+        width = shape[-1]
+        for layers in self.recurrent_layers:
+            for layer in layers:
+                layer.build((*shape[:-1], width))
+            width = self.units * len(layers)
+        return width
+
+    def features(self, x, mask, training):
+        """One vector a text of the last layer's outputs, each direction's beside the other's."""
+        for layers in self.recurrent_layers[:-1]:
+            outputs = self._outputs(x, mask, layers)
+            x = ops.concatenate([outputs[0], *(_turned(back, mask) for back in outputs[1:])], axis=-1)
+            x = self.dropout_layer(x, training=training)
+        pool = _POOLINGS[self.pooling]
+        return ops.concatenate([pool(y, mask) for y in self._outputs(x, mask, self.recurrent_layers[-1])], axis=-1)
+
+    def _outputs(self, x, mask, layers):
+        """Each direction's outputs [B, T, units] in the order in which it reads: no padding comes before a token."""
+        inputs = (x, _turned(x, mask)) if self.bidirectional else (x,)
+        return [layer(y) for layer, y in zip(layers, inputs, strict=True)]
+
+    def layer_groups(self):
+        """The embedding, the two directions of each layer together, the last layer."""
+        return [[self.embedding], *self.recurrent_layers, [self.head]]
+
+    def get_config(self):
+        """The constructor's arguments."""
+        names = ("units", "num_layers", "bidirectional", "pooling")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def _turned(x, mask):
+    """x [B, T, D] with the tokens of each text, which come first, in reverse; the padding stays where it is."""
+    at, length = ops.arange(ops.shape(x)[1]), ops.sum(ops.cast(mask, "int32"), axis=1, keepdims=True)
+    return ops.take_along_axis(x, ops.expand_dims(ops.where(mask, length - 1 - at, at), -1), axis=1)
+
+
+def _last(x, mask):
+    """x [B, T, D] at each text's last token; zeros where there is none: [B, D]."""
+    following = ops.pad(mask[:, 1:], ((0, 0), (0, 1)))
+    return masked_mean(x, ops.logical_and(mask, ops.logical_not(following)))
+
+
+_POOLINGS = {"last": _last, "max": masked_max, "mean": masked_mean}
+
+
+@register("lstm", task="classification")
+def lstm_classifier(
+    vocabulary_size: int,
+    num_classes: int,
+    embedding_dim: int = 128,
+    units: int = 64,
+    num_layers: int = 1,
+    bidirectional: bool = True,
+    pooling: Literal["max", "mean", "last"] = "max",
+    dropout: float = 0.5,
+) -> RecurrentClassifier:
+    """Builds an LSTM classifier.
+
+    Args:
+        vocabulary_size: V, number of ids, id 0 included.
+        num_classes: C, at least 2.
+        embedding_dim: width D of the embedding.
+        units: size of each layer's state, in each direction.
+        num_layers: number of layers.
+        bidirectional: whether each layer also reads the text from its end.
+        pooling: what the last layer hears of the outputs over the text: the largest of each unit, the mean, or the
+            last alone.
+        dropout: share dropped between layers and before the last one in training, in [0, 1).
+
+    Returns:
+        A built network, int32 ids [B, T] → float32 logits [B, C]. Padding is never read before a token, in either
+        direction.
+
+    Source: Hochreiter and Schmidhuber 1997; both directions: Graves and Schmidhuber 2005.
+
+    Example:
+        >>> lstm_classifier(vocabulary_size=50, num_classes=3, units=4)(np.array([[7, 3, 0]])).shape
+        TensorShape([1, 3])
+    """
+    network = RecurrentClassifier(
+        vocabulary_size, num_classes, embedding_dim, units, num_layers, bidirectional, pooling, dropout
+    )
+    network.build((None, None))
+    return network

@@ -1,4 +1,4 @@
-"""Networks by name: each family registers its builder, and `build` finds it."""
+"""Networks by name, for each task: each family registers its builders, and `build` finds them."""
 
 import importlib
 import inspect
@@ -6,25 +6,26 @@ from collections.abc import Callable, Iterable
 
 from lmkeras.errors import InputError, unknown_name
 
-_MODULES = ("recurrent", "transformer")  # importing one registers its builders
-_builders: dict[str, Callable] = {}
+_MODULES = ("dense", "convolutional", "recurrent", "transformer")  # importing one registers its builders
+_builders: dict[str, dict[str, Callable]] = {"language": {}, "classification": {}}
 
 
-def register(name: str) -> Callable[[Callable], Callable]:
-    """Decorates a function that builds a network from sizes, so that `build(name, …)` finds it."""
+def register(name: str, task: str = "language") -> Callable[[Callable], Callable]:
+    """Decorates a function that builds a network from sizes, so that `build(name, task, …)` finds it."""
 
     def remember(builder: Callable) -> Callable:
-        _builders[name] = builder
+        _builders[task][name] = builder
         return builder
 
     return remember
 
 
-def build(name: str, **sizes):
+def build(name: str, task: str = "language", **sizes):
     """Builds the network of that name.
 
     Args:
         name: such as "lstm" or "transformer".
+        task: "language" or "classification".
         sizes: the builder's arguments, such as vocabulary_size.
 
     Returns:
@@ -33,13 +34,13 @@ def build(name: str, **sizes):
     Raises:
         InputError: no network has that name, or it takes no such argument.
     """
-    check(name, sizes)
-    return _builder(name)(**sizes)
+    check(name, sizes, task)
+    return _builder(name, task)(**sizes)
 
 
-def check(name: str, sizes: Iterable[str]) -> None:
+def check(name: str, sizes: Iterable[str], task: str = "language") -> None:
     """InputError where no network has that name, or where it has no size of one of these names."""
-    builder = _builder(name)
+    builder = _builder(name, task)
     settled = getattr(builder, "keywords", {})  # what the name itself stands for
     taken = [parameter for parameter in inspect.signature(builder).parameters if parameter not in settled]
     for size in sizes:
@@ -53,8 +54,8 @@ def import_families() -> None:
         importlib.import_module(f"lmkeras.networks.{module}")
 
 
-def _builder(name: str) -> Callable:
+def _builder(name: str, task: str = "language") -> Callable:
     import_families()
-    if name not in _builders:
-        raise unknown_name("network", name, sorted(_builders))
-    return _builders[name]
+    if name not in _builders[task]:
+        raise unknown_name("network", name, sorted(_builders[task]))
+    return _builders[task][name]

@@ -1,6 +1,6 @@
-"""Transformer language networks, of today's decoder blocks or of the documents' post-norm blocks.
+"""Transformers: language networks of today's decoder blocks, and both kinds of the documents' post-norm blocks.
 
-Shape letters: B batch, T tokens, D width, V vocabulary.
+Shape letters: B batch, T tokens, D width, V vocabulary, C classes.
 """
 
 from typing import Literal
@@ -11,6 +11,7 @@ from keras import ops
 from lmkeras.errors import InputError, unknown_name
 from lmkeras.layers.blocks import DecoderBlock, TransformerBlock
 from lmkeras.layers.position import SinusoidalPositionEncoding
+from lmkeras.networks.classification import EmbeddingClassifier, masked_mean
 from lmkeras.networks.language import LanguageNetwork, require_sizes
 from lmkeras.networks.registry import register
 
@@ -154,6 +155,88 @@ def transformer_language_model(
         dropout,
         block,
         tie_embeddings,
+    )
+    network.build((None, None))
+    return network
+
+
+@keras.saving.register_keras_serializable("lmkeras")
+class TransformerClassifier(EmbeddingClassifier):
+    """Embedding - positions - TransformerBlocks - mean - Dense; `transformer_classifier` builds one."""
+
+    xla_on_cpu = True
+
+    def __init__(
+        self, vocabulary_size, num_classes, d_model, num_heads, num_layers, dff, max_length, dropout, **kwargs
+    ):
+        sizes = {"num_heads": num_heads, "num_layers": num_layers, "dff": dff, "max_length": max_length}
+        require_sizes(dropout, d_model=d_model, **sizes)
+        super().__init__(vocabulary_size, num_classes, d_model, dropout, **kwargs)
+        self.num_heads = num_heads
+        self.num_layers = num_layers
+        self.dff = dff
+        self.max_length = max_length
+        self.positions = SinusoidalPositionEncoding(max_length, name="positions")
+        self.blocks = [TransformerBlock(d_model, num_heads, dff, dropout, name=f"block_{i}") for i in range(num_layers)]
+
+    def build_features(self, shape) -> int:
+        """Builds positions and blocks."""
+        for layer in (self.positions, *self.blocks):
+            layer.build(shape)
+        return self.embedding_dim
+
+    def features(self, x, mask, training):
+        """The mean over the tokens of what the last block gives."""
+        x = self.dropout_layer(self.positions(x), training=training)
+        for block in self.blocks:
+            x = block(x, mask=mask, training=training)
+        return masked_mean(x, mask)
+
+    def get_config(self):
+        """The constructor's arguments."""
+        config = super().get_config()
+        names = ("num_heads", "num_layers", "dff", "max_length")
+        return {"d_model": config.pop("embedding_dim"), **config, **{name: getattr(self, name) for name in names}}
+
+
+@register("transformer", task="classification")
+def transformer_classifier(
+    vocabulary_size: int,
+    num_classes: int,
+    d_model: int = 64,
+    num_heads: int = 4,
+    num_layers: int = 1,
+    dff: int | None = None,
+    max_length: int = 512,
+    dropout: float = 0.1,
+) -> TransformerClassifier:
+    """Builds a classifier of the documents' TransformerBlocks.
+
+    Args:
+        vocabulary_size: V, number of ids, id 0 included.
+        num_classes: C, at least 2.
+        d_model: width D, a multiple of num_heads.
+        num_heads: attention heads of each block.
+        num_layers: number of blocks.
+        dff: inner width of the feed-forward networks; 4 D where it is None.
+        max_length: the most tokens one pass looks at.
+        dropout: share dropped after the positions, in the blocks and before the last layer in training, in [0, 1).
+
+    Returns:
+        A built network, int32 ids [B, T] → float32 logits [B, C], T <= max_length.
+
+    Raises:
+        InputError: d_model is no multiple of num_heads.
+
+    Source: the encoder of Vaswani et al. 2017, section 3.1, and the mean of its outputs.
+
+    Example:
+        >>> transformer_classifier(vocabulary_size=50, num_classes=3)(np.array([[7, 3, 0]])).shape
+        TensorShape([1, 3])
+    """
+    dff = 4 * d_model if dff is None else dff
+    network = TransformerClassifier(
+        vocabulary_size, num_classes, d_model, num_heads, num_layers, dff, max_length, dropout
     )
     network.build((None, None))
     return network

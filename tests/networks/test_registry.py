@@ -29,7 +29,7 @@ def test_transformer():
 
 
 def test_registered_builders_are_found_by_name(monkeypatch):
-    monkeypatch.setattr(registry, "_builders", dict(registry._builders))
+    monkeypatch.setattr(registry, "_builders", {task: dict(of) for task, of in registry._builders.items()})
 
     @registry.register("echo")
     def echo(vocabulary_size, units=1):

@@ -1,0 +1,87 @@
+"""The convolutional classification network: what the best place in a text says to each filter.
+
+Shape letters: B batch, T tokens, D width, C classes.
+"""
+
+from collections.abc import Sequence
+
+import keras
+from keras import ops
+
+from lmkeras.errors import InputError
+from lmkeras.networks.classification import EmbeddingClassifier
+from lmkeras.networks.language import require_sizes
+from lmkeras.networks.registry import register
+
+
+@keras.saving.register_keras_serializable("lmkeras")
+class ConvolutionalClassifier(EmbeddingClassifier):
+    """Embedding - convolutions - largest over the text - Dense; `cnn_classifier` builds one."""
+
+    def __init__(self, vocabulary_size, num_classes, embedding_dim, filters, widths, dropout, **kwargs):
+        if not widths:
+            raise InputError("widths must name at least one width of a filter, such as 3 4 5")
+        require_sizes(dropout, filters=filters, widths=min(widths))
+        super().__init__(vocabulary_size, num_classes, embedding_dim, dropout, **kwargs)
+        self.filters = filters
+        self.widths = list(widths)
+        self.convolutions = [keras.layers.Conv1D(filters, width, name=f"convolution_{width}") for width in self.widths]
+
+    def build_features(self, shape) -> int:
+        """Builds the convolutions."""
+        for convolution in self.convolutions:
+            convolution.build(shape)
+        return self.filters * len(self.widths)
+
+    def features(self, x, mask, training):
+        """The largest output of each filter over the windows that hold a token at least."""
+        mask = ops.cast(ops.expand_dims(mask, -1), x.dtype)
+        x = x * mask
+        return ops.concatenate([self._largest(x, mask, convolution) for convolution in self.convolutions], axis=-1)
+
+    def _largest(self, x, mask, convolution):
+        """[B, T, D] → [B, filters]; a window may reach over either end of the text by all but one token."""
+        beyond = convolution.kernel_size[0] - 1
+        outputs = ops.relu(convolution(ops.pad(x, ((0, 0), (beyond, beyond), (0, 0)))))
+        # a window of padding alone gives relu(bias), which is no part of the text. Tokens come first, so that a window
+        # holds one where its first place does, or where it begins before a text that has any
+        holds_a_token = ops.concatenate([ops.repeat(mask[:, :1], beyond, axis=1), mask], axis=1)
+        return ops.max(outputs * holds_a_token, axis=1)  # outputs are at least 0, and 0 is what no window gives
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return {**super().get_config(), "filters": self.filters, "widths": self.widths}
+
+
+@register("cnn", task="classification")
+def cnn_classifier(
+    vocabulary_size: int,
+    num_classes: int,
+    embedding_dim: int = 300,
+    filters: int = 100,
+    widths: Sequence[int] = (3, 4, 5),
+    dropout: float = 0.5,
+) -> ConvolutionalClassifier:
+    """Builds Kim's convolutional sentence classifier.
+
+    Args:
+        vocabulary_size: V, number of ids, id 0 included.
+        num_classes: C, at least 2.
+        embedding_dim: width D of the embedding.
+        filters: number of filters of each width.
+        widths: how many tokens a filter sees at once, for each kind of filter.
+        dropout: share of the filters' results dropped in training, in [0, 1).
+
+    Returns:
+        A built network, int32 ids [B, T] → float32 logits [B, C]: for every filter f of width w the feature
+        max over t of relu(f · [x_t … x_{t+w-1}] + b), with zeros beyond both ends of the text; then a dense layer.
+
+    Source: Kim 2014, "Convolutional Neural Networks for Sentence Classification", section 2.
+
+    Example:
+        >>> cnn_classifier(vocabulary_size=50, num_classes=3, filters=4)(np.array([[7, 3, 0]])).shape
+        TensorShape([1, 3])
+    """
+    network = ConvolutionalClassifier(vocabulary_size, num_classes, embedding_dim, filters, widths, dropout)
+    network.build((None, None))
+    return network
