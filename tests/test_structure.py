@@ -19,11 +19,11 @@ PACKAGE = Path(lmkeras.__file__).parent
 # The street: a module imports only from modules above it.
 STREET = """
 errors
-corpora.corpus corpora.files corpora.tfds corpora.sources corpora
+corpora.corpus corpora.characters corpora.records corpora.files corpora.paths corpora.tfds corpora.sources corpora
 tokenizers.base tokenizers.pieces tokenizers.keras_legacy
 tokenizers.in_graph tokenizers.in_graph.lower_case tokenizers.in_graph.byte_pair tokenizers.in_graph.keras_words
 tokenizers.keras_words tokenizers.byte_pair tokenizers
-datasets
+datasets.windows datasets.layout datasets.examples datasets
 layers layers.position layers.attention layers.blocks
 networks networks.settings networks.registry networks.language networks.classification
 networks.dense networks.convolutional networks.recurrent networks.transformer

@@ -1,18 +1,16 @@
-"""From what a user names to a corpus: paths, globs, folders, `tfds:` and `builtin:` names."""
+"""From what a user names to a corpus of texts: files, globs, folders, `tfds:` and `builtin:` names."""
 
-import glob
 import os
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from lmkeras.corpora.characters import require_encoding
 from lmkeras.corpora.corpus import Corpus
-from lmkeras.corpora.files import SUFFIXES, has_known_suffix, read_texts, require_encoding
+from lmkeras.corpora.files import has_known_suffix, read_texts
+from lmkeras.corpora.paths import Reader, files_of, find_readers, quoted
 from lmkeras.corpora.tfds import tfds_reader
 from lmkeras.errors import InputError, unknown_name
-
-_Reader = Callable[[], Iterator[str]]
 
 
 def open_corpus(
@@ -48,12 +46,13 @@ def open_corpus(
         True
     """
     require_encoding(encoding)
-    if isinstance(sources, str | os.PathLike):
-        sources = [sources]
-    readers = [reader for source in sources for reader in _readers(source, text_column, encoding)]
-    if not readers:
-        raise InputError("expected at least one source of text, got an empty list")
-    return Corpus(*readers)
+    return Corpus(
+        *find_readers(
+            sources,
+            _SCHEMES,
+            lambda path: [partial(read_texts, file, text_column, encoding) for file in files_of(path)],
+        )
+    )
 
 
 def as_corpus(value: Corpus | str | Path | Sequence[str] | Sequence[Path]) -> Corpus:
@@ -88,7 +87,7 @@ def as_corpus(value: Corpus | str | Path | Sequence[str] | Sequence[Path]) -> Co
         return open_corpus(value)
     if value and all(isinstance(item, str) and _reads_like_a_source(item) for item in value):
         raise InputError(
-            f"a list of strings is a list of texts, but {_quoted(value[0])} reads like a source: for the sources' "
+            f"a list of strings is a list of texts, but {quoted(value[0])} reads like a source: for the sources' "
             "content use open_corpus(list), for these very strings Corpus.from_texts(list)"
         )
     return Corpus.from_texts(value)
@@ -98,72 +97,7 @@ def _reads_like_a_source(text: str) -> bool:
     return text.startswith(tuple(f"{scheme}:" for scheme in _SCHEMES)) or (has_known_suffix(text) and "\n" not in text)
 
 
-def _readers(source: str | Path, text_column: str, encoding: str) -> list[_Reader]:
-    """A reader for a name, or one for each file that a path stands for."""
-    if not isinstance(source, str | os.PathLike):
-        raise InputError(f"expected the name of a file or another source of text, got {type(source).__name__}")
-    name = re.match(r"([a-z][a-z0-9+.-]+):\S", source) if isinstance(source, str) else None
-    if name and not os.path.exists(source):
-        scheme = name[1]
-        if scheme not in _SCHEMES:
-            unknown = unknown_name("kind of source", f"{scheme}:", [f"{known}:" for known in _SCHEMES])
-            raise InputError(f"no such file: {_quoted(source)}; {unknown}")
-        return [_SCHEMES[scheme](source)]
-    return [partial(read_texts, path, text_column, encoding) for path in _files(source)]
-
-
-def _files(source: str | Path) -> list[str]:
-    """The files that a path, a glob or a folder stands for."""
-    path = os.path.expanduser(source)
-    if os.path.isdir(path):
-        found = _files_below(path)
-    elif os.path.exists(path):
-        found = {path}
-    else:
-        found = set(glob.iglob(path, recursive=True)) if _is_glob(path) else set()
-        if not found:
-            raise _not_found(path)
-    known = [file for file in found if has_known_suffix(file) and os.path.isfile(file)]
-    if not known:
-        raise InputError(f"{_quoted(path)} is or has no file with a name that ends in one of {', '.join(SUFFIXES)}")
-    return sorted(known, key=lambda file: file.split(os.sep))
-
-
-def _is_glob(path: str) -> bool:
-    return any(mark in path for mark in "*?[") and "\0" not in path  # glob fails on U+0000, which no name has
-
-
-def _files_below(folder: str) -> set[str]:
-    """The files of a folder and its subfolders, hidden ones left out."""
-
-    def refuse(error: OSError) -> None:
-        raise InputError(f"{error.filename} cannot be read: {error.strerror}") from error
-
-    files = set()
-    for parent, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        files.update(os.path.join(parent, name) for name in names if not name.startswith("."))
-    return files
-
-
-def _not_found(path: str) -> InputError:
-    try:
-        os.stat(path)
-    except PermissionError as error:
-        return InputError(f"{path} cannot be read: {error.strerror}")
-    except (OSError, ValueError):
-        pass
-    problem = "no file matches" if _is_glob(path) else "no such file or folder:"
-    return InputError(f"{problem} {_quoted(path)}; to pass the text itself, give a list: [text]")
-
-
-def _quoted(text: object) -> str:
-    """The beginning of what was given, on one line: a text given instead of a file name may be long."""
-    text = repr(str(text))
-    return text if len(text) <= 100 else f"{text[:100]}…"
-
-
-def _builtin_reader(source: str) -> _Reader:
+def _builtin_reader(source: str) -> Reader:
     name = source.removeprefix("builtin:")
     if name not in _BUILTINS:
         raise unknown_name("builtin corpus", name, _BUILTINS)

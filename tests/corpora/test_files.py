@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkeras.corpora import files, open_corpus
+from lmkeras.corpora import characters, files, open_corpus
 from lmkeras.errors import InputError
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
@@ -121,7 +121,7 @@ def test_blocks_leave_no_seams(folder, text, encoding, block_bytes):
     path.write_bytes(text.encode(encoding, errors="ignore"))
     reference = path.read_text(encoding=encoding).removeprefix("\ufeff")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(files, "_BLOCK_BYTES", block_bytes)
+        patch.setattr(characters, "_BLOCK_BYTES", block_bytes)
         if reference.strip() and "\0" not in reference:
             assert "".join(read(path, encoding=encoding)) == reference
 
@@ -131,7 +131,7 @@ def test_long_txt_is_cut_at_line_ends(folder, text, longest, block_bytes):
     path = write(folder / "a.txt", text + "a")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(files, "LONGEST_TEXT", longest)
-        patch.setattr(files, "_BLOCK_BYTES", block_bytes)
+        patch.setattr(characters, "_BLOCK_BYTES", block_bytes)
         pieces = read(path)
     assert "".join(pieces) == text + "a"
     assert all(0 < len(piece) <= longest for piece in pieces)
@@ -179,7 +179,7 @@ def test_encodings_by_name(folder, encoding):
 def test_undecodable_bytes_are_located(folder, before, after, block_bytes):
     path = write(folder / "a.txt", before.encode() + b"\xff" + after)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(files, "_BLOCK_BYTES", block_bytes)
+        patch.setattr(characters, "_BLOCK_BYTES", block_bytes)
         message = error_of(path)
     line, offset = before.count("\n") + 1, len(before.encode())
     assert message.startswith(f" line {line}: the byte at offset {offset} is not utf-8 (invalid start byte)")

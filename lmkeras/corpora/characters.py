@@ -1,0 +1,89 @@
+"""From the bytes of a file to its characters and lines, one block at a time."""
+
+import codecs
+import gzip
+import io
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+
+from lmkeras.corpora.corpus import require_usable
+from lmkeras.errors import InputError
+
+#: Bytes read at once.
+_BLOCK_BYTES = 2**16
+
+
+def require_encoding(encoding: str) -> None:
+    """Refuses the name of an encoding that cannot be used for reading text, with an InputError."""
+    try:
+        " ".encode(encoding)  # refuses what is not a text encoding, such as "hex"
+        codecs.getincrementaldecoder(encoding)
+    except (LookupError, ValueError) as error:
+        raise InputError(
+            f"unknown encoding {encoding!r}: expected a name that Python knows, such as utf-8, utf-16, gb18030, "
+            "shift_jis or latin-1"
+        ) from error
+
+
+def read_characters(path: str, encoding: str) -> Iterator[str]:
+    """The characters of a file, block by block: decoded, without byte order mark, every line end "\\n".
+
+    Args:
+        path: a file; it is unpacked where its name ends in .gz.
+        encoding: a name that `require_encoding` lets pass.
+
+    Raises:
+        InputError: the file cannot be read, or holds what is no text in this encoding.
+    """
+    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)(), translate=True)
+    offset, line = 0, 1
+    for block in _blocks(path):
+        state = decoder.getstate()
+        try:
+            text = decoder.decode(block, final=not block)
+        except UnicodeError as error:
+            position, reason = offset, str(error)
+            if isinstance(error, UnicodeDecodeError):
+                # error.object may begin with bytes kept from the block before, but it ends where this block ends.
+                position += len(block) - (len(error.object) - error.start)
+                reason = error.reason
+            decoder.setstate(state)
+            with suppress(UnicodeError):  # without its byte order mark, no part of a utf-16 file can be decoded
+                line += decoder.decode(block[: max(0, position - offset)]).count("\n")
+            raise InputError(
+                f"{path} line {line}: the byte at offset {position} is not {encoding} ({reason}). Name the file's "
+                "encoding with encoding (--encoding), such as utf-8, utf-16-le, gb18030 or latin-1"
+            ) from error
+        if offset == 0:
+            text = text.removeprefix("\ufeff")
+        require_usable(text, path, first_line=line)
+        yield text
+        offset += len(block)
+        line += text.count("\n")
+
+
+def split_lines(characters: Iterable[str]) -> Iterator[str]:
+    """The lines, each with its "\\n"; no other character ends a line, as JSON and csv may hold U+2028 and its like."""
+    pending = []  # joined once a line is whole, so that a long line costs no more than its length
+    for block in characters:
+        *whole, rest = block.split("\n")
+        for line in whole:
+            yield "".join([*pending, line, "\n"])
+            pending.clear()
+        pending.append(rest)
+    if any(pending):
+        yield "".join(pending)
+
+
+def _blocks(path: str) -> Iterator[bytes]:
+    """The bytes of a file, unpacked, and after the last of them an empty block."""
+    try:
+        with (gzip.open if path.lower().endswith(".gz") else open)(path, "rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                yield block
+        yield b""
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise InputError(f"{path} is not a complete gzip file ({error}): make or fetch it again") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error

@@ -1,0 +1,100 @@
+"""From the names that a user gives to files: paths, globs, folders, and what is said of names that stand for none."""
+
+import glob
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from lmkeras.corpora.files import SUFFIXES, has_known_suffix
+from lmkeras.errors import InputError, unknown_name
+
+Reader = Callable[[], Iterator]
+
+
+def find_readers(
+    sources: str | Path | Sequence[str | Path],
+    schemes: Mapping[str, Callable[[str], Reader]],
+    path_readers: Callable[[str], list[Reader]],
+) -> list[Reader]:
+    """The readers of one or several sources, in the order given.
+
+    Args:
+        sources: a source or a sequence of them. What exists as a path is taken as that path, whatever its name.
+        schemes: what makes the reader of a source `scheme:…`, by scheme.
+        path_readers: what makes the readers of a path, a glob or a folder.
+
+    Raises:
+        InputError: there is no source, or one of them names nothing.
+    """
+    if isinstance(sources, str | os.PathLike):
+        sources = [sources]
+    readers = []
+    for source in sources:
+        if not isinstance(source, str | os.PathLike):
+            raise InputError(f"expected the name of a file or another source of text, got {type(source).__name__}")
+        name = re.match(r"([a-z][a-z0-9+.-]+):\S", source) if isinstance(source, str) else None
+        if not name or os.path.exists(source):
+            readers += path_readers(os.path.expanduser(source))
+        elif name[1] in schemes:
+            readers.append(schemes[name[1]](source))
+        else:
+            unknown = unknown_name("kind of source", f"{name[1]}:", [f"{known}:" for known in schemes])
+            raise InputError(f"no such file: {quoted(source)}; {unknown}")
+    if not readers:
+        raise InputError("expected at least one source of text, got an empty list")
+    return readers
+
+
+def files_of(path: str) -> list[str]:
+    """The files that a path, a glob or a folder stands for, sorted by name; those whose format is not known left out.
+
+    Raises:
+        InputError: there is no such file, or none of a known format.
+    """
+    if os.path.isdir(path):
+        found = _files_below(path)
+    elif os.path.exists(path):
+        found = {path}
+    else:
+        found = set(glob.iglob(path, recursive=True)) if _is_glob(path) else set()
+        if not found:
+            raise _not_found(path)
+    known = [file for file in found if has_known_suffix(file) and os.path.isfile(file)]
+    if not known:
+        raise InputError(f"{quoted(path)} is or has no file with a name that ends in one of {', '.join(SUFFIXES)}")
+    return sorted(known, key=lambda file: file.split(os.sep))
+
+
+def _is_glob(path: str) -> bool:
+    return any(mark in path for mark in "*?[") and "\0" not in path  # glob fails on U+0000, which no name has
+
+
+def _files_below(folder: str) -> set[str]:
+    """The files of a folder and its subfolders, hidden ones left out."""
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"{error.filename} cannot be read: {error.strerror}") from error
+
+    files = set()
+    for parent, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        files.update(os.path.join(parent, name) for name in names if not name.startswith("."))
+    return files
+
+
+def _not_found(path: str) -> InputError:
+    try:
+        os.stat(path)
+    except PermissionError as error:
+        return InputError(f"{path} cannot be read: {error.strerror}")
+    except (OSError, ValueError):
+        pass
+    problem = "no file matches" if _is_glob(path) else "no such file or folder:"
+    return InputError(f"{problem} {quoted(path)}; to pass the text itself, give a list: [text]")
+
+
+def quoted(text: object) -> str:
+    """The beginning of what was given, on one line: a text given instead of a file name may be long."""
+    text = repr(str(text))
+    return text if len(text) <= 100 else f"{text[:100]}…"

@@ -1,0 +1,147 @@
+"""Tables and JSON lines: the columns that were asked for, row by row."""
+
+import csv
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import partial
+from itertools import islice
+from typing import NamedTuple
+
+from lmkeras.corpora.characters import read_characters, split_lines
+from lmkeras.corpora.corpus import require_usable
+from lmkeras.errors import InputError
+
+#: The column whose values need not be text: JSON may spell a label as a number, or leave it out.
+LABEL_COLUMN = "label_column"
+
+
+class Record(NamedTuple):
+    """One row of a table or one line of JSON.
+
+    `line` is the number of the line that it begins in, from 1; `values` has a value for each column asked for;
+    `names` are the names of all its columns.
+    """
+
+    line: int
+    values: list
+    names: Collection[str]
+
+
+def read_records(path: str, columns: Mapping[str, str], encoding: str) -> Iterator[Record]:
+    """The rows of a table or the objects of a file of JSON lines, in memory bounded by one of them.
+
+    Args:
+        path: a file whose name ends in one of `SUFFIXES`, in any case.
+        columns: the name of each column that is wanted, by the option that a user would name it with, such as
+            {"text_column": "review"}. Where that is all, a line of JSON may also be the text itself.
+        encoding: name of the encoding.
+
+    Yields:
+        Records. All values are texts, but what JSON has under the name for LABEL_COLUMN is left as it is, None
+        where there is nothing.
+
+    Raises:
+        InputError: the file cannot be read, is not what its suffix says, or lacks one of the columns.
+    """
+    name = path.lower().removesuffix(".gz")
+    return _FORMATS[name[name.rindex(".") :]](path, read_characters(path, encoding), columns)
+
+
+def _table_records(
+    path: str, characters: Iterable[str], columns: Mapping[str, str], delimiter: str
+) -> Iterator[Record]:
+    """The rows of a table whose first row names the columns."""
+    rows = _rows(path, characters, delimiter)
+    line, header = next(rows, (1, list(columns.values())))  # whoever reads a file refuses it where it has no rows
+    for option, column in columns.items():
+        if column not in header:
+            raise _missing(f"{path} line {line}", "column", option, column, header)
+    wanted = [header.index(column) for column in columns.values()]
+    for line, row in rows:
+        if len(row) != len(header):
+            raise InputError(
+                f"{path} line {line}: expected {len(header)} fields as in the header, got {len(row)}. "
+                "Put a field that contains the separator between quotation marks"
+            )
+        yield Record(line, [row[index] for index in wanted], header)
+
+
+def _rows(path: str, characters: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows that are not blank, each with the number of the line it begins in."""
+    # strict, because the csv module otherwise guesses at a stray quotation mark and may swallow rows in silence
+    reader = csv.reader(split_lines(characters), delimiter=delimiter, strict=True)
+    while True:
+        line = reader.line_num + 1
+        try:
+            row = next(reader, None)
+        except csv.Error as error:
+            raise InputError(
+                f"{path} line {line}: not a row of a table ({error}). Is a quotation mark left open, or not doubled "
+                f"inside a quoted field? A field has at most {csv.field_size_limit()} characters; longer texts go "
+                "into .jsonl or .txt files"
+            ) from error
+        if row is None:
+            return
+        if row:
+            yield line, row
+
+
+def _json_records(path: str, characters: Iterable[str], columns: Mapping[str, str]) -> Iterator[Record]:
+    """One record per line: a JSON object, or a string where a text is all that is wanted."""
+    for number, line in enumerate(split_lines(characters), 1):
+        if line.isspace():
+            continue
+        place = f"{path} line {number}"
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            reason = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else error
+            raise InputError(f"{place}: not JSON ({reason}). Every line holds one object or one string") from error
+        if isinstance(value, str) and list(columns) == ["text_column"]:
+            value = {columns["text_column"]: value}
+        yield Record(number, [_json_value(value, columns, option, place) for option in columns], value)
+
+
+def _json_value(record: object, columns: Mapping[str, str], option: str, place: str) -> object:
+    """What a JSON value has under the name of a column."""
+    column = columns[option]
+    value = record
+    if isinstance(record, dict):
+        if option == LABEL_COLUMN:
+            return record.get(column)
+        if column not in record:
+            raise _missing(place, "key", option, column, record)
+        value = record[column]
+    if not isinstance(record, dict) or not isinstance(value, str):
+        kind = "null" if value is None else type(value).__name__
+        expected = "a string or an object" if list(columns) == ["text_column"] else "an object"
+        raise InputError(f"{place}: expected {expected} with a string under {column!r}, got {kind}")
+    require_usable(value, place)  # JSON's escapes spell every character
+    return value
+
+
+def _missing(place: str, what: str, option: str, column: str, names: Iterable[str]) -> InputError:
+    return InputError(
+        f"{place}: {what} {column!r} is missing; the {what}s are {listed(names)}. Name one with "
+        f"{option} (--{option.replace('_', '-')})"
+    )
+
+
+def listed(names: Iterable[str]) -> str:
+    """The names of columns for a message; in a file without a header they may be whole paragraphs."""
+    return ", ".join(" ".join(name.split())[:40] for name in islice(names, 20))
+
+
+_FORMATS = {
+    ".csv": partial(_table_records, delimiter=","),
+    ".tsv": partial(_table_records, delimiter="\t"),
+    ".jsonl": _json_records,
+}
+
+#: What the name of such a file may end in.
+SUFFIXES = (*_FORMATS, *(suffix + ".gz" for suffix in _FORMATS))
+
+
+def has_records(path: str) -> bool:
+    """Whether a file's name says that it is a table or holds JSON lines."""
+    return path.lower().endswith(SUFFIXES)
