@@ -4,7 +4,7 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -122,21 +122,27 @@ def fit(
     run_folder: str | Path | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: str | int = "auto",
+    metrics: Sequence[str] = (),
+    monitor: str = "val_loss",
+    rate_factors: Mapping[str, float] | None = None,
 ) -> list[dict[str, float]]:
-    """Trains a network whose targets are ids and whose outputs are logits.
+    """Trains a network whose targets are ids, of tokens or of classes, and whose outputs are logits.
 
     Args:
         network: a built network; its `default_optimizer`, where it has one, serves settings.optimizer=None.
-        train: batches of (inputs, targets) without end.
+        train: batches of (inputs, targets), or of (inputs, targets, weights), without end.
         steps_per_epoch: how many of them are one pass over the corpus.
         settings: how to train.
-        validation: batches of (inputs, targets, weights); with them the weights of the lowest validation loss are kept.
+        validation: batches of (inputs, targets, weights); with them the best weights by `monitor` are kept.
         run_folder: where metrics.jsonl, curves.png and TensorBoard logs go; nowhere where it is None.
         callbacks: further Keras callbacks.
         verbose: Keras' progress display: 0 none, 1 bar, 2 a line an evaluation.
+        metrics: further Keras metrics to report, such as accuracy.
+        monitor: "val_loss" (the lowest is best) or "val_accuracy" (the highest).
+        rate_factors: see `layer_rates`; None for one learning rate everywhere.
 
     Returns:
-        One dictionary an evaluation: loss and, with validation, val_loss, in nats.
+        One dictionary an evaluation: loss and the metrics and, with validation, val_loss and theirs; losses in nats.
 
     Raises:
         InputError: the loss became NaN or infinite; with validation, the best weights until then are kept.
@@ -146,17 +152,17 @@ def fit(
     _seed_dropout(network, settings.seed)
     nan = StopAtNaN()
     with precision(network, settings.precision):
-        network.compile(
-            _optimizer(network, settings, total),
-            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            jit_compile=uses_xla(network, settings.xla),
-        )
+        _compile(network, settings, total, metrics, rate_factors)
         history = network.fit(
             train,
             steps_per_epoch=interval,
             epochs=-(-total // interval),
             validation_data=validation,
-            callbacks=[nan, *_callbacks(settings, total, validation is not None, run_folder), *callbacks],
+            callbacks=[
+                nan,
+                *_callbacks(settings, total, None if validation is None else monitor, run_folder),
+                *callbacks,
+            ],
             verbose=verbose,
             shuffle=False,  # batches come in their order
         ).history
@@ -165,9 +171,18 @@ def fit(
     return [dict(zip(history, values, strict=True)) for values in zip(*history.values(), strict=True)]
 
 
+def _compile(network, settings, total, metrics, rate_factors):
+    optimizer = _optimizer(network, settings, total)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    network.compile(optimizer, loss, metrics=list(metrics), jit_compile=uses_xla(network, settings.xla))
+
+
 def _optimizer(network, settings, total):
-    name = settings.optimizer or getattr(network, "default_optimizer", "adamw")
-    rates = (settings.learning_rate, settings.warmup_steps, settings.weight_decay, settings.clip_norm)
+    default = getattr(network, "default_optimizer", "adamw")
+    name, learning_rate = settings.optimizer or default, settings.learning_rate
+    if learning_rate is None and name == default:
+        learning_rate = getattr(network, "default_learning_rate", None)
+    rates = (learning_rate, settings.warmup_steps, settings.weight_decay, settings.clip_norm)
     return build_optimizer(name, settings.schedule, total, *rates)
 
 
@@ -178,7 +193,7 @@ def _seed_dropout(network: keras.Model, seed: int) -> None:
             generator.state.assign([seed % 2**32, index])
 
 
-def _callbacks(settings, total, validated, run_folder):
+def _callbacks(settings, total, monitor, run_folder):
     callbacks = [StopAfter(total)]
     if run_folder is not None:
         Path(run_folder).mkdir(parents=True, exist_ok=True)
@@ -187,9 +202,12 @@ def _callbacks(settings, total, validated, run_folder):
             logs = Path(run_folder) / "logs"
             shutil.rmtree(logs, ignore_errors=True)  # an earlier run's curves would be drawn into this one's
             callbacks.append(keras.callbacks.TensorBoard(str(logs), write_graph=False))
-    if validated:
+    if monitor is not None:
         patience = settings.patience or total  # more evaluations than there can be: never early
-        callbacks.append(keras.callbacks.EarlyStopping(patience=patience, restore_best_weights=True))
+        best = "max" if monitor == "val_accuracy" else "min"
+        callbacks.append(
+            keras.callbacks.EarlyStopping(monitor, patience=patience, mode=best, restore_best_weights=True)
+        )
     return callbacks
 
 

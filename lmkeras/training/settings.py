@@ -1,6 +1,7 @@
 """How to train: every choice of `fit`, documented once, for Python and for the command line alike."""
 
 import dataclasses
+import math
 from typing import Literal, get_args, get_type_hints
 
 from lmkeras.errors import InputError, unknown_name
@@ -54,12 +55,15 @@ class FitSettings:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise InputError(f"{name} must be greater than 0, got {value}")
-        for name in ("optimizer", "schedule", "precision", "xla"):
-            choices, value = _choices(name), getattr(self, name)
+        for name in self._named_choices():
+            choices, value = _choices(type(self), name), getattr(self, name)
             if value not in choices:
                 raise unknown_name(name, value, [choice for choice in choices if choice is not None])
         if self.weight_decay < 0 or (self.warmup_steps or 0) < 0 or self.seed < 0:
             raise InputError("weight_decay, warmup_steps and seed must not be negative")
+
+    def _named_choices(self) -> tuple[str, ...]:
+        return ("optimizer", "schedule", "precision", "xla")
 
     def total_steps(self, steps_per_epoch: int) -> int:
         """Number of updates in all, for a corpus of so many updates an epoch."""
@@ -71,9 +75,39 @@ class FitSettings:
         return min(total, self.evaluate_every or min(steps_per_epoch, -(-total // 5)))
 
 
-def _choices(field: str) -> list[str | None]:
+@dataclasses.dataclass(frozen=True)
+class ClassifierFitSettings(FitSettings):
+    """How to train a classifier. Nothing here changes what the network is."""
+
+    monitor: Literal["val_loss", "val_accuracy"] = "val_accuracy"
+    """What the best weights are the best by, and what patience waits for."""
+    class_weights: Literal["none", "balanced"] | dict[str, float] = "none"
+    """How much an example of each label counts: equally, as much less as there are more of them, or by label."""
+    frozen_groups: int = 0
+    """Groups of layers, from the embedding up, that keep their weights."""
+    layer_decay: float = 1.0
+    """Learning rate of each group of layers over that of the group above it, above 0 up to 1."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not isinstance(self.class_weights, dict) and self.class_weights not in ("none", "balanced"):
+            raise unknown_name("class_weights", self.class_weights, ("none", "balanced"))
+        if isinstance(self.class_weights, dict):
+            for label, weight in self.class_weights.items():
+                if not 0 <= weight < math.inf:
+                    raise InputError(f"the weight of class {label!r} must be 0 or more, got {weight}")
+        if self.frozen_groups < 0:
+            raise InputError(f"frozen_groups must not be negative, got {self.frozen_groups}")
+        if not 0 < self.layer_decay <= 1:
+            raise InputError(f"layer_decay must be above 0 and at most 1, got {self.layer_decay}")
+
+    def _named_choices(self):
+        return (*super()._named_choices(), "monitor")
+
+
+def _choices(settings: type[FitSettings], field: str) -> list[str | None]:
     """The values that a field's Literal allows."""
-    hint = get_type_hints(FitSettings)[field]
+    hint = get_type_hints(settings)[field]
     choices = []
     for part in get_args(hint):
         choices += [None] if part is type(None) else get_args(part) or [part]

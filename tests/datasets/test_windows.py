@@ -30,7 +30,7 @@ def test_tokenize_puts_a_zero_before_each_text():
 
 
 def test_tokenize_takes_a_corpus_piece_by_piece_and_keeps_it_on_disk(monkeypatch):
-    monkeypatch.setattr("lmkeras.datasets._BATCH_CHARACTERS", 10)
+    monkeypatch.setattr("lmkeras.datasets.windows._BATCH_CHARACTERS", 10)
     tokenizer = new_tokenizer("characters").fit(["abc"])
     stream = tokenize((text for text in ["abc"] * 100), tokenizer)
     assert isinstance(stream.ids, np.memmap)

@@ -1,4 +1,4 @@
-"""Token ids into batches: a corpus as one array of ids on disk, and windows of it for training and for judging.
+"""A corpus as one array of ids on disk, and windows of it for training and for judging.
 
 Shape letters: B batch, T tokens of a window.
 """

@@ -1,0 +1,17 @@
+"""Ids into batches: windows of running text for language models, whole examples for classifiers."""
+
+from lmkeras.datasets.examples import EncodedExamples, evaluation_batches, training_batches
+from lmkeras.datasets.layout import TextLayout
+from lmkeras.datasets.windows import TokenStream, TrainingWindows, evaluation_windows, text_windows, tokenize
+
+__all__ = [
+    "EncodedExamples",
+    "TextLayout",
+    "TokenStream",
+    "TrainingWindows",
+    "evaluation_batches",
+    "evaluation_windows",
+    "text_windows",
+    "tokenize",
+    "training_batches",
+]

@@ -1,0 +1,171 @@
+"""Whole texts and their classes in batches: texts of like length together, padded to the longest.
+
+Shape letters: B batch, T tokens.
+"""
+
+import array
+import dataclasses
+import functools
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lmkeras.datasets.layout import TextLayout
+from lmkeras.tokenizers.base import BaseTokenizer
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+Text = str | tuple[str, str]
+
+_TOKENIZED_AT_A_TIME = 1024
+_POOL_BATCHES = 64  # texts are sorted by length inside pools of so many batches, so that batches stay mixed
+_LENGTH_STEP = 8  # lengths are multiples of it: fewer shapes
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodedExamples:
+    """Texts as a network reads them, in memory: 4 bytes an id.
+
+    Attributes:
+        ids: int32, the ids of all texts, one text after the other.
+        starts: int64 [number of texts + 1], where each text's ids begin in `ids`, and where the last one's end.
+        first_lengths: int32, of each pair the number of ids that belong to its first text; None for single texts, and
+            where the network is not told.
+    """
+
+    ids: np.ndarray
+    starts: np.ndarray
+    first_lengths: np.ndarray | None
+
+    @classmethod
+    def encode(cls, texts: Iterable[Text], tokenizer: BaseTokenizer, layout: TextLayout) -> "EncodedExamples":
+        """Tokenizes texts, all single or all pairs, and arranges them."""
+        ids, starts, first_lengths, pairs = array.array("i"), array.array("q", [0]), array.array("i"), False
+        texts = iter(texts)
+        while some := list(itertools.islice(texts, _TOKENIZED_AT_A_TIME)):
+            pairs = isinstance(some[0], tuple)
+            parts = zip(*some, strict=True) if pairs else (some,)
+            for parts_ids in zip(*(tokenizer.encode_batch(list(part)) for part in parts), strict=True):
+                arranged, first_length = layout.arrange(*parts_ids)
+                ids.extend(arranged)
+                starts.append(len(ids))
+                first_lengths.append(first_length)
+        firsts = np.asarray(first_lengths, np.int32) if pairs and layout.token_types else None
+        return cls(np.asarray(ids, np.int32), np.asarray(starts, np.int64), firsts)
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    @functools.cached_property
+    def lengths(self) -> np.ndarray:
+        """The number of ids of each text, int64."""
+        return np.diff(self.starts)
+
+    def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """The texts of these numbers as a network's inputs.
+
+        Returns:
+            input_ids: int32 [B, T], padded with 0 to a multiple of eight, no longer than the longest text of all; where
+            the first texts' lengths are known also token_type_ids: int32 [B, T], 1 in the second text.
+        """
+        lengths = self.lengths[rows]
+        size = -(-lengths.max() // _LENGTH_STEP) * _LENGTH_STEP
+        size = max(1, min(size, self.lengths.max()))
+        at = np.arange(size)
+        real = at < lengths[:, None]
+        ids = np.zeros((len(rows), size), np.int32)
+        ids[real] = self.ids[(self.starts[rows][:, None] + at)[real]]
+        if self.first_lengths is None:
+            return {"input_ids": ids}
+        return {"input_ids": ids, "token_type_ids": (real & (at >= self.first_lengths[rows][:, None])).astype(np.int32)}
+
+
+def training_order(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> Iterator[np.ndarray]:
+    """The batches of one epoch as numbers of texts: every text once, texts of like length together, in random order.
+
+    The texts are shuffled, sorted by length inside pools of 64 batches, cut into batches, and the batches shuffled.
+
+    Args:
+        lengths: of each text.
+        batch_size: B; one batch holds what remains.
+        seed: with `epoch` it fixes the order.
+        epoch: number of the epoch.
+    """
+    random = np.random.default_rng((seed, epoch))
+    order = random.permutation(len(lengths))
+    pool = batch_size * _POOL_BATCHES
+    order = np.concatenate(
+        [part[np.argsort(lengths[part], kind="stable")] for part in np.split(order, range(pool, len(order), pool))]
+    )
+    batches = np.split(order, range(batch_size, len(order), batch_size))
+    for number in random.permutation(len(batches)):
+        yield batches[number]
+
+
+def training_batches(
+    examples: EncodedExamples,
+    classes: np.ndarray,
+    batch_size: int,
+    seed: int = 0,
+    class_weights: np.ndarray | None = None,
+) -> "tf.data.Dataset":
+    """Batches for training without end, see `training_order`.
+
+    Args:
+        examples: the texts.
+        classes: int32, of each text.
+        batch_size: B.
+        seed: fixes the order.
+        class_weights: float32 [C], how much an example of each class counts; None for 1 each.
+
+    Returns:
+        Dataset of (inputs, classes int32 [B], weights float32 [B]); the inputs are ids [B, T], or for pairs a
+        dictionary, see `EncodedExamples.batch`.
+    """
+
+    def batches():
+        for epoch in itertools.count():
+            for rows in training_order(examples.lengths, batch_size, seed, epoch):
+                weights = np.ones(len(rows), np.float32) if class_weights is None else class_weights[classes[rows]]
+                yield _inputs(examples.batch(rows)), classes[rows], weights
+
+    return _dataset(batches, examples)
+
+
+def evaluation_batches(examples: EncodedExamples, batch_size: int, classes: np.ndarray) -> "tf.data.Dataset":
+    """Every text once, the shortest first.
+
+    Args:
+        examples: the texts.
+        batch_size: B; the last batch holds what remains.
+        classes: int32, of each text.
+
+    Returns:
+        Dataset of (inputs, classes, weights) as in `training_batches`, of known cardinality.
+    """
+    import tensorflow as tf
+
+    order = np.argsort(examples.lengths, kind="stable")
+    parts = np.split(order, range(batch_size, len(order), batch_size))
+
+    def batches():
+        for rows in parts:
+            yield _inputs(examples.batch(rows)), classes[rows], np.ones(len(rows), np.float32)
+
+    return _dataset(batches, examples).apply(tf.data.experimental.assert_cardinality(len(parts)))
+
+
+def _inputs(batch: dict[str, np.ndarray]) -> np.ndarray | dict[str, np.ndarray]:
+    return batch if len(batch) > 1 else batch["input_ids"]
+
+
+def _dataset(batches, examples: EncodedExamples) -> "tf.data.Dataset":
+    import tensorflow as tf
+
+    ids = tf.TensorSpec((None, None), tf.int32)
+    inputs = ids if examples.first_lengths is None else {"input_ids": ids, "token_type_ids": ids}
+    signature = (inputs, tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None,), tf.float32))
+    return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(tf.data.AUTOTUNE)

@@ -1,0 +1,138 @@
+"""How a text, or a pair of texts, stands in a classifier's input: special ids around it, and never more than fit.
+
+Shape letters: B batch, T tokens.
+"""
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from lmkeras.errors import InputError, unknown_name
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+LONG_TEXTS = ("start", "end", "both")
+
+
+@dataclasses.dataclass(frozen=True)
+class TextLayout:
+    """[first] first text [separator] second text [last], at most `max_length` ids.
+
+    A single text that is too long keeps its start, its end, or as much of both. Of a pair that is too long the longer
+    text loses its end until both are of one length, then both do.
+
+    Args:
+        max_length: the most ids, special ones included.
+        long_texts: what is kept of a long single text: "start", "end" or "both".
+        first: the id before every text, such as [CLS]; None for none.
+        separator: the id between the texts of a pair, such as [SEP].
+        last: the id after every text, such as [SEP]; None for none.
+        token_types: whether the network is also told which ids belong to the second text of a pair.
+
+    Raises:
+        InputError: no room for a token beside the special ids, or an unknown word for long texts.
+
+    Source: keeping both ends of a long text: Sun et al. 2019, "How to Fine-Tune BERT for Text Classification?", 5.3.1.
+
+    Example:
+        >>> layout = TextLayout(max_length=6, first=101, separator=102, last=102)
+        >>> layout.arrange([7, 8]), layout.arrange([7, 8], [9, 5])
+        (([101, 7, 8, 102], 4), ([101, 7, 102, 9, 5, 102], 3))
+    """
+
+    max_length: int
+    long_texts: str = "start"
+    first: int | None = None
+    separator: int | None = None
+    last: int | None = None
+    token_types: bool = False
+
+    def __post_init__(self):
+        if self.long_texts not in LONG_TEXTS:
+            raise unknown_name("part of long texts", self.long_texts, LONG_TEXTS)
+        needed = 2 + sum(special is not None for special in (self.first, self.separator, self.last))
+        if self.max_length < needed:
+            raise InputError(f"max_length must be at least {needed} here, got {self.max_length}")
+
+    def arrange(self, ids: list[int], second: list[int] | None = None) -> tuple[list[int], int]:
+        """The input's ids, and how many of them belong to the first text, its separator included."""
+        before, after = _list(self.first), _list(self.last)
+        budget = self.max_length - len(before) - len(after)
+        if second is None:
+            head, tail = self._kept(budget)
+            ids = ids if len(ids) <= budget else [*ids[:head], *ids[len(ids) - tail :]]
+            whole = [*before, *ids, *after]
+            return whole, len(whole)
+        between = _list(self.separator)
+        kept, kept_second = pair_lengths(len(ids), len(second), budget - len(between), min, max)
+        start = [*before, *ids[:kept], *between]
+        return [*start, *second[:kept_second], *after], len(start)
+
+    def arrange_in_graph(
+        self, ids: "tf.RaggedTensor", second: "tf.RaggedTensor | None" = None
+    ) -> tuple["tf.RaggedTensor", "tf.Tensor"]:
+        """The same in TensorFlow: ragged ids int32 [B, T] → the inputs' ids, ragged, and the first texts' lengths."""
+        import tensorflow as tf
+
+        rows, size = ids.nrows(), tf.cast(ids.row_lengths(), tf.int32)
+        before, between, after = (_column(special, rows) for special in (self.first, self.separator, self.last))
+        budget = self.max_length - sum(special is not None for special in (self.first, self.last))
+        if second is None:
+            head, tail = self._kept(budget)
+            at = tf.ragged.range(size)
+            rest = tf.gather(size, at.value_rowids()) - at.flat_values
+            fits = tf.gather(size, at.value_rowids()) <= budget
+            ids = tf.ragged.boolean_mask(ids, at.with_flat_values(fits | (at.flat_values < head) | (rest <= tail)))
+            whole = tf.concat([part for part in (before, ids, after) if part is not None], axis=1)
+            return whole, tf.cast(whole.row_lengths(), tf.int32)
+        budget -= self.separator is not None
+        second_size = tf.cast(second.row_lengths(), tf.int32)
+        kept, kept_second = pair_lengths(size, second_size, budget, tf.minimum, tf.maximum)
+        start = tf.concat([part for part in (before, _first(ids, kept), between) if part is not None], axis=1)
+        rest = [part for part in (_first(second, kept_second), after) if part is not None]
+        return tf.concat([start, *rest], axis=1), tf.cast(start.row_lengths(), tf.int32)
+
+    def _kept(self, budget: int) -> tuple[int, int]:
+        """How many ids are kept at the start and at the end of a text that is too long."""
+        head = {"start": budget, "end": 0, "both": budget - budget // 2}[self.long_texts]
+        return head, budget - head
+
+
+def pair_lengths(first, second, budget, minimum, maximum):
+    """How much of each text of a pair is kept: the longer loses until both are of one length, then both do.
+
+    Args:
+        first: number of ids of the first text; integers or integer tensors.
+        second: that of the second.
+        budget: how many ids there is room for; where both are cut and it is odd, the longer text keeps one more, the
+            second where both are equal.
+        minimum: the smaller of two, for the kind of number given.
+        maximum: the larger of two.
+
+    Returns:
+        (how many ids of the first text are kept, how many of the second), together at most the budget.
+
+    Example:
+        >>> pair_lengths(9, 2, 6, min, max), pair_lengths(9, 9, 7, min, max)
+        ((4, 2), (3, 4))
+    """
+    half = budget // 2 + minimum(maximum(first - second, 0), budget % 2)
+    return minimum(first, maximum(budget - second, half)), minimum(second, maximum(budget - first, budget - half))
+
+
+def _list(special: int | None) -> list[int]:
+    return [] if special is None else [special]
+
+
+def _column(special: int | None, rows: "tf.Tensor") -> "tf.Tensor | None":
+    import tensorflow as tf
+
+    return None if special is None else tf.fill([rows, 1], tf.constant(special, tf.int32))
+
+
+def _first(ids: "tf.RaggedTensor", kept: "tf.Tensor") -> "tf.RaggedTensor":
+    """The first `kept` [B] ids of each row."""
+    import tensorflow as tf
+
+    at = tf.ragged.range(tf.cast(ids.row_lengths(), tf.int32))
+    return tf.ragged.boolean_mask(ids, at.with_flat_values(at.flat_values < tf.gather(kept, at.value_rowids())))
