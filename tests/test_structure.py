@@ -27,7 +27,7 @@ datasets.windows datasets.layout datasets.examples datasets
 layers layers.position layers.attention layers.blocks
 networks networks.settings networks.registry networks.language networks.classification
 networks.dense networks.convolutional networks.recurrent networks.transformer
-metrics
+metrics reports
 training training.settings training.curves training.devices training.muon training.optimizers training.fit
 decoding decoding.samplers decoding.generate decoding.score decoding.text
 export

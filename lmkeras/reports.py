@@ -1,0 +1,262 @@
+"""How well a classifier does, class by class: scores, tables and the picture of its confusions."""
+
+import dataclasses
+import unicodedata
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from lmkeras.errors import InputError
+
+_COLUMN_CELLS = 12  # widest name above a column of confusion_table
+_ROW_CELLS = 24  # widest name elsewhere
+# Families with Chinese, Japanese and Korean letters that systems come with; matplotlib's own fonts have none.
+_CJK_FONTS = """Noto Sans CJK SC,Noto Sans CJK JP,Noto Sans CJK KR,Noto Sans SC,Noto Sans JP,Noto Sans KR,
+Source Han Sans SC,WenQuanYi Zen Hei,WenQuanYi Micro Hei,Droid Sans Fallback,Microsoft YaHei,SimHei,Yu Gothic,
+Malgun Gothic,PingFang SC,Hiragino Sans,Apple SD Gothic Neo,Arial Unicode MS""".replace("\n", "").split(",")
+
+
+class ClassScores(NamedTuple):
+    """How one class fares: each score is in [0, 1], and 0.0 where it would be 0/0."""
+
+    label: str
+    precision: float
+    """Share of the examples predicted as this class that are of it."""
+    recall: float
+    """Share of this class' examples that are predicted as it."""
+    f1: float
+    """Harmonic mean of precision and recall."""
+    support: int
+    """Number of examples of this class."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ClassificationReport:
+    """What a classifier predicted for examples whose classes are known.
+
+    Args:
+        labels: names of the C classes.
+        confusion: int [C, C]; row i, column j counts the examples of class i that were predicted as class j.
+
+    Source: van Rijsbergen 1979, chapter 7 (F); the conventions for 0/0 and for macro_f1 are scikit-learn's defaults.
+
+    Example:
+        >>> report = ClassificationReport.from_predictions([0, 0, 1, 1], [0, 1, 1, 1], ["cat", "dog"])
+        >>> report.accuracy, round(report.macro_f1, 3)
+        (0.75, 0.733)
+        >>> report.per_class()[0]
+        ClassScores(label='cat', precision=1.0, recall=0.5, f1=0.6666666666666666, support=2)
+    """
+
+    labels: tuple[str, ...]
+    confusion: np.ndarray
+
+    @classmethod
+    def from_predictions(
+        cls, true_ids: Sequence[int], predicted_ids: Sequence[int], labels: Sequence[str]
+    ) -> "ClassificationReport":
+        """Counts the confusions of predictions.
+
+        Args:
+            true_ids: [n], what the examples are: indices into `labels`.
+            predicted_ids: [n], what they were taken for.
+            labels: names of the C classes.
+
+        Raises:
+            InputError: lengths that differ, or ids that are no indices into `labels`.
+        """
+        size = len(labels)
+        true_ids, predicted_ids = (
+            _class_ids("true_ids", true_ids, size),
+            _class_ids("predicted_ids", predicted_ids, size),
+        )
+        if len(true_ids) != len(predicted_ids):
+            raise InputError(
+                f"expected one prediction for each example, got {len(predicted_ids)} predictions for "
+                f"{len(true_ids)} examples; predict the same examples that the true classes are of"
+            )
+        counts = np.bincount(true_ids * size + predicted_ids, minlength=size * size)
+        return cls(tuple(labels), counts.reshape(size, size))
+
+    @property
+    def examples(self) -> int:
+        """Number of examples."""
+        return int(self.confusion.sum())
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the examples whose class was predicted, in [0, 1]; 0.0 where there are none."""
+        return float(_share(np.trace(self.confusion), self.confusion.sum()))
+
+    @property
+    def macro_f1(self) -> float:
+        """Mean F1, in [0, 1], of the classes that occur among the true or the predicted ones; 0.0 where none does.
+
+        A class that the examples lack and that nothing was taken for says nothing of the classifier, so it does
+        not pull the mean down; one that was predicted wrongly does. scikit-learn's f1_score does the same by default.
+        """
+        occurs = self._true_counts + self._predicted_counts > 0
+        return float(_share(self._f1[occurs].sum(), occurs.sum()))
+
+    def per_class(self) -> list[ClassScores]:
+        """The scores of each class, in the order of `labels`."""
+        hits = np.diag(self.confusion)
+        precision, recall = _share(hits, self._predicted_counts), _share(hits, self._true_counts)
+        columns = (precision.tolist(), recall.tolist(), self._f1.tolist(), self._true_counts.tolist())
+        return [ClassScores(*row) for row in zip(self.labels, *columns, strict=True)]
+
+    def table(self) -> str:
+        """The scores as plain text: a line for each class, then accuracy and macro F1.
+
+        Example:
+            >>> report = ClassificationReport.from_predictions([0, 0, 1, 1], [0, 1, 1, 1], ["cat", "dog"])
+            >>> print(report.table())
+                      precision  recall     F1  examples
+            cat           1.000   0.500  0.667         2
+            dog           0.667   1.000  0.800         2
+            accuracy                     0.750         4
+            macro F1                     0.733         4
+        """
+        header = ["", "precision", "recall", "F1", "examples"]
+        rows = [
+            [_shown(row.label, _ROW_CELLS), *(f"{score:.3f}" for score in row[1:4]), str(row.support)]
+            for row in self.per_class()
+        ]
+        totals = [
+            [name, "", "", f"{score:.3f}", str(self.examples)]
+            for name, score in (("accuracy", self.accuracy), ("macro F1", self.macro_f1))
+        ]
+        return _aligned([header, *rows, *totals])
+
+    def confusion_table(self) -> str:
+        """The counts as plain text: a row for each true class, a column for each predicted one.
+
+        Example:
+            >>> report = ClassificationReport.from_predictions([0, 0, 1, 1], [0, 1, 1, 1], ["cat", "dog"])
+            >>> print(report.confusion_table())
+            true \\ predicted  cat  dog
+            cat                 1    1
+            dog                 0    2
+        """
+        header = ["true \\ predicted", *(_shown(label, _COLUMN_CELLS) for label in self.labels)]
+        rows = [
+            [_shown(label, _ROW_CELLS), *map(str, counts)]
+            for label, counts in zip(self.labels, self.confusion.tolist(), strict=True)
+        ]
+        return _aligned([header, *rows])
+
+    def draw(self, picture: str | Path) -> None:
+        """Draws the confusion matrix: numbers are counts, the darker a cell the larger its share of its row.
+
+        Args:
+            picture: the PNG file to write.
+        """
+        # a Figure of its own rather than pyplot, which would choose a window system
+        from matplotlib.figure import Figure
+
+        size = len(self.labels)
+        cell_inches = max(0.36, 0.9 - 0.05 * size)
+        side = 2.2 + min(size, 60) * cell_inches
+        figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+        axes = figure.add_subplot(xlabel="predicted", ylabel="true")
+        shares = _share(self.confusion, self._true_counts[:, None])
+        image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        figure.colorbar(image, label="share of the true class", shrink=min(1, 3 / side + 0.3))
+        axes.set_title(f"accuracy {self.accuracy:.3f}, macro F1 {self.macro_f1:.3f}, {self.examples} examples", size=10)
+        if size <= 60:
+            # a digit is 0.65 of its font's size wide, of which an inch has 72 points
+            digits = len(str(self.confusion.max(initial=0)))
+            self._write_numbers(axes, shares, font_size=min(11, 0.85 * 72 * cell_inches / (0.65 * digits)))
+        every = -(-size // 100) or 1  # more names would cover one another
+        places, names = range(0, size, every), [_shown(label, _ROW_CELLS) for label in self.labels[::every]]
+        # names are no formulas, whatever dollar signs they have
+        style = {"family": _font_families(), "size": 8, "parse_math": False}
+        upright = max(map(_cells, names), default=0) * 0.09 > cell_inches
+        axes.set_xticks(places, names, rotation=90 if upright else 0, **style)
+        axes.set_yticks(places, names, **style)
+        with warnings.catch_warnings():
+            # a letter that no font has is drawn as a box
+            warnings.filterwarnings("ignore", message="Glyph .* missing from")
+            figure.savefig(picture, format="png", dpi=120)
+
+    def _write_numbers(self, axes, shares, font_size):
+        """Writes every count that is not 0 into its cell."""
+        for row, column in np.argwhere(self.confusion):
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            style = {"ha": "center", "va": "center", "color": colour, "size": font_size}
+            axes.text(column, row, str(self.confusion[row, column]), **style)
+
+    @property
+    def _true_counts(self) -> np.ndarray:
+        return self.confusion.sum(axis=1)
+
+    @property
+    def _predicted_counts(self) -> np.ndarray:
+        return self.confusion.sum(axis=0)
+
+    @property
+    def _f1(self) -> np.ndarray:
+        # the harmonic mean of hits / predicted and hits / true
+        return _share(2 * np.diag(self.confusion), self._true_counts + self._predicted_counts)
+
+
+def _class_ids(name, ids, size):
+    """The ids as int64 [n], each known to be in [0, size)."""
+    ids = np.asarray(ids)
+    if ids.size == 0:
+        return np.zeros(0, "int64")
+    if ids.ndim != 1 or ids.dtype.kind not in "iu":
+        raise InputError(
+            f"expected {name} to be a list of whole numbers, got {ids.dtype} of shape {ids.shape}; "
+            "of logits or probabilities, take the argmax over classes first"
+        )
+    if ids.min() < 0 or ids.max() >= size:
+        wrong = ids.min() if ids.min() < 0 else ids.max()
+        raise InputError(f"expected {name} from 0 to {size - 1}, got {wrong}; name every class in labels")
+    return ids.astype("int64")
+
+
+def _share(parts, wholes):
+    """parts / wholes, where 0/0 is 0."""
+    return np.divide(parts, np.maximum(wholes, 1), dtype="float64")
+
+
+def _cells(text: str) -> int:
+    """How many cells of a terminal a text fills: two for a wide character, none for a combining one."""
+    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+    return len(text) + wide - sum(unicodedata.category(character) in ("Mn", "Me", "Cf") for character in text)
+
+
+def _shown(label: str, cells: int) -> str:
+    """A label on one line of at most so many cells; a long one keeps both its ends, where names differ most."""
+    label = " ".join("".join(" " if unicodedata.category(c) == "Cc" else c for c in str(label)).split())
+    if _cells(label) <= cells:
+        return label
+    head, tail = len(label), len(label)
+    while _cells(label[:head]) > cells // 2:
+        head -= 1
+    while _cells(label[len(label) - tail :]) > (cells - 1) // 2:
+        tail -= 1
+    return f"{label[:head]}…{label[len(label) - tail :]}"
+
+
+def _aligned(rows: list[list[str]]) -> str:
+    """Rows of cells as text: the first column to the left, the others to the right, two blanks between them."""
+    widths = [max(map(_cells, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        blanks = [" " * (width - _cells(text)) for width, text in zip(widths, row, strict=True)]
+        parts = [row[0] + blanks[0], *(blank + text for blank, text in zip(blanks[1:], row[1:], strict=True))]
+        lines.append("  ".join(parts))
+    return "\n".join(lines)
+
+
+def _font_families() -> list[str]:
+    """Matplotlib's own font, and for what it lacks those of _CJK_FONTS that are installed."""
+    from matplotlib import font_manager
+
+    installed = set(font_manager.get_font_names())
+    return ["DejaVu Sans", *(name for name in _CJK_FONTS if name in installed)]
