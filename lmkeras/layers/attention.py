@@ -10,19 +10,17 @@ from lmkeras.errors import InputError
 from lmkeras.layers.position import rotate
 
 
-def attend(queries, keys, values, allowed=None, dropout=None, training=False):
-    """softmax(Q Kᵀ / sqrt(K)) V.
+def attention_weights(queries, keys, allowed=None):
+    """softmax(Q Kᵀ / sqrt(K)): how much each query looks at each key.
 
     Args:
         queries: [B, H, T, K].
         keys: [B, H, L, K].
-        values: [B, H, L, K].
         allowed: bool, broadcastable to [B, H, T, L]: which keys a query may look at; None for all.
-        dropout: a layer applied to the attention weights, or None.
-        training: whether dropout is active.
 
     Returns:
-        [B, H, T, K]; the softmax is computed in float32 whatever the inputs' precision.
+        float32 [B, H, T, L], whatever the inputs' precision; each row sums to 1, in equal parts where it may look at
+        nothing.
 
     Source: Vaswani et al. 2017, equation 1.
     """
@@ -31,10 +29,68 @@ def attend(queries, keys, values, allowed=None, dropout=None, training=False):
     if allowed is not None:
         # finite, so that a row with nothing allowed (padding) gives a mean and not NaN
         scores = ops.where(allowed, scores, -1e9)
-    weights = ops.cast(ops.softmax(scores, axis=-1), values.dtype)
+    return ops.softmax(scores, axis=-1)
+
+
+def attend(queries, keys, values, allowed=None, dropout=None, training=False):
+    """softmax(Q Kᵀ / sqrt(K)) V: the values [B, H, L, K] by `attention_weights`, as [B, H, T, K].
+
+    Args:
+        queries: [B, H, T, K].
+        keys: [B, H, L, K].
+        values: [B, H, L, K].
+        allowed: as for `attention_weights`.
+        dropout: a layer applied to the attention weights, or None.
+        training: whether dropout is active.
+
+    Source: Vaswani et al. 2017, equation 1.
+    """
+    weights = ops.cast(attention_weights(queries, keys, allowed), values.dtype)
     if dropout is not None:
         weights = dropout(weights, training=training)
     return ops.matmul(weights, values)
+
+
+def unprojected_self_attention(x, mask=None, causal=False):
+    """softmax(x xᵀ / sqrt(D)) x: self-attention in which the input itself is query, key and value.
+
+    Args:
+        x: floats [B, T, D].
+        mask: as for `SelfAttention`.
+        causal: whether a token sees itself and earlier tokens only.
+
+    Returns:
+        [B, T, D], each token a weighted mean of the tokens it may look at.
+
+    Example:
+        >>> np.asarray(unprojected_self_attention(np.array([[[2.0, 0.0], [0.0, 2.0]]]))).round(2).tolist()
+        [[[1.89, 0.11], [0.11, 1.89]]]
+    """
+    heads = ops.convert_to_tensor(x)[:, None]  # [B, 1, T, D]
+    return ops.squeeze(attend(heads, heads, heads, _allowed(ops.shape(heads)[2], mask, causal)), axis=1)
+
+
+def _allowed(length, mask, causal):
+    """bool [B or 1, 1, T or 1, T], which key each query may look at; None for all. See `SelfAttention` for `mask`."""
+    allowed = None
+    if causal:
+        positions = ops.arange(length)
+        allowed = (positions[:, None] >= positions)[None, None]  # [1, 1, T, T]
+    if mask is not None:
+        mask = ops.cast(mask, "bool")
+        mask = mask[:, None, None] if len(mask.shape) == 2 else mask[:, None]  # [B, 1, 1, T], [B, 1, T, T]
+        allowed = mask if allowed is None else ops.logical_and(allowed, mask)
+    return allowed
+
+
+def fresh(initializer):
+    """A copy that draws values of its own: one Keras initializer gives the same values whenever it is called."""
+    return initializer.clone() if isinstance(initializer, keras.initializers.Initializer) else initializer
+
+
+def token_mask(mask):
+    """The mask that later layers get: a mask of tokens [B, T] holds for them too, one of pairs [B, T, T] does not."""
+    return mask if mask is None or len(mask.shape) == 2 else None
 
 
 def _placed(cache, new, start):
@@ -61,10 +117,12 @@ class SelfAttention(keras.layers.Layer):
         normalize_qk: whether queries and keys are scaled to root mean square 1 (keeps large steps stable).
         use_bias: whether the four projections have a bias.
         dropout: share of attention weights dropped in training, in [0, 1).
+        kernel_initializer: how the matrices begin; None for Glorot and Bengio's uniform values.
 
     Call arguments:
         x: [B, T, D].
-        mask: bool [B, T], True for real tokens; padding is never looked at.
+        mask: bool [B, T], True for real tokens, as padding is never looked at; or [B, T, T], True where a query (the
+            second dimension) may look at a key (the third, the second may be 1 for all queries alike).
 
     Source: Vaswani et al. 2017, section 3.2; rotations: Su et al. 2021; normalised queries and keys: Henry et al. 2020.
     """
@@ -78,6 +136,7 @@ class SelfAttention(keras.layers.Layer):
         normalize_qk: bool = False,
         use_bias: bool = True,
         dropout: float = 0.0,
+        kernel_initializer=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -89,6 +148,7 @@ class SelfAttention(keras.layers.Layer):
         self.normalize_qk = normalize_qk
         self.use_bias = use_bias
         self.dropout = dropout
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape):
         """Creates one matrix for queries, keys and values together, and one for the output."""
@@ -104,9 +164,10 @@ class SelfAttention(keras.layers.Layer):
         common = {"use_bias": self.use_bias, "dtype": self.dtype_policy}
         # three square matrices' variance, not that of one wide matrix
         spread = keras.initializers.VarianceScaling(2 * d_model / (d_model + inner), "fan_in", "uniform")
-        self._qkv = keras.layers.Dense(3 * inner, kernel_initializer=spread, name="query_key_value", **common)
+        first, last = fresh(self.kernel_initializer) or spread, fresh(self.kernel_initializer) or "glorot_uniform"
+        self._qkv = keras.layers.Dense(3 * inner, kernel_initializer=first, name="query_key_value", **common)
         self._qkv.build(input_shape)
-        self._output = keras.layers.Dense(d_model, name="output", **common)
+        self._output = keras.layers.Dense(d_model, kernel_initializer=last, name="output", **common)
         self._output.build((*input_shape[:-1], inner))
         self._dropout = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy) if self.dropout else None
 
@@ -130,14 +191,17 @@ class SelfAttention(keras.layers.Layer):
     def call(self, x, mask=None, training=False):
         """Attention over the whole text."""
         queries, keys, values = self._project(x)
-        allowed = None
-        if self.causal:
-            positions = ops.arange(ops.shape(x)[1])
-            allowed = (positions[:, None] >= positions)[None, None]  # [1, 1, T, T]
-        if mask is not None:
-            real = ops.cast(mask, "bool")[:, None, None, :]  # [B, 1, 1, T]
-            allowed = real if allowed is None else ops.logical_and(allowed, real)
+        allowed = _allowed(ops.shape(x)[1], mask, self.causal)
         return self._join(attend(queries, keys, values, allowed, self._dropout, training))
+
+    def attention_weights(self, x, mask=None):
+        """How much each token looks at each: float32 [B, H, T, T], query by key, each row's sum 1, without dropout."""
+        queries, keys, _ = self._project(x)
+        return attention_weights(queries, keys, _allowed(ops.shape(x)[1], mask, self.causal))
+
+    def compute_mask(self, x, previous_mask=None):
+        """What later layers get of the mask."""
+        return token_mask(previous_mask)
 
     def initial_cache(self, batch_size, max_length):
         """An empty cache for `max_length` tokens: keys and values, each zeros [B, H, L, K]."""
@@ -164,4 +228,6 @@ class SelfAttention(keras.layers.Layer):
     def get_config(self):
         """The constructor's arguments."""
         names = ("num_heads", "key_dim", "causal", "rotary", "normalize_qk", "use_bias", "dropout")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        initializer = self.kernel_initializer and keras.initializers.serialize(self.kernel_initializer)
+        config = {**super().get_config(), "kernel_initializer": initializer}
+        return {**config, **{name: getattr(self, name) for name in names}}

@@ -6,7 +6,7 @@ Shape letters: B batch, T tokens, D width.
 import keras
 from keras import ops
 
-from lmkeras.layers.attention import SelfAttention
+from lmkeras.layers.attention import SelfAttention, fresh, token_mask
 
 
 class _Block(keras.layers.Layer):
@@ -31,6 +31,10 @@ class _Block(keras.layers.Layer):
     def call(self, x, mask=None, training=False):
         """The block over a whole text: [B, T, D] → [B, T, D]."""
         return self._apply(x, lambda y: self._attention(y, mask=mask, training=training), training)
+
+    def compute_mask(self, x, previous_mask=None):
+        """What later layers get of the mask."""
+        return token_mask(previous_mask)
 
     def initial_cache(self, batch_size, max_length):
         """An empty key/value cache."""
@@ -64,19 +68,51 @@ class TransformerBlock(_Block):
         rate: dropout after attention and after the feed-forward network, in [0, 1).
         key_dim: size of one head; D / num_heads where it is None.
         causal: whether a token sees itself and earlier tokens only, which makes a language model of it.
+        activation: the feed-forward network's, a name or a function; with "gelu" the block is BERT's.
+        epsilon: what the norms add to variances.
+        attention_dropout: share of attention weights dropped in training, in [0, 1).
+        kernel_initializer: how the matrices begin; None for Glorot and Bengio's uniform values.
 
     Source: Vaswani et al. 2017, section 3.1.
     """
 
-    def __init__(self, d_model, num_heads, dff, rate=0.1, key_dim=None, causal=False, **kwargs):
+    def __init__(
+        self,
+        d_model: int,
+        num_heads: int,
+        dff: int,
+        rate: float = 0.1,
+        key_dim: int | None = None,
+        causal: bool = False,
+        activation="relu",
+        epsilon: float = 1e-6,
+        attention_dropout: float = 0.0,
+        kernel_initializer=None,
+        **kwargs,
+    ):
         super().__init__(d_model, num_heads, dff, rate, **kwargs)
         self.key_dim = key_dim
         self.causal = causal
-        self._attention = SelfAttention(num_heads, key_dim, causal, dtype=self.dtype_policy, name="attention")
-        self._attention_norm = keras.layers.LayerNormalization(epsilon=1e-6, dtype=self.dtype_policy)
-        self._expand = keras.layers.Dense(dff, "relu", dtype=self.dtype_policy, name="expand")
-        self._contract = keras.layers.Dense(d_model, dtype=self.dtype_policy, name="contract")
-        self._feed_forward_norm = keras.layers.LayerNormalization(epsilon=1e-6, dtype=self.dtype_policy)
+        self.activation = keras.activations.get(activation)
+        self.epsilon = epsilon
+        self.attention_dropout = attention_dropout
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        attention = {"dropout": attention_dropout, "kernel_initializer": fresh(self.kernel_initializer)}
+        self._attention = SelfAttention(
+            num_heads, key_dim, causal, dtype=self.dtype_policy, name="attention", **attention
+        )
+        self._attention_norm = keras.layers.LayerNormalization(epsilon=epsilon, dtype=self.dtype_policy)
+        self._expand = self._dense(dff, "expand", self.activation)
+        self._contract = self._dense(d_model, "contract")
+        self._feed_forward_norm = keras.layers.LayerNormalization(epsilon=epsilon, dtype=self.dtype_policy)
+
+    def _dense(self, units, name, activation=None):
+        initializer = fresh(self.kernel_initializer) or "glorot_uniform"
+        return keras.layers.Dense(units, activation, kernel_initializer=initializer, dtype=self.dtype_policy, name=name)
+
+    def attention_weights(self, x, mask=None):
+        """How much each token of x [B, T, D] looks at each: float32 [B, H, T, T]; see `SelfAttention`."""
+        return self._attention.attention_weights(x, mask)
 
     def _apply(self, x, attention, training):
         x = self._attention_norm(x + self._attention_dropout(attention(x), training=training))
@@ -85,7 +121,13 @@ class TransformerBlock(_Block):
 
     def get_config(self):
         """The constructor's arguments."""
-        return {**super().get_config(), "key_dim": self.key_dim, "causal": self.causal}
+        names = ("key_dim", "causal", "epsilon", "attention_dropout")
+        return {
+            **super().get_config(),
+            **{name: getattr(self, name) for name in names},
+            "activation": keras.activations.serialize(self.activation),
+            "kernel_initializer": self.kernel_initializer and keras.initializers.serialize(self.kernel_initializer),
+        }
 
 
 @keras.saving.register_keras_serializable("lmkeras")

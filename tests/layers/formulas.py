@@ -3,6 +3,8 @@
 Shape letters: B batch, T tokens, D width, H heads, K key size of one head.
 """
 
+import math
+
 import numpy as np
 
 
@@ -33,10 +35,19 @@ def softmax(x):
     return e / e.sum(axis=-1, keepdims=True)
 
 
-def layer_norm(x, layer):
+def layer_norm(x, layer, epsilon=1e-6):
     gamma, beta = weights_of(layer)
     deviation = x - x.mean(axis=-1, keepdims=True)
-    return gamma * deviation / np.sqrt((deviation**2).mean(axis=-1, keepdims=True) + 1e-6) + beta
+    return gamma * deviation / np.sqrt((deviation**2).mean(axis=-1, keepdims=True) + epsilon) + beta
+
+
+def relu(x):
+    return np.maximum(x, 0)
+
+
+@np.vectorize
+def gelu(x):
+    return x * (1 + math.erf(x / math.sqrt(2))) / 2
 
 
 def rms_norm(x, scale=1.0, epsilon=1e-7):
@@ -68,34 +79,50 @@ def rotated(x, start=0):
 
 
 def self_attention(x, layer, mask=None):
-    """[B, T, D] → [B, T, D], one query of one head at a time; see `may_look` for padding."""
-    batch, length, _ = x.shape
-    projected = dense(x, layer._qkv).reshape(batch, length, 3, layer.num_heads, -1)
-    queries, keys, values = projected.transpose(2, 0, 3, 1, 4)  # each [B, H, T, K]
+    """[B, T, D] → [B, T, D]; see `may_look` for padding."""
+    _, _, values = project(x, layer)
+    heads = attention_weights(x, layer, mask) @ values  # [B, H, T, K]
+    return dense(heads.transpose(0, 2, 1, 3).reshape(*x.shape[:2], -1), layer._output)
+
+
+def attention_weights(x, layer, mask=None):
+    """[B, T, D] → [B, H, T, T], one query of one head at a time; mask [B, T] or [B, T, T]."""
+    queries, keys, _ = project(x, layer)
+    batch, num_heads, length, key_dim = keys.shape
+    weights = np.zeros((batch, num_heads, length, length))
+    for b, h, t in np.ndindex(weights.shape[:3]):
+        real = np.ones(length, bool) if mask is None else mask[b] if mask.ndim == 2 else mask[b, t]
+        seen = [s for s in range(length) if real[s] and (s <= t or not layer.causal)]
+        if seen:
+            weights[b, h, t, seen] = softmax(keys[b, h, seen] @ queries[b, h, t] / np.sqrt(key_dim))
+    return weights
+
+
+def project(x, layer):
+    """[B, T, D] → queries, keys and values, each [B, H, T, K]."""
+    projected = dense(x, layer._qkv).reshape(*x.shape[:2], 3, layer.num_heads, -1)
+    queries, keys, values = projected.transpose(2, 0, 3, 1, 4)
     if layer.normalize_qk:
         queries, keys = rms_norm(queries), rms_norm(keys)
     if layer.rotary:
         queries, keys = rotated(queries), rotated(keys)
-    heads = np.zeros((batch, length, layer.num_heads, values.shape[-1]))
-    for b, t, h in np.ndindex(heads.shape[:3]):
-        seen = [s for s in range(length) if (mask is None or mask[b, s]) and (s <= t or not layer.causal)]
-        if seen:
-            scores = keys[b, h, seen] @ queries[b, h, t] / np.sqrt(keys.shape[-1])
-            heads[b, t, h] = softmax(scores) @ values[b, h, seen]
-    return dense(heads.reshape(batch, length, -1), layer._output)
+    return queries, keys, values
 
 
 def may_look(mask, causal):
     """bool [B, T]: which queries have a key to look at. Those without are padding, whose outputs mean nothing."""
+    if mask.ndim == 3:
+        length = mask.shape[1]
+        return (mask & np.tri(length, dtype=bool) if causal else mask).any(axis=2)
     if causal:
         return np.logical_or.accumulate(mask, axis=1)
     return np.broadcast_to(mask.any(axis=1, keepdims=True), mask.shape)
 
 
-def transformer_block(x, block, mask=None):
-    x = layer_norm(x + self_attention(x, block._attention, mask), block._attention_norm)
-    y = dense(np.maximum(dense(x, block._expand), 0), block._contract)
-    return layer_norm(x + y, block._feed_forward_norm)
+def transformer_block(x, block, mask=None, activation=relu, epsilon=1e-6):
+    x = layer_norm(x + self_attention(x, block._attention, mask), block._attention_norm, epsilon)
+    y = dense(activation(dense(x, block._expand)), block._contract)
+    return layer_norm(x + y, block._feed_forward_norm, epsilon)
 
 
 def decoder_block(x, block, mask=None):

@@ -1,3 +1,5 @@
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -5,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmkeras.errors import InputError
-from lmkeras.layers.attention import SelfAttention
-from tests.layers.formulas import fill, may_look, self_attention
+from lmkeras.layers.attention import SelfAttention, unprojected_self_attention
+from tests.layers.formulas import attention_weights, fill, may_look, self_attention, softmax
 
 X = np.random.default_rng(0).normal(size=(3, 5, 8)).astype("float32")
 MASK = np.array([[1, 1, 1, 0, 0], [0, 1, 1, 0, 1], [1, 1, 1, 1, 1]], bool)
@@ -31,16 +33,53 @@ def test_attention_is_its_formula(use_bias, causal, rotary, normalize_qk, key_di
     np.testing.assert_allclose(actual[useful], expected[useful], atol=1e-5)
 
 
+masks = st.sampled_from([(3, 5), (3, 5, 5)]).flatmap(
+    lambda shape: st.lists(st.booleans(), min_size=math.prod(shape), max_size=math.prod(shape)).map(
+        lambda bits: np.array(bits).reshape(shape)
+    )
+)
+
+
 @settings(deadline=None, max_examples=25)
-@given(st.lists(st.booleans(), min_size=15, max_size=15), st.booleans())
-def test_any_mask(bits, causal):
-    mask = np.array(bits).reshape(3, 5)
+@given(masks, st.booleans())
+def test_any_mask(mask, causal):
     layer = built(2, causal=causal, rotary=True)
     expected = self_attention(X.astype("float64"), layer, mask)
     useful = may_look(mask, causal)
     actual = np.asarray(layer(X, mask=mask))
     np.testing.assert_allclose(actual[useful], expected[useful], atol=1e-5)
     assert np.isfinite(actual).all()
+    weights = np.asarray(layer.attention_weights(X, mask))
+    useful = np.repeat(useful[:, None], 2, axis=1)
+    np.testing.assert_allclose(weights[useful], attention_weights(X, layer, mask)[useful], atol=1e-6)
+    np.testing.assert_allclose(weights.sum(axis=-1), 1, atol=1e-6)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.none() | masks, st.booleans(), st.integers(0, 9))
+def test_unprojected_attention_is_its_formula(mask, causal, seed):
+    x = np.random.default_rng(seed).normal(size=(3, 5, 7))
+    allowed = np.ones((3, 5, 5), bool) if mask is None else np.broadcast_to(mask.reshape(3, -1, 5), (3, 5, 5))
+    if causal:
+        allowed = allowed & np.tri(5, dtype=bool)
+    useful = allowed.any(axis=2)
+    scores = np.where(allowed | ~useful[..., None], x @ x.transpose(0, 2, 1) / np.sqrt(7), -np.inf)
+    actual = np.asarray(unprojected_self_attention(x.astype("float32"), mask, causal))
+    np.testing.assert_allclose(actual[useful], (softmax(scores) @ x)[useful], atol=1e-5)
+    assert np.isfinite(actual).all()
+
+
+def test_attention_weights_are_float32_in_every_precision():
+    layer, rough = built(2), built(2, dtype="mixed_bfloat16")
+    weights = rough.attention_weights(keras.ops.cast(X, "bfloat16"))
+    assert weights.dtype == "float32"
+    np.testing.assert_allclose(weights, layer.attention_weights(X), atol=0.03)
+
+
+def test_a_mask_of_pairs_is_not_handed_on_as_a_mask_of_tokens():
+    layer = built(2)
+    assert layer.compute_mask(X, MASK) is MASK
+    assert layer.compute_mask(X, MASK[:, None]) is None
 
 
 @pytest.mark.parametrize("causal", [True, False])
@@ -78,6 +117,17 @@ def test_fresh_projections_have_the_variance_of_square_matrices():
     kernel = layer._qkv.kernel.numpy()
     # the mean of n squares of uniform numbers spreads by sqrt(0.8 / n): five times that is 3 %
     assert np.mean(kernel**2) == pytest.approx(variance, rel=5 * (0.8 / kernel.size) ** 0.5)
+
+
+def test_matrices_begin_as_they_are_told_each_with_values_of_its_own():
+    layer = SelfAttention(4, kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.5))
+    layer.build((None, None, 64))
+    first, last = layer._qkv.kernel.numpy(), layer._output.kernel.numpy()
+    spread = 0.5 * 0.8796  # the standard deviation of a normal variable that is cut off at two of its deviations
+    for kernel in (first, last):
+        assert kernel.std() == pytest.approx(spread, rel=5 * (0.5 / kernel.size) ** 0.5)
+        assert np.abs(kernel).max() <= 1
+    assert np.intersect1d(first, last).size < 0.01 * last.size
 
 
 def test_dropout_drops_weights_and_keeps_their_mean():

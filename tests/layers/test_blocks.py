@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from lmkeras.layers.blocks import DecoderBlock, TransformerBlock
-from tests.layers.formulas import decoder_block, fill, transformer_block
+from tests.layers.formulas import attention_weights, decoder_block, fill, gelu, relu, transformer_block
 from tests.layers.test_attention import copy_weights
 
 WIDTH = 8
@@ -22,6 +22,35 @@ def built(block):
 def test_transformer_block_is_its_formula(causal, key_dim, mask):
     block = built(TransformerBlock(WIDTH, 2, 12, key_dim=key_dim, causal=causal))
     np.testing.assert_allclose(block(X, mask=mask), transformer_block(X.astype("float64"), block, mask), atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "activation"), [("gelu", gelu), ("relu", relu)])
+@pytest.mark.parametrize("epsilon", [1e-12, 0.1])
+@pytest.mark.parametrize("mask", [MASK, np.tri(5, dtype=bool)[None].repeat(3, axis=0)])
+def test_transformer_block_with_another_activation_and_epsilon(name, activation, epsilon, mask):
+    block = built(TransformerBlock(WIDTH, 2, 12, activation=name, epsilon=epsilon, attention_dropout=0.5))
+    expected = transformer_block(X.astype("float64"), block, mask, activation, epsilon)
+    np.testing.assert_allclose(block(X, mask=mask), expected, atol=1e-5)
+    np.testing.assert_allclose(
+        block.attention_weights(X, mask), attention_weights(X, block._attention, mask), atol=1e-6
+    )
+
+
+def test_attention_dropout_that_drops_everything_leaves_the_biases():
+    block = built(TransformerBlock(WIDTH, 2, 12, rate=0.0, attention_dropout=NEARLY_ALL))
+    x = block._attention_norm(X + block._attention._output.bias)
+    expected = block._feed_forward_norm(x + block._contract(block._expand(x)))
+    np.testing.assert_allclose(block(X, training=True), expected, atol=1e-6)
+
+
+def test_matrices_begin_as_they_are_told_each_with_values_of_its_own():
+    block = TransformerBlock(64, 2, 64, kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.02))
+    block.build((None, None, 64))
+    kernels = [weight.numpy() for weight in block.weights if len(weight.shape) == 2]
+    assert len(kernels) == 4
+    for kernel in kernels:
+        assert kernel.std() == pytest.approx(0.02 * 0.8796, rel=5 * (0.5 / kernel.size) ** 0.5)
+    assert len(np.unique(np.concatenate(kernels, axis=1))) > 0.99 * sum(kernel.size for kernel in kernels)
 
 
 @pytest.mark.parametrize("mask", [None, MASK])

@@ -24,6 +24,9 @@ LAYERS = {
     "sinusoidal positions": lambda **kw: SinusoidalPositionEncoding(LENGTH, **kw),
     "transformer block": lambda **kw: TransformerBlock(WIDTH, 2, 20, **kw),
     "causal transformer block": lambda **kw: TransformerBlock(WIDTH, 2, 20, 0.2, WIDTH, True, **kw),
+    "bert's block": lambda **kw: TransformerBlock(
+        WIDTH, 2, 20, 0.1, None, False, "gelu", 1e-12, 0.1, keras.initializers.TruncatedNormal(stddev=0.02), **kw
+    ),
     "decoder block": lambda **kw: DecoderBlock(WIDTH, 2, 20, 0.1, **kw),
 }
 STEPPING = [name for name in LAYERS if name.startswith(("causal", "decoder"))]
