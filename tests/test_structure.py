@@ -19,7 +19,8 @@ PACKAGE = Path(lmkeras.__file__).parent
 # The street: a module imports only from modules above it.
 STREET = """
 errors
-corpora.corpus corpora.characters corpora.records corpora.files corpora.paths corpora.tfds corpora.sources corpora
+corpora.corpus corpora.characters corpora.records corpora.files corpora.paths corpora.tfds corpora.sources
+corpora.labelled corpora.labelled_split corpora.labelled_files corpora.labelled_sources corpora
 tokenizers.base tokenizers.pieces tokenizers.keras_legacy
 tokenizers.in_graph tokenizers.in_graph.lower_case tokenizers.in_graph.byte_pair tokenizers.in_graph.keras_words
 tokenizers.keras_words tokenizers.byte_pair tokenizers
@@ -31,7 +32,7 @@ metrics reports
 training training.settings training.curves training.devices training.muon training.optimizers training.fit
 decoding decoding.samplers decoding.generate decoding.score decoding.text
 export
-models models.folder models.text_model models.language_model
+models models.folder models.text_model models.language_model models.text_classifier
 arguments cli __main__
 """.split()
 

@@ -15,11 +15,28 @@ _FEWEST_TEXTS_TO_CUT_BETWEEN = 10
 _UNUSABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
-class Corpus:
+class Examples:
+    """Examples in a fixed order, streamed anew by every iteration and never held in memory together.
+
+    There is no length, because knowing it takes a pass over everything.
+
+    Args:
+        *readers: functions without arguments, each of which starts reading its share of the examples from the
+            beginning; they are given one after the other.
+    """
+
+    def __init__(self, *readers: Callable[[], Iterator]):
+        self._readers = readers
+
+    def __iter__(self) -> Iterator:
+        for read in self._readers:
+            yield from read()
+
+
+class Corpus(Examples):
     """Texts in a fixed order, streamed anew by every iteration and never held in memory together.
 
-    No text contains U+0000 or a lone surrogate. A corpus has no length, because knowing it takes a pass over
-    everything: see `count`.
+    No text contains U+0000 or a lone surrogate. `count` gives the number of texts, by a pass over everything.
 
     Args:
         *readers: functions without arguments, each of which starts reading its share of the texts from the
@@ -32,9 +49,6 @@ class Corpus:
         >>> corpus.count()
         (2, 41)
     """
-
-    def __init__(self, *readers: Callable[[], Iterator[str]]):
-        self._readers = readers
 
     @classmethod
     def from_texts(cls, texts: Sequence[str]) -> "Corpus":
@@ -60,10 +74,6 @@ class Corpus:
                 raise InputError(f"text {number} of the list: expected a string, got {kind}; a list holds only texts")
             require_usable(text, f"text {number} of the list")
         return cls(partial(iter, kept))
-
-    def __iter__(self) -> Iterator[str]:
-        for read in self._readers:
-            yield from read()
 
     def count(self) -> tuple[int, int]:
         """The numbers of texts and of characters (code points), by one pass over the corpus."""

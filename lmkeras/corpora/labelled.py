@@ -1,0 +1,191 @@
+"""A labelled corpus: examples (text, label) that can be read any number of times, and what is asked of its labels."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import chain
+
+from lmkeras.corpora.corpus import Corpus, Examples, require_usable
+from lmkeras.errors import InputError
+
+#: A text, or two texts that are judged together.
+Text = str | tuple[str, str]
+
+#: A label that is a number is sorted as one.
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
+
+
+class LabelledCorpus(Examples):
+    """Examples (text, label) in a fixed order, streamed anew by every iteration and never held in memory together.
+
+    A text is a string or, for pairs of texts, a tuple (first, second) of two strings: all texts of a corpus are of
+    one kind. A label is a string that neither begins nor ends with white space.
+
+    Args:
+        *readers: functions without arguments, each of which starts reading its share of the examples from the
+            beginning; the corpus is their examples one after the other.
+
+    Example:
+        >>> corpus = LabelledCorpus.from_examples(["so good", "so bad", "very good"], [1, 0, 1])
+        >>> list(corpus)
+        [('so good', '1'), ('so bad', '0'), ('very good', '1')]
+        >>> corpus.label_counts()
+        {'0': 1, '1': 2}
+    """
+
+    @classmethod
+    def from_examples(cls, texts: Sequence[Text], labels: Sequence[object]) -> "LabelledCorpus":
+        """The corpus of texts that are in memory already.
+
+        Args:
+            texts: at least one string, or pairs (first, second) of strings; lists, tuples, arrays, columns of tables.
+            labels: as many strings or numbers; numbers and booleans become what `str` makes of them.
+
+        Returns:
+            A LabelledCorpus that keeps its own list of the examples.
+
+        Raises:
+            InputError: there are no texts or not as many labels, a label is missing (None, NaN, white space), or
+                one of them is something else than expected.
+        """
+        for name, values in (("texts", texts), ("labels", labels)):
+            if isinstance(values, str):
+                raise InputError(f"{name}: expected a list, got one string: put it into a list, [text]")
+        texts, labels = list(texts), list(labels)
+        if len(texts) != len(labels):
+            raise InputError(f"expected one label for each text, got {len(texts)} texts and {len(labels)} labels")
+        if not texts:
+            raise InputError("expected at least one text and its label, got empty lists")
+        texts = [_text(text, f"text {number} of the list", texts[0]) for number, text in enumerate(texts, 1)]
+        rows = ((f"label {number}", *example) for number, example in enumerate(zip(texts, labels, strict=True), 1))
+        return cls(partial(iter, list(labelled_rows(rows, "the list"))))
+
+    def texts(self) -> Corpus:
+        """The texts alone, of pairs the first and the second one after the other."""
+        return Corpus(partial(_texts, self))
+
+    def label_counts(self) -> dict[str, int]:
+        """The number of examples with each label, by one pass: labels that are numbers by value, then the others."""
+        counts = Counter(label for _, label in self)
+        return {label: counts[label] for label in sorted(counts, key=_order)}
+
+
+def _order(label: str) -> tuple:
+    return (0, float(label), label) if _NUMBER.fullmatch(label) else (1, 0.0, label)
+
+
+def _texts(examples: Iterable[tuple[Text, str]]) -> Iterator[str]:
+    return chain.from_iterable((text,) if isinstance(text, str) else text for text, _ in examples)
+
+
+def _text(value: object, place: str, first: object) -> Text:
+    """A text of a list, as plain strings; `first` is the first of the list, whose kind all others have."""
+    pair = isinstance(value, tuple | list)
+    if pair != isinstance(first, tuple | list):
+        one, other = ("a pair", "a single text") if pair else ("a single text", "a pair")
+        raise InputError(f"{place} is {one}, but the first is {other}: a corpus holds only one of the two kinds")
+    members = list(value) if pair else [value]
+    if len(members) != 1 + pair or not all(isinstance(member, str) for member in members):
+        kinds = ", ".join(type(member).__name__ for member in members)
+        raise InputError(f"{place}: expected a string or a pair (first, second) of strings, got {kinds}")
+    for member in members:
+        require_usable(member, place)
+    # plain strings, whatever array they came in
+    return tuple(map(str, members)) if pair else str(value)
+
+
+def labelled_rows(
+    rows: Iterable[tuple[str, Text, object]], source: str, advice: str = ""
+) -> Iterator[tuple[Text, str]]:
+    """The examples of rows whose labels are as they were found.
+
+    Args:
+        rows: (place, text, label), the place in the user's words, such as "line 3".
+        source: what the rows are read from, in the user's words.
+        advice: what to do where labels are missing because they stand elsewhere.
+
+    Raises:
+        InputError: there is no row or no text that is not white space, a label is missing, or is neither a string
+            nor a number.
+    """
+    blank, rows = True, iter(rows)
+    for number, (place, text, label) in enumerate(rows, 1):
+        name = _label_name(label, f"{source} {place}")
+        if name is None:
+            later = [_label_name(label, f"{source} {place}") for place, _, label in rows]
+            raise InputError(
+                f"{source}: {1 + later.count(None)} of {number + len(later)} examples have no label (first: {place}). "
+                f"Give every example its label or leave it out{advice}"
+            )
+        blank = blank and not "".join(text).strip()
+        yield text, name
+    if blank:
+        raise InputError(f"{source} holds no text, or nothing but white space: fill it or leave it out")
+
+
+def _label_name(value: object, place: str) -> str | None:
+    """A label as a string, None where it is missing."""
+    if isinstance(value, str):
+        require_usable(value, place)
+        return str(value).strip() or None
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):  # a number of NumPy's
+        value = value.item()
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if not isinstance(value, int | float):
+        raise InputError(f"{place}: expected a string or a number as label, got {type(value).__name__}")
+    return str(value)
+
+
+def require_several_labels(counts: Mapping[str, int]) -> None:
+    """Refuses a corpus to learn from in which there is nothing to tell apart.
+
+    Args:
+        counts: the number of examples with each label, from `LabelledCorpus.label_counts`.
+
+    Raises:
+        InputError: there are fewer than two labels.
+    """
+    if len(counts) < 2:
+        raise InputError(
+            f"expected examples with at least two labels, got {sum(counts.values())} examples that are all "
+            f"{_counted(counts)}: add others; where the labels are in another column, name it with label_column "
+            "(--label-column)"
+        )
+
+
+def require_known_labels(counts: Mapping[str, int], known: Collection[str]) -> None:
+    """Refuses a corpus with labels that a model has not learnt.
+
+    Args:
+        counts: the number of examples with each label, from `LabelledCorpus.label_counts`.
+        known: the model's labels.
+
+    Raises:
+        InputError: there are other labels; the message says how many examples have each.
+
+    Example:
+        >>> require_known_labels({"bad": 5, "fine": 2, "good": 3}, ["bad", "good"])  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        lmkeras.errors.InputError: 2 of 10 examples have labels that were not learnt: 'fine' (2). Expected one of ...
+    """
+    unknown = {label: count for label, count in counts.items() if label not in known}
+    if unknown:
+        raise InputError(
+            f"{sum(unknown.values())} of {sum(counts.values())} examples have labels that were not learnt: "
+            f"{_counted(unknown)}. Expected one of {_listed(map(repr, known))}: rename those labels, leave their "
+            "examples out or train with them; label_column (--label-column) names another column"
+        )
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return _listed(f"{label!r} ({count})" for label, count in counts.items())
+
+
+def _listed(items: Iterable[str], most: int = 20) -> str:
+    """The first of many items, for a message."""
+    items = list(items)
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return ", ".join(items[:most]) + more

@@ -1,0 +1,123 @@
+"""Labelled files: tables, JSON lines, lines that begin with their label, and folders that are the labels."""
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, islice
+
+from lmkeras.corpora.characters import read_characters, split_lines
+from lmkeras.corpora.labelled import Text, labelled_rows
+from lmkeras.corpora.records import LABEL_COLUMN, has_records, listed, read_records
+from lmkeras.errors import InputError
+
+#: The number of lines of a .txt file that are looked at for its format.
+_FIRST_LINES = 10
+
+#: fastText ends a label at white space, of which it knows only ASCII's.
+_FASTTEXT_LINE = re.compile(r"__label__(\S*)\s*(.*)", re.ASCII | re.DOTALL)
+_FASTTEXT_LABEL = re.compile(r"(?:^|\s)__label__", re.ASCII)
+
+
+def read_labelled(path: str, columns: Mapping[str, str], encoding: str) -> Iterator[tuple[Text, str]]:
+    """The examples of one file, in the file's order, in memory bounded by one of them.
+
+    Args:
+        path: a file whose name ends in one of `files.SUFFIXES`.
+        columns: the names of the columns of a table, under text_column, label_column and, for pairs, pair_column.
+        encoding: name of the encoding. A byte order mark is dropped.
+
+    Returns:
+        An iterator of (text, label).
+
+    Raises:
+        InputError: while iterating, where the file cannot be read, is not what its suffix says, or has an example
+            without a label.
+    """
+    if has_records(path):
+        advice = "; where the labels are in another column, name it with label_column (--label-column)"
+        return labelled_rows(_record_rows(path, columns, encoding), path, advice)
+    return labelled_rows(_line_rows(path, read_characters(path, encoding)), path)
+
+
+def _record_rows(path: str, columns: Mapping[str, str], encoding: str) -> Iterator[tuple[str, Text, object]]:
+    label_column = columns[LABEL_COLUMN]
+    texts = [option for option in columns if option != LABEL_COLUMN]
+    wanted = {option: columns[option] for option in [*texts, LABEL_COLUMN]}
+    for line, (*text, label), names in read_records(path, wanted, encoding):
+        place = f"line {line}" if label_column in names else f"line {line}, whose keys are {listed(names)}"
+        yield place, tuple(text) if len(texts) > 1 else text[0], label
+
+
+def _line_rows(path: str, characters: Iterable[str]) -> Iterator[tuple[str, str, str | None]]:
+    """The lines that are not blank, in the format that the first of them show."""
+    lines = ((number, line) for number, line in enumerate(split_lines(characters), 1) if not line.isspace())
+    first = list(islice(lines, _FIRST_LINES))
+    if any(line.startswith("__label__") for _, line in first):
+        text_and_label = _fasttext_line
+    elif any("\t" in line for _, line in first) or not first:
+        text_and_label = _tabbed_line
+    else:
+        raise InputError(
+            f"{path} line {first[0][0]}: expected label<TAB>text or __label__name text, got {first[0][1][:40]!r}. If "
+            "each file is one text, put those of each label into a folder with its name and name the folder above"
+        )
+    for number, line in chain(first, lines):
+        yield (f"line {number}", *text_and_label(line.removesuffix("\n"), f"{path} line {number}"))
+
+
+def _tabbed_line(line: str, place: str) -> tuple[str, str]:
+    label, tab, text = line.partition("\t")
+    if not tab:
+        raise InputError(f"{place}: expected label<TAB>text as in the lines before, got no tab: {line[:40]!r}")
+    return text, label
+
+
+def _fasttext_line(line: str, place: str) -> tuple[str, str | None]:
+    labels = len(_FASTTEXT_LABEL.findall(line))
+    if labels > 1:
+        raise InputError(f"{place}: expected one label, got {labels}; a classifier gives every text exactly one")
+    parts = _FASTTEXT_LINE.match(line)
+    if parts is None and labels:
+        raise InputError(f"{place}: expected the label at the beginning of the line, got {line[:40]!r}")
+    return (parts[2].rstrip(), parts[1]) if parts else (line, None)
+
+
+def labels_of_files(folder: str, files: Iterable[str]) -> dict[str, str]:
+    """The label of each file: the name of the subfolder that it stands in.
+
+    Args:
+        folder: the folder whose subfolders are the labels.
+        files: files below it; those that stand in `folder` itself belong to no label and are left out.
+
+    Raises:
+        InputError: a file stands deeper, so that either of the folders around it could be the label.
+    """
+    labels = {}
+    for file in files:
+        label, *below = os.path.relpath(file, folder).split(os.sep)
+        if len(below) > 1:
+            raise InputError(
+                f"{folder}: expected files in subfolders that are the labels, got {file}, a folder deeper. Name the "
+                f"folder whose subfolders are the labels, such as {os.path.join(folder, label)}"
+            )
+        if below:
+            labels[file] = label
+    return labels
+
+
+def read_class_folder(folder: str, labels: Mapping[str, str], encoding: str) -> Iterator[tuple[str, str]]:
+    """The examples of a folder whose subfolders are the labels; each file is one text.
+
+    Args:
+        folder: the folder, for messages.
+        labels: the label of each file, from `labels_of_files`.
+        encoding: name of the encoding. A byte order mark is dropped.
+
+    Returns:
+        An iterator of (text, label), in the order of `labels`.
+
+    Raises:
+        InputError: while iterating, where a file cannot be read, or there is no text in any.
+    """
+    rows = ((file, "".join(read_characters(file, encoding)), label) for file, label in labels.items())
+    return labelled_rows(rows, folder)

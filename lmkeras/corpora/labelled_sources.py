@@ -1,0 +1,122 @@
+"""From what a user names or holds to a labelled corpus."""
+
+import os
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from lmkeras.corpora.characters import require_encoding
+from lmkeras.corpora.labelled import LabelledCorpus, Text
+from lmkeras.corpora.labelled_files import labels_of_files, read_class_folder, read_labelled
+from lmkeras.corpora.paths import Reader, files_of, find_readers, quoted
+from lmkeras.corpora.records import LABEL_COLUMN, has_records
+from lmkeras.errors import InputError
+
+
+def open_labelled_corpus(
+    sources: str | Path | Sequence[str | Path],
+    text_column: str = "text",
+    label_column: str = "label",
+    pair_column: str | None = None,
+    encoding: str = "utf-8",
+) -> LabelledCorpus:
+    """The labelled corpus of one or several sources, in the order given.
+
+    Finding the files happens here, reading them during iteration. A source is
+
+    - a table: .csv and .tsv have a header and one example per row, .jsonl has one object per line, whose label may
+      be a number; each may be packed as .gz;
+    - a .txt file (or .txt.gz) with one example per line, blank lines left out. Where one of its first ten lines
+      begins with `__label__`, its lines are fastText's, `__label__name text`, with exactly one label; otherwise
+      they are `label<TAB>text`, in which the text may hold further tabs;
+    - a glob: the files of these kinds, sorted by name, hidden ones left out;
+    - a folder. If there are tables in it or its subfolders, it is these; otherwise, if there are .txt files in its
+      subfolders, each subfolder is a label and each file in it one text, as Keras' text_dataset_from_directory has
+      it, and files beside the subfolders are left out; otherwise it is its .txt files with one example per line.
+
+    Line ends become "\\n", a byte order mark is dropped, white space around a label too; otherwise text and label
+    are what the file holds.
+
+    Args:
+        sources: a source or a sequence of them. What exists as a path is taken as that path, whatever its name.
+        text_column: the column of .csv and .tsv, the key of .jsonl, that holds the text.
+        label_column: the one that holds the label.
+        pair_column: the one that holds the second text, where a label belongs to a pair of texts.
+        encoding: name of the files' encoding.
+
+    Returns:
+        A LabelledCorpus. Iterating it raises InputError where a file turns out to be unreadable or malformed, or has
+        examples without a label.
+
+    Raises:
+        InputError: a source names nothing, the encoding is unknown, or pairs are wanted where there are none.
+    """
+    require_encoding(encoding)
+    columns = {"text_column": text_column, LABEL_COLUMN: label_column}
+    if pair_column is not None:
+        columns["pair_column"] = pair_column
+    if len(set(columns.values())) < len(columns):
+        spelled = ", ".join(f"{option} {name!r}" for option, name in columns.items())
+        raise InputError(f"expected columns that differ from each other, got {spelled}")
+    return LabelledCorpus(*find_readers(sources, {}, partial(_path_readers, columns=columns, encoding=encoding)))
+
+
+def _path_readers(path: str, columns: dict[str, str], encoding: str) -> list[Reader]:
+    """The reader of each labelled file that a path stands for, or one of a folder whose subfolders are the labels."""
+    files = files_of(path)
+    if os.path.isdir(path):
+        files = [file for file in files if has_records(file)] or files
+    if "pair_column" in columns and not all(map(has_records, files)):
+        raise InputError(
+            f"{quoted(path)}: pairs of texts are read from .csv, .tsv and .jsonl files, and it is or has others. Leave "
+            "out pair_column (--pair-column) where every example is one text"
+        )
+    if os.path.isdir(path) and not has_records(files[0]):
+        labels = labels_of_files(path, files)
+        if labels:
+            return [partial(read_class_folder, path, labels, encoding)]
+    return [partial(read_labelled, file, columns, encoding) for file in files]
+
+
+def as_labelled_corpus(
+    value: LabelledCorpus | str | Path | Sequence[Path] | Sequence[tuple[Text, object]] | tuple[Sequence, Sequence],
+) -> LabelledCorpus:
+    """What a function that takes "a labelled corpus" makes of its argument.
+
+    Args:
+        value: a LabelledCorpus; a string or Path, which is a source for `open_labelled_corpus`; a list of Paths; a
+            list of (text, label); or a tuple of exactly two sequences (texts, labels), arrays too.
+
+    Returns:
+        `value` itself if it is a LabelledCorpus, otherwise a new one.
+
+    Raises:
+        InputError: `value` is none of these.
+
+    Example:
+        >>> list(as_labelled_corpus([("so good", "positive"), ("so bad", "negative")]))
+        [('so good', 'positive'), ('so bad', 'negative')]
+        >>> list(as_labelled_corpus((["so good", "so bad"], [1, 0])))
+        [('so good', '1'), ('so bad', '0')]
+    """
+    if isinstance(value, LabelledCorpus):
+        return value
+    if isinstance(value, str | os.PathLike):
+        return open_labelled_corpus(value)
+    expected = "expected a file name, a Path, a list of (text, label), a tuple (texts, labels) or a LabelledCorpus"
+    if not isinstance(value, list | tuple):
+        raise InputError(f"{expected}, got {type(value).__name__}")
+    if value and all(isinstance(item, os.PathLike) for item in value):
+        return open_labelled_corpus(value)
+    if isinstance(value, tuple):
+        if len(value) != 2 or not all(hasattr(part, "__len__") and not isinstance(part, str) for part in value):
+            kinds = ", ".join(type(part).__name__ for part in value[:5])
+            raise InputError(f"{expected}, got a tuple of length {len(value)} ({kinds}); examples go into a list")
+        return LabelledCorpus.from_examples(*value)
+    for number, item in enumerate(value, 1):
+        if not isinstance(item, tuple | list) or len(item) != 2:
+            what = quoted(item) if isinstance(item, str) else type(item).__name__
+            raise InputError(
+                f"{expected}; item {number} of the list is {what}. A list of sources goes to open_labelled_corpus"
+            )
+    return LabelledCorpus.from_examples([text for text, _ in value], [label for _, label in value])

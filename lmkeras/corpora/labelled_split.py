@@ -1,0 +1,101 @@
+"""Cutting a labelled corpus at random into parts that each have their share of every label."""
+
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from functools import partial
+from itertools import compress, cycle
+
+from lmkeras.corpora.labelled import LabelledCorpus
+from lmkeras.errors import InputError
+
+
+def split_labelled(
+    corpus: LabelledCorpus, validation_fraction: float = 0.1, seed: int = 0
+) -> tuple[LabelledCorpus, LabelledCorpus]:
+    """Cuts a labelled corpus in two at random, with the same share of every label in both.
+
+    Of the n examples with a label n * validation_fraction, rounded, validate, but at least one and at most n - 1:
+    the only example of a label trains.
+
+    Args:
+        corpus: is read once here for its labels; each part reads it again whenever it is iterated.
+        validation_fraction: share of the validation part, in (0, 1).
+        seed: an integer; with the same labels in the same order, the same seed chooses the same examples.
+
+    Returns:
+        (train, validation), each in the order of the corpus.
+
+    Raises:
+        InputError: `validation_fraction` is outside (0, 1), or no label has two examples.
+
+    Example:
+        >>> corpus = LabelledCorpus.from_examples(list("abcdefghij"), [0, 0, 0, 0, 0, 0, 0, 0, 1, 1])
+        >>> train, validation = split_labelled(corpus, validation_fraction=0.25)
+        >>> train.label_counts(), validation.label_counts()
+        ({'0': 6, '1': 1}, {'0': 2, '1': 1})
+    """
+    if not 0 < validation_fraction < 1:
+        raise InputError(f"validation_fraction: expected a number between 0 and 1, got {validation_fraction}")
+    fraction = Fraction(str(validation_fraction))  # the decimal that the user wrote, exactly
+    validates = {}
+    for positions in _shuffled_positions(corpus, seed):
+        rounded = int(len(positions) * fraction + Fraction(1, 2))
+        chosen = min(max(1, rounded), len(positions) - 1)
+        validates.update((position, number < chosen) for number, position in enumerate(positions))
+    if not any(validates.values()):
+        raise InputError(
+            f"the corpus is too small to split: it has {len(validates)} examples and no two of them with the same "
+            "label. Give more examples, or a validation corpus of its own"
+        )
+    return _cut(corpus, (validates[position] for position in range(len(validates))))
+
+
+def folds(corpus: LabelledCorpus, num_folds: int, seed: int = 0) -> Iterator[tuple[LabelledCorpus, LabelledCorpus]]:
+    """Cuts a labelled corpus for cross-validation: every example is held out exactly once.
+
+    The folds are of one size, and each has the same share of every label, but for a difference of one example. A
+    label with fewer examples than there are folds is not held out in some; the only example of a label is not
+    trained on where it is held out.
+
+    Args:
+        corpus: is read once here for its labels; each part reads it again whenever it is iterated.
+        num_folds: at least 2, at most the number of examples.
+        seed: an integer; with the same labels in the same order, the same seed makes the same folds.
+
+    Returns:
+        `num_folds` times (train, held_out), each in the order of the corpus.
+
+    Raises:
+        InputError: `num_folds` is less than 2 or more than there are examples.
+
+    Example:
+        >>> corpus = LabelledCorpus.from_examples(list("abcdef"), [0, 1, 0, 1, 0, 1])
+        >>> [held_out.label_counts() for train, held_out in folds(corpus, 3)]
+        [{'0': 1, '1': 1}, {'0': 1, '1': 1}, {'0': 1, '1': 1}]
+    """
+    # dealt out on and on, label after label, so that the rests of the labels do not all go to the first folds
+    deal = cycle(range(max(1, num_folds)))
+    fold_of = {position: next(deal) for positions in _shuffled_positions(corpus, seed) for position in positions}
+    if not 2 <= num_folds <= len(fold_of):
+        raise InputError(f"num_folds: expected 2 to {len(fold_of)}, the number of examples, got {num_folds}")
+    return (_cut(corpus, (fold_of[position] == fold for position in range(len(fold_of)))) for fold in range(num_folds))
+
+
+def _shuffled_positions(corpus: LabelledCorpus, seed: int) -> Iterator[list[int]]:
+    """For each label the positions of its examples in the corpus, from 0, shuffled."""
+    positions = defaultdict(list)
+    for position, (_, label) in enumerate(corpus):
+        positions[label].append(position)
+    choose = random.Random(seed)
+    for of_one_label in positions.values():
+        choose.shuffle(of_one_label)
+        yield of_one_label
+
+
+def _cut(corpus: LabelledCorpus, held_out: Iterable[bool]) -> tuple[LabelledCorpus, LabelledCorpus]:
+    """The examples that are not held out, and those that are."""
+    held_out = bytes(held_out)
+    trains = bytes(not flag for flag in held_out)
+    return LabelledCorpus(partial(compress, corpus, trains)), LabelledCorpus(partial(compress, corpus, held_out))
