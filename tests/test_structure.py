@@ -29,7 +29,8 @@ layers layers.position layers.attention layers.blocks
 networks networks.settings networks.registry networks.language networks.classification
 networks.dense networks.convolutional networks.recurrent networks.transformer
 metrics reports
-training training.settings training.curves training.devices training.muon training.optimizers training.fit
+training training.settings training.curves training.devices training.muon training.optimizers
+training.layer_rates training.fit
 decoding decoding.samplers decoding.generate decoding.score decoding.text
 export
 models models.folder models.text_model models.language_model models.text_classifier
