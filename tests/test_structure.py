@@ -20,20 +20,24 @@ PACKAGE = Path(lmkeras.__file__).parent
 STREET = """
 errors
 corpora.corpus corpora.characters corpora.records corpora.files corpora.paths corpora.tfds corpora.sources
+corpora.docstrings corpora.unlabelled
 corpora.labelled corpora.labelled_split corpora.labelled_files corpora.labelled_sources corpora
 tokenizers.base tokenizers.pieces tokenizers.keras_legacy
 tokenizers.in_graph tokenizers.in_graph.lower_case tokenizers.in_graph.byte_pair tokenizers.in_graph.keras_words
 tokenizers.keras_words tokenizers.byte_pair tokenizers
 datasets.windows datasets.layout datasets.examples datasets
+pretrained pretrained.checkpoint pretrained.bert
 layers layers.position layers.attention layers.blocks
 networks networks.settings networks.registry networks.language networks.classification
 networks.dense networks.convolutional networks.recurrent networks.transformer
+networks.bert.encoder networks.bert.classifier networks.bert
 metrics reports
 training training.settings training.curves training.devices training.muon training.optimizers
 training.layer_rates training.fit
 decoding decoding.samplers decoding.generate decoding.score decoding.text
 export
-models models.folder models.text_model models.language_model models.text_classifier
+models models.folder models.text_model models.language_model
+models.prediction models.recipe models.text_classifier
 arguments cli __main__
 """.split()
 

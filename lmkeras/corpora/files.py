@@ -33,7 +33,8 @@ def read_texts(path: str, text_column: str, encoding: str) -> Iterator[str]:
         InputError: the file cannot be read, is not what its suffix says, or holds no text.
     """
     if records.has_records(path):
-        texts = (record.values[0] for record in records.read_records(path, {"text_column": text_column}, encoding))
+        columns = records.named_columns(text_column)
+        texts = (record.values[0] for record in records.read_records(path, columns, encoding))
     else:
         texts = _plain_texts(read_characters(path, encoding))
     blank = True

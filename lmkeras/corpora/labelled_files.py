@@ -7,8 +7,11 @@ from itertools import chain, islice
 
 from lmkeras.corpora.characters import read_characters, split_lines
 from lmkeras.corpora.labelled import Text, labelled_rows
-from lmkeras.corpora.records import LABEL_COLUMN, has_records, listed, read_records
+from lmkeras.corpora.records import LABEL_COLUMN, has_records, listed, read_records, text_of
 from lmkeras.errors import InputError
+
+#: What else to do about missing labels.
+ANOTHER_COLUMN = "; where the labels are in another column, name it with label_column (--label-column)"
 
 #: The number of lines of a .txt file that are looked at for its format.
 _FIRST_LINES = 10
@@ -23,7 +26,7 @@ def read_labelled(path: str, columns: Mapping[str, str], encoding: str) -> Itera
 
     Args:
         path: a file whose name ends in one of `files.SUFFIXES`.
-        columns: the names of the columns of a table, under text_column, label_column and, for pairs, pair_column.
+        columns: the columns of a table or the keys of JSON, from `records.named_columns`.
         encoding: name of the encoding. A byte order mark is dropped.
 
     Returns:
@@ -34,18 +37,14 @@ def read_labelled(path: str, columns: Mapping[str, str], encoding: str) -> Itera
             without a label.
     """
     if has_records(path):
-        advice = "; where the labels are in another column, name it with label_column (--label-column)"
-        return labelled_rows(_record_rows(path, columns, encoding), path, advice)
+        return labelled_rows(_record_rows(path, columns, encoding), path, ANOTHER_COLUMN)
     return labelled_rows(_line_rows(path, read_characters(path, encoding)), path)
 
 
 def _record_rows(path: str, columns: Mapping[str, str], encoding: str) -> Iterator[tuple[str, Text, object]]:
-    label_column = columns[LABEL_COLUMN]
-    texts = [option for option in columns if option != LABEL_COLUMN]
-    wanted = {option: columns[option] for option in [*texts, LABEL_COLUMN]}
-    for line, (*text, label), names in read_records(path, wanted, encoding):
-        place = f"line {line}" if label_column in names else f"line {line}, whose keys are {listed(names)}"
-        yield place, tuple(text) if len(texts) > 1 else text[0], label
+    for line, (*texts, label), names in read_records(path, columns, encoding):
+        place = f"line {line}" if columns[LABEL_COLUMN] in names else f"line {line}, whose keys are {listed(names)}"
+        yield place, text_of(texts), label
 
 
 def _line_rows(path: str, characters: Iterable[str]) -> Iterator[tuple[str, str, str | None]]:

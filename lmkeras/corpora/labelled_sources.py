@@ -1,16 +1,22 @@
 """From what a user names or holds to a labelled corpus."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from lmkeras.corpora.characters import require_encoding
-from lmkeras.corpora.labelled import LabelledCorpus, Text
-from lmkeras.corpora.labelled_files import labels_of_files, read_class_folder, read_labelled
+from lmkeras.corpora.docstrings import python_docstrings
+from lmkeras.corpora.labelled import LabelledCorpus, Text, labelled_rows
+from lmkeras.corpora.labelled_files import ANOTHER_COLUMN, labels_of_files, read_class_folder, read_labelled
 from lmkeras.corpora.paths import Reader, files_of, find_readers, quoted
-from lmkeras.corpora.records import LABEL_COLUMN, has_records
+from lmkeras.corpora.records import has_records, named_columns, require_columns_for_pairs, text_of
+from lmkeras.corpora.sources import builtin_reader
+from lmkeras.corpora.tfds import tfds_rows_reader
 from lmkeras.errors import InputError
+
+#: What comes with Python, by name.
+BUILTIN_LABELLED = {"python-docstrings": python_docstrings}
 
 
 def open_labelled_corpus(
@@ -32,7 +38,10 @@ def open_labelled_corpus(
     - a glob: the files of these kinds, sorted by name, hidden ones left out;
     - a folder. If there are tables in it or its subfolders, it is these; otherwise, if there are .txt files in its
       subfolders, each subfolder is a label and each file in it one text, as Keras' text_dataset_from_directory has
-      it, and files beside the subfolders are left out; otherwise it is its .txt files with one example per line.
+      it, and files beside the subfolders are left out; otherwise it is its .txt files with one example per line;
+    - `tfds:name/config:split`, from TensorFlow Datasets: the features are named like columns, a label is a class,
+      which has a name, or an integer or a text;
+    - `builtin:python-docstrings`, the docstrings of Python's standard library, labelled by the area they are from.
 
     Line ends become "\\n", a byte order mark is dropped, white space around a label too; otherwise text and label
     are what the file holds.
@@ -50,27 +59,43 @@ def open_labelled_corpus(
 
     Raises:
         InputError: a source names nothing, the encoding is unknown, or pairs are wanted where there are none.
+
+    Example:
+        >>> counts = open_labelled_corpus("builtin:python-docstrings").label_counts()
+        >>> list(counts)
+        ['concurrency', 'data', 'development', 'files', 'internet', 'language', 'numbers', 'system', 'text']
     """
     require_encoding(encoding)
-    columns = {"text_column": text_column, LABEL_COLUMN: label_column}
-    if pair_column is not None:
-        columns["pair_column"] = pair_column
-    if len(set(columns.values())) < len(columns):
-        spelled = ", ".join(f"{option} {name!r}" for option, name in columns.items())
-        raise InputError(f"expected columns that differ from each other, got {spelled}")
-    return LabelledCorpus(*find_readers(sources, {}, partial(_path_readers, columns=columns, encoding=encoding)))
+    columns = named_columns(text_column, pair_column, label_column)
+    schemes = {
+        "builtin": partial(_builtin_reader, columns=columns),
+        "tfds": partial(_tfds_reader, columns=columns),
+    }
+    path_readers = partial(_path_readers, columns=columns, encoding=encoding)
+    return LabelledCorpus(*find_readers(sources, schemes, path_readers))
 
 
-def _path_readers(path: str, columns: dict[str, str], encoding: str) -> list[Reader]:
+def _builtin_reader(source: str, columns: Mapping[str, str]) -> Reader:
+    require_columns_for_pairs(columns, source, [source])
+    return builtin_reader(source, BUILTIN_LABELLED)
+
+
+def _tfds_reader(source: str, columns: Mapping[str, str]) -> Reader:
+    read_rows = tfds_rows_reader(source, columns)
+
+    def read() -> Iterator[tuple[Text, str]]:
+        rows = ((place, text_of(texts), label) for place, (*texts, label) in read_rows())
+        return labelled_rows(rows, source, ANOTHER_COLUMN)
+
+    return read
+
+
+def _path_readers(path: str, columns: Mapping[str, str], encoding: str) -> list[Reader]:
     """The reader of each labelled file that a path stands for, or one of a folder whose subfolders are the labels."""
     files = files_of(path)
     if os.path.isdir(path):
         files = [file for file in files if has_records(file)] or files
-    if "pair_column" in columns and not all(map(has_records, files)):
-        raise InputError(
-            f"{quoted(path)}: pairs of texts are read from .csv, .tsv and .jsonl files, and it is or has others. Leave "
-            "out pair_column (--pair-column) where every example is one text"
-        )
+    require_columns_for_pairs(columns, quoted(path), files)
     if os.path.isdir(path) and not has_records(files[0]):
         labels = labels_of_files(path, files)
         if labels:

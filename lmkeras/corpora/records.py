@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from typing import NamedTuple
@@ -13,6 +13,34 @@ from lmkeras.errors import InputError
 
 #: The column whose values need not be text: JSON may spell a label as a number, or leave it out.
 LABEL_COLUMN = "label_column"
+
+
+def named_columns(text_column: str, pair_column: str | None = None, label_column: str | None = None) -> dict[str, str]:
+    """The names of the columns that are wanted, by the options that a user would name them with, the label last.
+
+    Raises:
+        InputError: one column is named twice.
+    """
+    options = {"text_column": text_column, "pair_column": pair_column, LABEL_COLUMN: label_column}
+    columns = {option: name for option, name in options.items() if name is not None}
+    if len(set(columns.values())) < len(columns):
+        spelled = ", ".join(f"{option} {name!r}" for option, name in columns.items())
+        raise InputError(f"expected columns that differ from each other, got {spelled}")
+    return columns
+
+
+def text_of(values: Sequence[str]) -> str | tuple[str, str]:
+    """What the values of the text columns make: a text, or a pair of them."""
+    return values[0] if len(values) == 1 else tuple(values)
+
+
+def require_columns_for_pairs(columns: Mapping[str, str], source: str, files: Iterable[str]) -> None:
+    """Refuses files without columns where pairs of texts are wanted, with an InputError."""
+    if "pair_column" in columns and not all(map(has_records, files)):
+        raise InputError(
+            f"{source}: expected .csv, .tsv or .jsonl files, which can hold pairs of texts, got others. Leave out "
+            "pair_column (--pair-column) where every example is one text"
+        )
 
 
 class Record(NamedTuple):
@@ -32,8 +60,8 @@ def read_records(path: str, columns: Mapping[str, str], encoding: str) -> Iterat
 
     Args:
         path: a file whose name ends in one of `SUFFIXES`, in any case.
-        columns: the name of each column that is wanted, by the option that a user would name it with, such as
-            {"text_column": "review"}. Where that is all, a line of JSON may also be the text itself.
+        columns: the columns that are wanted, from `named_columns`. Where it is a text alone, a line of JSON may also
+            be that text itself.
         encoding: name of the encoding.
 
     Yields:

@@ -1,7 +1,7 @@
 """From what a user names to a corpus of texts: files, globs, folders, `tfds:` and `builtin:` names."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -97,11 +97,12 @@ def _reads_like_a_source(text: str) -> bool:
     return text.startswith(tuple(f"{scheme}:" for scheme in _SCHEMES)) or (has_known_suffix(text) and "\n" not in text)
 
 
-def _builtin_reader(source: str) -> Reader:
+def builtin_reader(source: str, known: Mapping[str, Reader]) -> Reader:
+    """The reader that `builtin:name` stands for; InputError where there is none."""
     name = source.removeprefix("builtin:")
-    if name not in _BUILTINS:
-        raise unknown_name("builtin corpus", name, _BUILTINS)
-    return _BUILTINS[name]
+    if name not in known:
+        raise unknown_name("builtin corpus", name, known)
+    return known[name]
 
 
 def _python_docs() -> Iterator[str]:
@@ -110,5 +111,7 @@ def _python_docs() -> Iterator[str]:
     return (topics[name] for name in sorted(topics))
 
 
-_BUILTINS = {"python-docs": _python_docs}
-_SCHEMES = {"builtin": _builtin_reader, "tfds": tfds_reader}
+#: What comes with Python, by name.
+BUILTIN_TEXTS = {"python-docs": _python_docs}
+
+_SCHEMES = {"builtin": partial(builtin_reader, known=BUILTIN_TEXTS), "tfds": tfds_reader}

@@ -2,19 +2,20 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial, reduce
 from operator import getitem
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from lmkeras.corpora.corpus import require_usable
+from lmkeras.corpora.records import LABEL_COLUMN, named_columns
 from lmkeras.errors import InputError, unknown_name
 
 if TYPE_CHECKING:  # takes seconds to import, and most corpora are files
     import tensorflow as tf
     from tensorflow_datasets.core import DatasetBuilder
-    from tensorflow_datasets.features import FeaturesDict
+    from tensorflow_datasets.features import ClassLabel, FeaturesDict
 
 #: A colon may stand between the brackets of a split, and before a version.
 _SOURCE = re.compile(
@@ -37,6 +38,25 @@ def tfds_reader(source: str) -> Callable[[], Iterator[str]]:
         InputError: the source is not spelled so, there is no such data set, split or text feature, or the data
             set is not on disk and cannot be downloaded. Its folder is TFDS_DATA_DIR, or TensorFlow Datasets' own.
     """
+    read_rows = tfds_rows_reader(source, named_columns("text"))
+    return lambda: (text for _, (text,) in read_rows())
+
+
+def tfds_rows_reader(source: str, columns: Mapping[str, str]) -> Callable[[], Iterator[tuple[str, list]]]:
+    """A reader of several features, where `tfds_reader` reads a single text.
+
+    Args:
+        source: spelled as for `tfds_reader`; a feature in it is read in place of columns["text_column"].
+        columns: the features that are wanted, from `records.named_columns`. They are texts; a label may also be a
+            class, an integer or a boolean.
+
+    Returns:
+        A function that starts reading rows (place, values), the place in the user's words. The value of a class is
+        its name, None where an example belongs to no class.
+
+    Raises:
+        InputError: as for `tfds_reader`.
+    """
     parts = _SOURCE.fullmatch(source)
     if parts is None:
         raise InputError(
@@ -44,16 +64,11 @@ def tfds_reader(source: str) -> Callable[[], Iterator[str]]:
             "tfds:imdb_reviews:train[:90%]:text"
         )
     builder = _prepared_builder(parts["name"], parts["version"])
-    text_features = dict(_text_features(builder.info.features))
-    if not text_features:
-        raise InputError(
-            f"tfds:{parts['name']} has no feature that is a text; its features are {', '.join(builder.info.features)}"
-        )
-    feature = parts["feature"] or "text"
-    if feature not in text_features:
-        raise unknown_name(f"text feature of tfds:{parts['name']}", feature, text_features)
-    values = _values(builder, parts["split"], text_features[feature], source)
-    return partial(_texts, values, source)
+    if parts["feature"]:
+        columns = {**columns, "text_column": parts["feature"]}
+    known = dict(_single_features(builder.info.features))
+    features = [_wanted(known, option, name, f"tfds:{parts['name']}") for option, name in columns.items()]
+    return partial(_rows, _values(builder, parts["split"], features, source), features, source)
 
 
 def _prepared_builder(name: str, version: str | None) -> "DatasetBuilder":
@@ -96,21 +111,60 @@ def _require_an_answer(urls: Iterable[str]) -> None:
         raise failure
 
 
-def _text_features(features: "FeaturesDict", outer: tuple[str, ...] = ()) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The features that hold one string per example: how a source names them, and the keys that lead to them."""
+class _Feature(NamedTuple):
+    """A feature with one value per example: the keys that lead to it, and how to read it, given its place."""
+
+    keys: tuple[str, ...]
+    is_text: bool
+    decode: Callable[[object, str], object]
+
+
+def _single_features(features: "FeaturesDict", outer: tuple[str, ...] = ()) -> Iterator[tuple[str, _Feature]]:
+    """The features that can be texts or labels, by the names that a source has for them."""
     import numpy as np
     import tensorflow_datasets as tfds
 
-    for name, feature in sorted(features.items()):
-        keys = (*outer, name)
+    for key, feature in sorted(features.items()):
+        keys = (*outer, key)
         if isinstance(feature, tfds.features.FeaturesDict):
-            yield from _text_features(feature, keys)
+            yield from _single_features(feature, keys)
+        elif isinstance(feature, tfds.features.ClassLabel):
+            yield "/".join(keys), _Feature(keys, False, partial(_class_name, feature))
         elif feature.shape == () and feature.np_dtype == np.object_:
-            yield "/".join(keys), keys
+            yield "/".join(keys), _Feature(keys, True, _text)
+        elif feature.shape == () and np.dtype(feature.np_dtype).kind in "iub":
+            yield "/".join(keys), _Feature(keys, False, lambda value, place: value.item())
 
 
-def _values(builder: "DatasetBuilder", split: str, keys: tuple[str, ...], source: str) -> "tf.data.Dataset":
-    """The strings that `keys` lead to in the examples of a split, in the order of the files."""
+def _class_name(feature: "ClassLabel", value: object, place: str) -> str | None:
+    return None if value < 0 else feature.int2str(value)  # TensorFlow Datasets has -1 for "not labelled"
+
+
+def _text(value: bytes, place: str) -> str:
+    try:
+        text = value.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{place}: not utf-8 ({error.reason}); choose a feature that holds text") from error
+    require_usable(text, place)
+    return text
+
+
+def _wanted(known: Mapping[str, _Feature], option: str, name: str, data_set: str) -> _Feature:
+    """The feature that is named for an option."""
+    kind = "label" if option == LABEL_COLUMN else "text"
+    usable = {name: feature for name, feature in known.items() if feature.is_text or kind == "label"}
+    if not usable:
+        raise InputError(
+            f"{data_set} has no feature that is a {kind}; its features are {', '.join(known) or 'of other kinds'}"
+        )
+    if name not in usable:
+        advice = "" if option == "text_column" else f"; name it with {option} (--{option.replace('_', '-')})"
+        raise InputError(f"{unknown_name(f'{kind} feature of {data_set}', name, usable)}{advice}")
+    return usable[name]
+
+
+def _values(builder: "DatasetBuilder", split: str, features: Iterable[_Feature], source: str) -> "tf.data.Dataset":
+    """The values of features in the examples of a split, in the order of the files."""
     import tensorflow_datasets as tfds
 
     try:
@@ -121,22 +175,17 @@ def _values(builder: "DatasetBuilder", split: str, keys: tuple[str, ...], source
             f"{source}: split {split!r} cannot be read ({_first_line(error)}) The splits are "
             f"{', '.join(sorted(builder.info.splits))}; a part of one is written train[:90%] or train[100:200]"
         ) from error
-    return examples.map(lambda example: reduce(getitem, keys, example))
+    return examples.map(lambda example: tuple(reduce(getitem, feature.keys, example) for feature in features))
 
 
-def _texts(values: "tf.data.Dataset", source: str) -> Iterator[str]:
-    """The texts of UTF-8 strings."""
+def _rows(values: "tf.data.Dataset", features: Iterable[_Feature], source: str) -> Iterator[tuple[str, list]]:
     import tensorflow as tf
 
     try:
-        for number, value in enumerate(values.as_numpy_iterator(), 1):
-            place = f"{source} example {number}"
-            try:
-                text = value.decode("utf-8")
-            except UnicodeDecodeError as error:
-                raise InputError(f"{place}: not utf-8 ({error.reason}); choose a feature that holds text") from error
-            require_usable(text, place)
-            yield text
+        for number, row in enumerate(values.as_numpy_iterator(), 1):
+            place = f"example {number}"
+            where = f"{source} {place}"
+            yield place, [feature.decode(value, where) for feature, value in zip(features, row, strict=True)]
     except tf.errors.OpError as error:
         raise InputError(f"{source}: its files are damaged or gone; delete and prepare them again") from error
 
