@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from lmkeras.errors import InputError, unknown_name
 
-_MODULES = ("dense", "convolutional", "recurrent", "transformer")  # importing one registers its builders
+_MODULES = ("dense", "convolutional", "recurrent", "transformer", "bert")  # importing one registers its builders
 _builders: dict[str, dict[str, Callable]] = {"language": {}, "classification": {}}
 
 

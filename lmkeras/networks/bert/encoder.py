@@ -1,0 +1,293 @@
+"""BERT, with the weights of its published checkpoints; called as TFBertModel is, whose name it has too.
+
+Shape letters: B batch, T tokens, D width, H heads.
+"""
+
+import collections
+import functools
+import itertools
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+
+from lmkeras.errors import InputError, unknown_name
+from lmkeras.layers.blocks import TransformerBlock
+from lmkeras.networks.language import require_sizes
+from lmkeras.pretrained import bert as table
+from lmkeras.pretrained.checkpoint import read_checkpoint, write_checkpoint
+
+_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+
+
+@keras.saving.register_keras_serializable("lmkeras")
+def tanh_gelu(x):
+    """GELU with its normal distribution approximated by a tanh: x · (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2."""
+    return ops.gelu(x, approximate=True)
+
+
+_ACTIVATIONS = {  # by their names in config.json
+    "gelu": "gelu",
+    "gelu_new": tanh_gelu,
+    "gelu_fast": tanh_gelu,
+    "gelu_pytorch_tanh": tanh_gelu,
+    "relu": "relu",
+    "silu": "silu",
+    "swish": "silu",
+}
+
+
+@keras.saving.register_keras_serializable("lmkeras")
+class Bert(keras.Model):
+    """BERT: token, position and token type embeddings, post-norm blocks, and a pooled vector of the first token.
+
+    It is built, with fresh weights, as soon as it is constructed; `Bert.from_pretrained` reads published ones. The
+    arguments have the names and the defaults of config.json, where BERT base is the default.
+
+    Args:
+        vocab_size: number of token ids.
+        hidden_size: width D, a multiple of num_attention_heads.
+        num_hidden_layers: number of blocks.
+        num_attention_heads: H, attention heads of each block.
+        intermediate_size: inner width of the blocks' feed-forward networks.
+        hidden_act: their activation: "gelu" (exact), "gelu_new" (by tanh), "relu" or "silu".
+        hidden_dropout_prob: dropout after the embeddings and in the blocks, in [0, 1).
+        attention_probs_dropout_prob: dropout of attention weights, in [0, 1).
+        max_position_embeddings: the most tokens that one pass can look at.
+        type_vocab_size: number of token types: 2 for first and second text of a pair.
+        initializer_range: standard deviation of fresh matrices, before two of it cut them off.
+        layer_norm_eps: what the norms add to variances.
+
+    Call arguments:
+        input_ids: int [B, T]; or all inputs at once as a dictionary by these names, such as a tokenizer gives, or as a
+            list in this order.
+        attention_mask: [B, T], 0 for tokens that are not looked at (padding), else 1; or [B, T, T], for every query
+            by itself; None for ones, whatever the ids are.
+        token_type_ids: int [B, T]; None for zeros.
+        output_hidden_states: whether to give what enters the first block and what every block gives.
+        output_attentions: whether to give every block's attention weights, as they are without dropout.
+        training: whether dropout is active.
+
+    Returns:
+        A named tuple: last_hidden_state [B, T, D], pooler_output [B, D] in (-1, 1), and where asked for hidden_states,
+        a tuple of [B, T, D], and attentions, a tuple of float32 [B, H, T, T].
+
+    Raises:
+        InputError: inputs of other shapes or names, or more tokens than max_position_embeddings.
+
+    Source: Devlin et al. 2019, "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding".
+
+    Example:
+        >>> bert = Bert(vocab_size=50, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
+        >>> outputs = bert(np.array([[7, 3, 0]]), attention_mask=np.array([[1, 1, 0]]))
+        >>> outputs.last_hidden_state.shape, outputs.pooler_output.shape
+        (TensorShape([1, 3, 16]), TensorShape([1, 16]))
+    """
+
+    def __init__(
+        self,
+        vocab_size: int = 30522,
+        hidden_size: int = 768,
+        num_hidden_layers: int = 12,
+        num_attention_heads: int = 12,
+        intermediate_size: int = 3072,
+        hidden_act: str = "gelu",
+        hidden_dropout_prob: float = 0.1,
+        attention_probs_dropout_prob: float = 0.1,
+        max_position_embeddings: int = 512,
+        type_vocab_size: int = 2,
+        initializer_range: float = 0.02,
+        layer_norm_eps: float = 1e-12,
+        **kwargs,
+    ):
+        sizes = {name: value for name, value in locals().items() if name in table.CONFIG_NAMES}
+        super().__init__(**kwargs)
+        require_sizes(hidden_dropout_prob, **{name: size for name, size in sizes.items() if type(size) is int})
+        require_sizes(attention_probs_dropout_prob)
+        if hidden_act not in _ACTIVATIONS:
+            raise unknown_name("hidden_act", hidden_act, _ACTIVATIONS)
+        for name, value in sizes.items():
+            setattr(self, name, value)
+        common = {"dtype": self.dtype_policy}
+        self.word_embeddings = self._embedding(vocab_size, "word_embeddings")
+        self.position_embeddings = self._embedding(max_position_embeddings, "position_embeddings")
+        self.token_type_embeddings = self._embedding(type_vocab_size, "token_type_embeddings")
+        self.embeddings_norm = keras.layers.LayerNormalization(epsilon=layer_norm_eps, name="embeddings_norm", **common)
+        self.dropout_layer = keras.layers.Dropout(hidden_dropout_prob, **common)
+        self.blocks = [self._block(f"block_{i}") for i in range(num_hidden_layers)]
+        self.pooler = keras.layers.Dense(
+            hidden_size, "tanh", kernel_initializer=self.fresh_matrix(), name="pooler", **common
+        )
+        self.build()
+
+    def fresh_matrix(self) -> keras.initializers.Initializer:
+        """How a matrix of this BERT begins."""
+        return keras.initializers.TruncatedNormal(stddev=self.initializer_range)
+
+    def _embedding(self, size, name):
+        matrix = self.fresh_matrix()
+        return keras.layers.Embedding(size, self.hidden_size, matrix, dtype=self.dtype_policy, name=name)
+
+    def _block(self, name):
+        return TransformerBlock(
+            self.hidden_size,
+            self.num_attention_heads,
+            self.intermediate_size,
+            self.hidden_dropout_prob,
+            activation=_ACTIVATIONS[self.hidden_act],
+            epsilon=self.layer_norm_eps,
+            attention_dropout=self.attention_probs_dropout_prob,
+            kernel_initializer=self.fresh_matrix(),
+            dtype=self.dtype_policy,
+            name=name,
+        )
+
+    def build(self, input_shape=None):
+        """Builds the layers; the inputs' shape does not matter."""
+        for layer in (self.word_embeddings, self.position_embeddings, self.token_type_embeddings):
+            layer.build((None, None))
+        for layer in (self.embeddings_norm, *self.blocks):
+            layer.build((None, None, self.hidden_size))
+        self.pooler.build((None, self.hidden_size))
+        self.built = True
+
+    def __call__(self, input_ids=None, attention_mask=None, token_type_ids=None, return_dict=None, **kwargs):
+        """Makes one dictionary of all spellings of the inputs. What comes back is tuple and dictionary in any case."""
+        given = dict(zip(_INPUTS, (input_ids, attention_mask, token_type_ids), strict=True))
+        return super().__call__(_by_name(given), **kwargs)
+
+    def call(self, inputs, training=False, output_hidden_states=False, output_attentions=False):
+        """The outputs for a dictionary of inputs."""
+        ids, mask = inputs["input_ids"], inputs.get("attention_mask")
+        if mask is not None and len(mask.shape) == 2:
+            mask = mask[:, None]  # [B, 1, T], of pairs: no layer that follows shall take it for a mask of its own
+        x = self._embed(ids, inputs.get("token_type_ids"), training)
+        states, attentions = [x], []
+        for block in self.blocks:
+            if output_attentions:
+                attentions.append(block.attention_weights(x, mask))
+            x = block(x, mask=mask, training=training)
+            states.append(x)
+        outputs = {"last_hidden_state": x, "pooler_output": self.pooler(x[:, 0])}
+        if output_hidden_states:
+            outputs["hidden_states"] = tuple(states)
+        if output_attentions:
+            outputs["attentions"] = tuple(attentions)
+        return _outputs_type(tuple(outputs))(**outputs)
+
+    def _embed(self, ids, token_type_ids, training):
+        """ids [B, T] → [B, T, D]."""
+        length = ids.shape[1]
+        if length is not None and length > self.max_position_embeddings:
+            raise InputError(
+                f"got {length} tokens: this BERT looks at {self.max_position_embeddings} at most; truncate the texts"
+            )
+        types = ops.zeros_like(ids) if token_type_ids is None else token_type_ids
+        positions = self.position_embeddings(ops.arange(ops.shape(ids)[1]))
+        x = self.word_embeddings(ids) + positions + self.token_type_embeddings(types)
+        return self.dropout_layer(self.embeddings_norm(x), training=training)
+
+    def layer_groups(self) -> list[list[keras.layers.Layer]]:
+        """All layers with weights from the bottom up: the embeddings, each block, the pooler."""
+        embeddings = [self.word_embeddings, self.position_embeddings, self.token_type_embeddings, self.embeddings_norm]
+        return [embeddings, *([block] for block in self.blocks), [self.pooler]]
+
+    def get_config(self):
+        """The constructor's arguments."""
+        policy = keras.dtype_policies.serialize(self.dtype_policy)
+        return {"name": self.name, "trainable": self.trainable, "dtype": policy, **self.sizes()}
+
+    def sizes(self) -> dict:
+        """What it is made of, by the names of config.json."""
+        return {name: getattr(self, name) for name in table.CONFIG_NAMES}
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path, from_pt: bool | None = None, **arguments) -> "Bert":
+        """Reads a published BERT.
+
+        Args:
+            source: a folder with config.json and model.safetensors (or tf_model.h5, or pytorch_model.bin where PyTorch
+                is installed), or a name on the Hugging Face hub. A BERT within a larger model is found; other layers
+                than BERT's are left alone.
+            from_pt: TFBertModel's; not needed, as the files say themselves what they are.
+            arguments: constructor's arguments that shall differ from config.json, such as hidden_dropout_prob.
+
+        Returns:
+            The network. Where the folder has no pooler, its pooler is fresh, and a warning says so.
+
+        Raises:
+            InputError: nothing is found there, or no BERT, or not all of it.
+        """
+        checkpoint = read_checkpoint(source)
+        bert = cls(**{**table.sizes_of(checkpoint.config, checkpoint.folder), **arguments})
+        tensors, rows = table.without_prefix(checkpoint.tensors), table.rows(bert.num_hidden_layers)
+        if not any(row.theirs in tensors for row in table.POOLER):
+            warnings.warn(f"{source} has no pooler: pooler_output means nothing until it is trained", stacklevel=2)
+            rows = [row for row in rows if row not in table.POOLER]
+        shapes = {row.ours: bert.variable(row.ours).shape for row in rows}
+        for path, value in table.read_rows(rows, tensors, shapes, checkpoint.folder).items():
+            bert.variable(path).assign(value)
+        return bert
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Writes config.json and model.safetensors as PyTorch's BertModel in transformers reads them.
+
+        Args:
+            folder: created where it is missing; an earlier checkpoint's files are replaced.
+        """
+        write_checkpoint(
+            folder, {"architectures": ["BertModel"], "model_type": "bert", **self.sizes()}, self.published_weights()
+        )
+
+    def published_weights(self) -> dict[str, np.ndarray]:
+        """The weights as PyTorch's BertModel names and shapes them."""
+        rows = table.rows(self.num_hidden_layers)
+        return table.write_rows(rows, {row.ours: self.variable(row.ours).numpy() for row in rows})
+
+    def variable(self, path: str) -> keras.Variable:
+        """The weight at a path of attributes and list positions, such as "blocks.0._expand.kernel"."""
+        return functools.reduce(
+            lambda at, step: at[int(step)] if step.isdigit() else getattr(at, step), path.split("."), self
+        )
+
+
+TFBertModel = Bert
+
+
+def _by_name(given: dict) -> dict:
+    """The inputs by name, without those that are None."""
+    first = given.pop("input_ids")
+    if isinstance(first, Mapping):  # also what transformers' tokenizers give, which is no dictionary to Keras
+        first = dict(first)
+    elif isinstance(first, list | tuple):
+        first = dict(itertools.zip_longest(_INPUTS, first))
+    else:
+        first = {"input_ids": first}
+    named = {name: value for name, value in {**given, **first}.items() if value is not None}
+    if not {"input_ids"} <= set(named) <= set(_INPUTS):
+        raise InputError(
+            f"BERT takes input_ids and, if need be, {' and '.join(_INPUTS[1:])}; got {', '.join(map(str, named))}"
+        )
+    for name, value in named.items():
+        ranks = (2, 3) if name == "attention_mask" else (2,)
+        shape = getattr(value, "shape", None)
+        if shape is None or len(shape) not in ranks:
+            got = type(value).__name__ if shape is None else list(shape)
+            raise InputError(f"expected {name} as an array [texts, tokens], got {got}")
+    return named
+
+
+class _ByName:
+    """Lets a named tuple's values be found by name in brackets too."""
+
+    def __getitem__(self, key):
+        return getattr(self, key) if isinstance(key, str) else super().__getitem__(key)
+
+
+@functools.cache
+def _outputs_type(names: tuple[str, ...]) -> type:
+    """A named tuple of exactly these values: Keras takes no None for an output."""
+    return type("BertOutputs", (_ByName, collections.namedtuple("BertOutputs", names)), {"__slots__": ()})

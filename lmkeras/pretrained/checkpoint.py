@@ -1,0 +1,169 @@
+"""Hugging Face checkpoints: config.json and weights by name, read in the formats they come in, written in one."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from lmkeras.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint's folder holds."""
+
+    folder: Path
+    """Where it was read."""
+    config: dict
+    """What its config.json says."""
+    tensors: dict[str, np.ndarray]
+    """Weights by PyTorch's names in PyTorch's layout, whatever the format; floats are float32."""
+
+
+def read_checkpoint(source: str | Path) -> Checkpoint:
+    """Reads a checkpoint from a folder or, where there is no such folder, from the Hugging Face hub.
+
+    Args:
+        source: a folder with config.json and model.safetensors, tf_model.h5 or pytorch_model.bin (the first of these
+            that is there; each may lie in several files beside its index), or a name on the hub such as
+            "bert-base-uncased".
+
+    Raises:
+        InputError: there is no such folder and the hub cannot be reached or knows no such name; a file is missing or
+            damaged; the weights are in pytorch_model.bin and PyTorch is not installed.
+    """
+    folder = Path(source) if Path(source).exists() else _download(str(source))
+    if not folder.is_dir():
+        raise InputError(f"{source} is a file: expected the folder that holds it, with config.json beside the weights")
+    path = folder / "config.json"
+    if not path.is_file():
+        raise InputError(f"no checkpoint in {folder}: {path.name} is missing")
+    config = _read_json(path)
+    tensors = {}
+    for file, read in _weights_files(folder):
+        with _naming_damage(file):
+            for name, tensor in read(file):
+                tensors[name] = tensor if tensor.dtype.kind in "iub" else np.asarray(tensor, "float32")
+    return Checkpoint(folder, config, tensors)
+
+
+def write_checkpoint(folder: str | Path, config: dict, tensors: dict[str, np.ndarray]) -> None:
+    """Writes config.json and model.safetensors, both aside first, then into their places.
+
+    Args:
+        folder: created where it is missing; an earlier checkpoint's files are replaced.
+        config: what config.json shall say.
+        tensors: weights by PyTorch's names in PyTorch's layout.
+    """
+    import safetensors.numpy
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as aside:
+        whole = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+        # transformers reads no file that does not say whose layout it has
+        safetensors.numpy.save_file(whole, Path(aside) / "model.safetensors", metadata={"format": "pt"})
+        (Path(aside) / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        for name in ("model.safetensors", "config.json"):
+            os.replace(Path(aside) / name, folder / name)
+
+
+def _read_safetensors(path: Path) -> Iterator[tuple[str, np.ndarray]]:
+    import safetensors.numpy
+
+    yield from safetensors.numpy.load_file(path).items()
+
+
+def _read_h5(path: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """TensorFlow's weights by PyTorch's names: `encoder/layer_._0/attention/self/query/kernel:0` is
+    `encoder.layer.0.attention.self.query.weight`; norms keep the gamma and beta that PyTorch's had once too."""
+    import h5py
+
+    found = []
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None)
+        for name in found:
+            *parts, last = name.removesuffix(":0").replace("layer_._", "layer/").split("/")
+            tensor = np.asarray(file[name])
+            if last == "kernel":
+                tensor = tensor.T  # PyTorch's matrices are [outputs, inputs]
+            yield ".".join([*parts, "weight" if last in ("kernel", "embeddings") else last]), tensor
+
+
+def _read_bin(path: Path) -> Iterator[tuple[str, np.ndarray]]:
+    try:
+        import torch
+    except ImportError:
+        raise InputError(
+            f"{path} can be read by PyTorch alone, which is not installed: pip install torch, or give a folder with "
+            "model.safetensors (most models on the hub have one)"
+        ) from None
+    for name, tensor in torch.load(path, map_location="cpu", weights_only=True).items():
+        yield name, (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+
+
+_READERS = {"model.safetensors": _read_safetensors, "tf_model.h5": _read_h5, "pytorch_model.bin": _read_bin}
+
+
+def _weights_files(folder: Path) -> list:
+    """The files that hold the weights, each with its reader."""
+    for name, read in _READERS.items():
+        index = folder / f"{name}.index.json"
+        if (folder / name).is_file():
+            return [(folder / name, read)]
+        if index.is_file():
+            with _naming_damage(index):
+                names = sorted(set(_read_json(index)["weight_map"].values()))
+            for shard in names:
+                if re.search(r"[/\\]", shard) or not (folder / shard).is_file():
+                    raise InputError(f"{index} names the file {shard}, which is not in {folder}")
+            return [(folder / shard, read) for shard in names]
+    raise InputError(f"no weights in {folder}: expected one of {', '.join(_READERS)}")
+
+
+def _read_json(path: Path) -> dict:
+    with _naming_damage(path):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError(f"expected an object, got {type(content).__name__}")
+    return content
+
+
+@contextlib.contextmanager
+def _naming_damage(path: Path):
+    """Whatever goes wrong in reading a file, each library with exceptions of its own, names the file."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{path} is damaged or in another format: {error}") from error
+
+
+def _download(name: str) -> Path:
+    """The folder in the hub's local cache, with config.json and the first format of the weights that the hub has."""
+    advice = (
+        f"download config.json and model.safetensors (and vocab.txt, for the tokenizer) of "
+        f"https://huggingface.co/{name} into a folder, and give the path of that folder"
+    )
+    if not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", name):
+        raise InputError(f"no folder {name}: give a folder with config.json and model.safetensors, or a hub name")
+    import huggingface_hub
+
+    try:
+        for weights in _READERS:
+            stem, suffix = os.path.splitext(weights)
+            wanted = ["config.json", f"{weights}.index.json", weights, f"{stem}-*{suffix}"]
+            folder = Path(huggingface_hub.snapshot_download(name, allow_patterns=wanted))
+            if any((folder / file).is_file() for file in (weights, f"{weights}.index.json")):
+                break
+    except (OSError, ValueError) as error:  # no network, no such name, no right to read it
+        reason = str(error).strip().partition("\n")[0]
+        raise InputError(f"no folder {name}, and the Hugging Face hub does not give it ({reason}): {advice}") from error
+    return folder
