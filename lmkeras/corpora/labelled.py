@@ -60,7 +60,7 @@ class LabelledCorpus(Examples):
             raise InputError("expected at least one text and its label, got empty lists")
         texts = [_text(text, f"text {number} of the list", texts[0]) for number, text in enumerate(texts, 1)]
         rows = ((f"label {number}", *example) for number, example in enumerate(zip(texts, labels, strict=True), 1))
-        return cls(partial(iter, list(labelled_rows(rows, "the list"))))
+        return cls(partial(iter, list(_with_label_names(rows, "the list", ""))))
 
     def texts(self) -> Corpus:
         """The texts alone, of pairs the first and the second one after the other."""
@@ -99,18 +99,30 @@ def _text(value: object, place: str, first: object) -> Text:
 def labelled_rows(
     rows: Iterable[tuple[str, Text, object]], source: str, advice: str = ""
 ) -> Iterator[tuple[Text, str]]:
-    """The examples of rows whose labels are as they were found.
+    """The examples of the rows of a source, whose labels are as they were found.
 
     Args:
         rows: (place, text, label), the place in the user's words, such as "line 3".
         source: what the rows are read from, in the user's words.
         advice: what to do where labels are missing because they stand elsewhere.
 
+    Returns:
+        An iterator of (text, label).
+
     Raises:
-        InputError: there is no row or no text that is not white space, a label is missing, or is neither a string
-            nor a number.
+        InputError: while iterating, where a label is missing, or is neither a string nor a number; at the end, where
+            there was no text but white space.
     """
-    blank, rows = True, iter(rows)
+    blank = True
+    for text, label in _with_label_names(rows, source, advice):
+        blank = blank and not "".join(text).strip()
+        yield text, label
+    if blank:
+        raise InputError(f"{source} holds no text, or nothing but white space: fill it or leave it out")
+
+
+def _with_label_names(rows: Iterable[tuple[str, Text, object]], source: str, advice: str) -> Iterator[tuple[Text, str]]:
+    rows = iter(rows)
     for number, (place, text, label) in enumerate(rows, 1):
         name = _label_name(label, f"{source} {place}")
         if name is None:
@@ -119,10 +131,7 @@ def labelled_rows(
                 f"{source}: {1 + later.count(None)} of {number + len(later)} examples have no label (first: {place}). "
                 f"Give every example its label or leave it out{advice}"
             )
-        blank = blank and not "".join(text).strip()
         yield text, name
-    if blank:
-        raise InputError(f"{source} holds no text, or nothing but white space: fill it or leave it out")
 
 
 def _label_name(value: object, place: str) -> str | None:
