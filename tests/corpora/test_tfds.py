@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from lmkeras.corpora import open_corpus
+from lmkeras.corpora import open_corpus, open_examples, open_labelled_corpus
 from lmkeras.errors import InputError
 
 
@@ -50,6 +50,12 @@ def store(folder, name, splits, version="1.0.0", config=None, features=None):
     )
 
 
+LABELLED = [
+    (0, {"text": "a", "second": "b", "label": 1, "stars": 10, "seen": True, "score": 0.5, "kind": {"name": "x"}}),
+    (1, {"text": "", "second": "d", "label": 0, "stars": 2, "seen": False, "score": 0.5, "kind": {"name": "y"}}),
+]
+
+
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tfds")
@@ -60,6 +66,16 @@ def prepared(tmp_path_factory):
     store(folder, "revised", {"train": examples(2, " (second)")}, version="10.0.0")
     # a data set that the library knows, in a version that its code would not make
     store(folder, "imdb_reviews", {"train": examples(4)}, version="0.0.1", config="plain_text")
+    labelled = {
+        "text": tfds.features.Text(),
+        "second": tfds.features.Text(),
+        "label": tfds.features.ClassLabel(names=["bad", "good"]),
+        "stars": tfds.features.Scalar(np.int64),
+        "seen": tfds.features.Scalar(np.bool_),
+        "score": tfds.features.Scalar(np.float32),
+        "kind": {"name": tfds.features.Text()},
+    }
+    store(folder, "labelled", {"train": LABELLED, "test": [(0, {**LABELLED[0][1], "label": -1})]}, features=labelled)
     store(folder, "numbers", {"train": [(0, {"x": 1})]}, features={"x": tfds.features.Scalar(np.int64)})
     return folder
 
@@ -189,3 +205,58 @@ def test_damaged_files(prepared, tmp_path, monkeypatch):
     records.unlink()
     with pytest.raises(InputError, match="its files are damaged"):
         list(open_corpus("tfds:reviews:train"))
+
+
+@pytest.mark.parametrize(
+    ("source", "columns", "expected"),
+    [
+        ("tfds:labelled:train", {}, [("a", "good"), ("", "bad")]),
+        ("tfds:labelled:train", {"label_column": "stars"}, [("a", "10"), ("", "2")]),
+        ("tfds:labelled:train", {"label_column": "seen"}, [("a", "True"), ("", "False")]),
+        ("tfds:labelled:train", {"label_column": "kind/name"}, [("a", "x"), ("", "y")]),
+        ("tfds:labelled:train", {"text_column": "second", "label_column": "text"}, None),
+        ("tfds:labelled:train:second", {}, [("b", "good"), ("d", "bad")]),
+        ("tfds:labelled:train[1:]", {"text_column": "second", "pair_column": "text"}, [(("d", ""), "bad")]),
+        ("tfds:reviews:train[:2]", {"text_column": "title/long"}, [("title 0", "0"), ("title 1", "1")]),
+    ],
+)
+def test_labelled_examples(source, columns, expected):
+    corpus = open_labelled_corpus(source, **columns)
+    if expected is None:
+        with pytest.raises(InputError, match=r"1 of 2 examples have no label \(first: example 2\)"):
+            list(corpus)
+    else:
+        assert list(corpus) == list(corpus) == expected
+
+
+def test_examples_to_judge():
+    assert list(open_examples("tfds:labelled:train")) == ["a", ""]
+    assert list(open_examples("tfds:labelled:train:second")) == ["b", "d"]
+    assert list(open_examples("tfds:labelled:train", "second", pair_column="text")) == [("b", "a"), ("d", "")]
+
+
+def test_examples_without_a_class():
+    message = r"tfds:labelled:test: 1 of 1 examples have no label \(first: example 1\).*--label-column"
+    with pytest.raises(InputError, match=message):
+        list(open_labelled_corpus("tfds:labelled:test"))
+
+
+@pytest.mark.parametrize(
+    ("source", "columns", "message"),
+    [
+        (
+            "tfds:labelled:train",
+            {"label_column": "lable"},
+            "unknown label feature of tfds:labelled 'lable': expected one of kind/name, label, second, seen, stars, "
+            "text; did you mean 'label'?; name it with label_column (--label-column)",
+        ),
+        ("tfds:labelled:train", {"label_column": "score"}, "unknown label feature of tfds:labelled 'score'"),
+        ("tfds:labelled:train", {"pair_column": "stars"}, "name it with pair_column (--pair-column)"),
+        ("tfds:labelled:train", {"text_column": "stars"}, "expected one of kind/name, second, text"),
+        ("tfds:numbers:train", {"label_column": "x"}, "has no feature that is a text; its features are x"),
+    ],
+)
+def test_features_that_cannot_be_used(source, columns, message):
+    with pytest.raises(InputError) as caught:
+        open_labelled_corpus(source, **columns)
+    assert message in str(caught.value)
