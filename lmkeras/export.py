@@ -1,15 +1,18 @@
-"""A language model as a SavedModel that takes text and gives text, and needs TensorFlow alone to run."""
+"""A model as a SavedModel that takes text and gives text or labels, and needs TensorFlow alone to run."""
 
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import tensorflow as tf
 
+from lmkeras.datasets import TextLayout
 from lmkeras.decoding.generate import GenerationLoop
 from lmkeras.decoding.score import ScoringLoop
 from lmkeras.decoding.text import banned_ids
 from lmkeras.errors import InputError
+from lmkeras.networks.classification import ClassificationNetwork
 from lmkeras.networks.language import LanguageNetwork
 from lmkeras.tokenizers.base import BaseTokenizer
 
@@ -98,6 +101,76 @@ def export_language_model(
     """
     module = ExportedLanguageModel(tokenizer, GenerationLoop(network, banned_ids(tokenizer)), ScoringLoop(network))
     _write(module, {"generate": module.generate, "score": module.score}, Path(folder), overwrite)
+
+
+class ExportedTextClassifier(tf.Module):
+    """Tokenizer twin, layout and network in one graph.
+
+    Args:
+        network: a built classification network.
+        tokenizer: its twin does the tokenizing.
+        layout: how texts stand in the network's input.
+        labels: the classes' names, in the order of the logits.
+        pairs: whether an example is a pair of texts.
+    """
+
+    def __init__(
+        self,
+        network: ClassificationNetwork,
+        tokenizer: BaseTokenizer,
+        layout: TextLayout,
+        labels: Sequence[str],
+        pairs: bool,
+    ):
+        super().__init__()
+        self.tokenizer = tokenizer.in_graph()
+        self._layout, self._network, self._labels = layout, network, tf.constant([label.encode() for label in labels])
+        self.weights = [weight.value for weight in network.weights]  # not the Keras objects, see above
+        names = ["text", "pair"] if pairs else ["text"]
+        signature = [tf.TensorSpec([None], tf.string, name) for name in names]
+        self.classify = tf.function(self._classify, autograph=False, input_signature=signature)
+
+    def _classify(self, text, pair=None):
+        texts = [text] if pair is None else [text, pair]
+        ids, first_lengths = self._layout.arrange_in_graph(*(self.tokenizer.encode(part) for part in texts))
+        inputs = ids.to_tensor(0)
+        inputs = tf.pad(inputs, [[0, 0], [0, tf.cast(tf.shape(inputs)[1] == 0, tf.int32)]])  # nothing but empty texts
+        if self._layout.token_types:
+            second = (tf.range(tf.shape(inputs)[1]) >= first_lengths[:, None]) & (inputs != 0)
+            inputs = {"input_ids": inputs, "token_type_ids": tf.cast(second, tf.int32)}
+        probabilities = tf.nn.softmax(self._network(inputs, training=False))
+        label = tf.gather(self._labels, tf.argmax(probabilities, axis=1))
+        return {"label": label, "probabilities": probabilities, "labels": self._labels}
+
+
+def export_text_classifier(
+    network: ClassificationNetwork,
+    tokenizer: BaseTokenizer,
+    layout: TextLayout,
+    labels: Sequence[str],
+    pairs: bool,
+    folder: str | Path,
+    overwrite: bool = False,
+) -> None:
+    """Writes a SavedModel that classifies, as signature `classify` and as `serving_default`.
+
+    It takes strings text [B] (and pair [B] where examples are pairs) and gives label [B], probabilities float32 [B, C]
+    and labels [C], the classes' names.
+
+    Args:
+        network: a built classification network.
+        tokenizer: the tokenizer it was trained with; it must have an in-graph twin.
+        layout: how texts stood in the network's input.
+        labels: the classes' names, in the order of the logits.
+        pairs: whether an example is a pair of texts.
+        folder: a new folder, or an empty one.
+        overwrite: whether a SavedModel that is there already is replaced.
+
+    Raises:
+        InputError: the tokenizer has no twin, or the folder is in use.
+    """
+    module = ExportedTextClassifier(network, tokenizer, layout, labels, pairs)
+    _write(module, {"serving_default": module.classify, "classify": module.classify}, Path(folder), overwrite)
 
 
 def _write(module: tf.Module, signatures: dict, folder: Path, overwrite: bool) -> None:

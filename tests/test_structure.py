@@ -37,7 +37,7 @@ training.layer_rates training.fit
 decoding decoding.samplers decoding.generate decoding.score decoding.text
 export
 models models.folder models.text_model models.language_model
-models.prediction models.recipe models.text_classifier
+models.prediction models.recipe models.text_classifier models.cross_validation
 arguments cli __main__
 """.split()
 

@@ -7,7 +7,7 @@ import array
 import dataclasses
 import functools
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,12 +64,13 @@ class EncodedExamples:
         """The number of ids of each text, int64."""
         return np.diff(self.starts)
 
-    def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+    def inputs(self, rows: np.ndarray) -> np.ndarray | dict[str, np.ndarray]:
         """The texts of these numbers as a network's inputs.
 
         Returns:
-            input_ids: int32 [B, T], padded with 0 to a multiple of eight, no longer than the longest text of all; where
-            the first texts' lengths are known also token_type_ids: int32 [B, T], 1 in the second text.
+            int32 [B, T], padded with 0 to a multiple of eight, no longer than the longest text of all. Where the first
+            texts' lengths are known, a dictionary: these as input_ids, and token_type_ids int32 [B, T], 1 in the second
+            text and 0 elsewhere.
         """
         lengths = self.lengths[rows]
         size = -(-lengths.max() // _LENGTH_STEP) * _LENGTH_STEP
@@ -79,8 +80,20 @@ class EncodedExamples:
         ids = np.zeros((len(rows), size), np.int32)
         ids[real] = self.ids[(self.starts[rows][:, None] + at)[real]]
         if self.first_lengths is None:
-            return {"input_ids": ids}
-        return {"input_ids": ids, "token_type_ids": (real & (at >= self.first_lengths[rows][:, None])).astype(np.int32)}
+            return ids
+        second = real & (at >= self.first_lengths[rows][:, None])
+        return {"input_ids": ids, "token_type_ids": second.astype(np.int32)}
+
+    def batches_by_length(self, batch_ids: int) -> Iterator[np.ndarray]:
+        """The numbers of all texts, the shortest first, as many at a time as fill `batch_ids` ids, one at least."""
+        batch = []
+        for row in np.argsort(self.lengths, kind="stable"):
+            if batch and (len(batch) + 1) * self.lengths[row] > batch_ids:
+                yield np.array(batch)
+                batch = []
+            batch.append(row)
+        if batch:
+            yield np.array(batch)
 
 
 def training_order(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> Iterator[np.ndarray]:
@@ -110,7 +123,7 @@ def training_batches(
     classes: np.ndarray,
     batch_size: int,
     seed: int = 0,
-    class_weights: np.ndarray | None = None,
+    class_weights: Sequence[float] | None = None,
 ) -> "tf.data.Dataset":
     """Batches for training without end, see `training_order`.
 
@@ -119,47 +132,44 @@ def training_batches(
         classes: int32, of each text.
         batch_size: B.
         seed: fixes the order.
-        class_weights: float32 [C], how much an example of each class counts; None for 1 each.
+        class_weights: how much an example of each class counts; None for 1 each.
 
     Returns:
         Dataset of (inputs, classes int32 [B], weights float32 [B]); the inputs are ids [B, T], or for pairs a
-        dictionary, see `EncodedExamples.batch`.
+        dictionary, see `EncodedExamples.inputs`.
     """
+    weights = np.ones(len(classes), np.float32)
+    if class_weights is not None:
+        weights = np.asarray(class_weights, np.float32)[classes]
 
     def batches():
         for epoch in itertools.count():
             for rows in training_order(examples.lengths, batch_size, seed, epoch):
-                weights = np.ones(len(rows), np.float32) if class_weights is None else class_weights[classes[rows]]
-                yield _inputs(examples.batch(rows)), classes[rows], weights
+                yield examples.inputs(rows), classes[rows], weights[rows]
 
     return _dataset(batches, examples)
 
 
-def evaluation_batches(examples: EncodedExamples, batch_size: int, classes: np.ndarray) -> "tf.data.Dataset":
+def evaluation_batches(examples: EncodedExamples, classes: np.ndarray, batch_ids: int = 8192) -> "tf.data.Dataset":
     """Every text once, the shortest first.
 
     Args:
         examples: the texts.
-        batch_size: B; the last batch holds what remains.
         classes: int32, of each text.
+        batch_ids: the most ids in a batch, those included that fill up the shorter texts.
 
     Returns:
         Dataset of (inputs, classes, weights) as in `training_batches`, of known cardinality.
     """
     import tensorflow as tf
 
-    order = np.argsort(examples.lengths, kind="stable")
-    parts = np.split(order, range(batch_size, len(order), batch_size))
+    parts = list(examples.batches_by_length(batch_ids))
 
     def batches():
         for rows in parts:
-            yield _inputs(examples.batch(rows)), classes[rows], np.ones(len(rows), np.float32)
+            yield examples.inputs(rows), classes[rows], np.ones(len(rows), np.float32)
 
     return _dataset(batches, examples).apply(tf.data.experimental.assert_cardinality(len(parts)))
-
-
-def _inputs(batch: dict[str, np.ndarray]) -> np.ndarray | dict[str, np.ndarray]:
-    return batch if len(batch) > 1 else batch["input_ids"]
 
 
 def _dataset(batches, examples: EncodedExamples) -> "tf.data.Dataset":

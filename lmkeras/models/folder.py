@@ -10,7 +10,10 @@ from pathlib import Path
 from lmkeras.errors import InputError
 
 FORMAT_VERSION = 1
-KINDS = {"language_model": ("lmkeras.models.language_model", "LanguageModel")}
+KINDS = {
+    "language_model": ("lmkeras.models.language_model", "LanguageModel"),
+    "text_classifier": ("lmkeras.models.text_classifier", "TextClassifier"),
+}
 
 
 def write_model(folder: str | Path, config: dict, files: dict[str, Callable[[Path], object]]) -> None:

@@ -1,6 +1,5 @@
 """The language model that a user holds: text in, text out."""
 
-import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from lmkeras.decoding.text import TextGenerator
 from lmkeras.errors import InputError
 from lmkeras.export import export_language_model
 from lmkeras.metrics import bits_per_character, perplexity
-from lmkeras.models.text_model import TextModel
+from lmkeras.models.text_model import TextModel, changed
 from lmkeras.networks import registry
 from lmkeras.networks.language import LanguageNetwork
 from lmkeras.tokenizers import new_tokenizer
@@ -112,7 +111,7 @@ class LanguageModel(TextModel):
         Returns:
             One dictionary an evaluation: loss and, with validation, val_loss, in nats a token.
         """
-        settings = _changed(settings or FitSettings(), changes)
+        settings = changed(settings or FitSettings(), changes)
         with place(settings.device):
             train, validation = _parts(as_corpus(corpus), validation, validation_fraction)
             tokenizer = self.tokenizer or self._new_tokenizer().fit(train)
@@ -265,14 +264,6 @@ class LanguageModel(TextModel):
         """
         self._require_network()
         export_language_model(self.network, self.tokenizer, folder, overwrite)
-
-
-def _changed(settings: FitSettings, changes: dict) -> FitSettings:
-    names = [field.name for field in dataclasses.fields(settings)]
-    for name in changes:
-        if name not in names:
-            raise TypeError(f"fit has no argument {name!r}; the settings are {', '.join(names)}")
-    return dataclasses.replace(settings, **changes)
 
 
 def _parts(corpus: Corpus, validation, fraction: float) -> tuple[Corpus, Corpus | None]:

@@ -1,6 +1,7 @@
 """What every model is: a tokenizer, a network and the settings that made it, kept in one folder."""
 
 import abc
+import dataclasses
 import importlib
 import platform
 from collections.abc import Iterable
@@ -15,6 +16,7 @@ from lmkeras.models.folder import KINDS, read_config, write_model
 from lmkeras.networks.registry import import_families
 from lmkeras.tokenizers import tokenizer_from_json
 from lmkeras.tokenizers.base import BaseTokenizer
+from lmkeras.training.settings import FitSettings
 
 
 class TextModel(abc.ABC):
@@ -42,6 +44,15 @@ class TextModel(abc.ABC):
     def export(self, folder: str | Path) -> None:
         """Writes a SavedModel that takes text and needs TensorFlow alone."""
 
+    def _own_config(self) -> dict:
+        """What config.json says of a model of this kind beside its tokenizer and network."""
+        return {}
+
+    @classmethod
+    def _from_folder(cls, config: dict, tokenizer: BaseTokenizer, network: keras.Model) -> "TextModel":
+        """The model that `save` wrote, from what its folder holds."""
+        return cls(tokenizer=tokenizer, network=network)
+
     def _require_network(self) -> None:
         if self.network is None:
             raise InputError("this model has not been trained yet: call fit first, or load one that has been saved")
@@ -56,6 +67,7 @@ class TextModel(abc.ABC):
         sizes = {name: value for name, value in self.network.get_config().items() if name != "name"}
         config = {
             "kind": self.kind,
+            **self._own_config(),
             "tokenizer": {"name": type(self.tokenizer).__name__, "vocabulary_size": self.tokenizer.vocabulary_size},
             "network": {"name": type(self.network).__name__, "parameters": self.network.count_params(), **sizes},
             "versions": {
@@ -79,6 +91,15 @@ def _without_optimizer(network: keras.Model) -> keras.Model:
     return clone
 
 
+def changed(settings: FitSettings, changes: dict) -> FitSettings:
+    """The settings with some fields changed; TypeError for a field that they have not."""
+    names = [field.name for field in dataclasses.fields(settings)]
+    for name in changes:
+        if name not in names:
+            raise TypeError(f"fit has no argument {name!r}; the settings are {', '.join(names)}")
+    return dataclasses.replace(settings, **changes)
+
+
 def load(folder: str | Path) -> TextModel:
     """The model that `save` wrote; no code from the folder is run.
 
@@ -99,4 +120,4 @@ def load(folder: str | Path) -> TextModel:
     except (ValueError, TypeError, OSError) as error:
         raise InputError(f"{folder / 'network.keras'} cannot be read: {error}") from error
     module, name = KINDS[config["kind"]]
-    return getattr(importlib.import_module(module), name)(tokenizer=tokenizer, network=network)
+    return getattr(importlib.import_module(module), name)._from_folder(config, tokenizer, network)

@@ -18,9 +18,12 @@ class ClassificationNetwork(keras.Model):
 
     Attributes:
         max_length: the most tokens that one pass can look at; None where there is no limit.
+        takes_token_types: whether inputs may also be a dictionary of input_ids and token_type_ids, both int32 [B, T],
+            the latter 1 in the second text of a pair.
     """
 
     max_length: int | None = None
+    takes_token_types: bool = False
 
     def __init__(self, num_classes: int, **kwargs):
         super().__init__(**kwargs)

@@ -13,6 +13,9 @@ class BaseTokenizer(abc.ABC):
 
     #: whether decode(encode(text)) is the text itself, unknown characters aside
     spells_text: bool = False
+    #: the ids that stand before a text, and after it or between two, for networks that were trained so; None for none
+    cls_id: int | None = None
+    sep_id: int | None = None
 
     @property
     @abc.abstractmethod

@@ -13,6 +13,7 @@ import tensorflow as tf
 from lmkeras.errors import InputError
 from lmkeras.training.curves import draw_curves
 from lmkeras.training.devices import precision
+from lmkeras.training.layer_rates import with_layer_rates
 from lmkeras.training.optimizers import build_optimizer
 from lmkeras.training.settings import FitSettings
 
@@ -173,6 +174,8 @@ def fit(
 
 def _compile(network, settings, total, metrics, rate_factors):
     optimizer = _optimizer(network, settings, total)
+    if rate_factors is not None:
+        optimizer = with_layer_rates(optimizer, rate_factors)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     network.compile(optimizer, loss, metrics=list(metrics), jit_compile=uses_xla(network, settings.xla))
 

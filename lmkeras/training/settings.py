@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Literal, get_args, get_type_hints
 
 from lmkeras.errors import InputError, unknown_name
@@ -100,6 +101,32 @@ class ClassifierFitSettings(FitSettings):
             raise InputError(f"frozen_groups must not be negative, got {self.frozen_groups}")
         if not 0 < self.layer_decay <= 1:
             raise InputError(f"layer_decay must be above 0 and at most 1, got {self.layer_decay}")
+
+    def weights_of(self, counts: Mapping[str, int]) -> list[float] | None:
+        """How much an example of each label counts.
+
+        Args:
+            counts: the number of training examples with each label.
+
+        Returns:
+            A weight for each label in the order of the counts; None where all weigh 1. Balanced, a label's weight is the
+            mean count over its own, so that all labels have the same weight together.
+
+        Raises:
+            InputError: class_weights names a label that there is not.
+
+        Example:
+            >>> ClassifierFitSettings(class_weights="balanced").weights_of({"ham": 30, "spam": 10})
+            [0.6666666666666666, 2.0]
+        """
+        if self.class_weights == "none":
+            return None
+        if self.class_weights == "balanced":
+            return [sum(counts.values()) / (len(counts) * max(1, count)) for count in counts.values()]
+        for label in self.class_weights:
+            if label not in counts:
+                raise unknown_name("label in class_weights", label, counts)
+        return [self.class_weights.get(label, 1.0) for label in counts]
 
     def _named_choices(self):
         return (*super()._named_choices(), "monitor")

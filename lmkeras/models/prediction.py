@@ -1,0 +1,198 @@
+"""What a classifier says of texts, and files of it.
+
+Shape letters: B batch, T tokens, N texts, C classes.
+"""
+
+import csv
+import dataclasses
+import itertools
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from lmkeras.corpora import LabelledCorpus, require_known_labels
+from lmkeras.corpora.labelled import Text
+from lmkeras.datasets import EncodedExamples, TextLayout
+from lmkeras.errors import InputError
+from lmkeras.networks.classification import ClassificationNetwork
+from lmkeras.tokenizers.base import BaseTokenizer
+
+_TEXTS_AT_A_TIME = 1024
+_BATCH_IDS = 8192
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """The likeliest label of a text, and the probability of every label.
+
+    Attributes:
+        label: the label with the highest probability.
+        probabilities: of every label, in the order of the model's labels; they sum to 1.
+    """
+
+    label: str
+    probabilities: dict[str, float]
+
+    @classmethod
+    def from_logits(cls, logits: np.ndarray, labels: Sequence[str]) -> "Prediction":
+        """The prediction of one text.
+
+        Args:
+            logits: float [C].
+            labels: names of the C classes.
+
+        Example:
+            >>> Prediction.from_logits(np.array([1.0, 1.0]), ["ham", "spam"])
+            Prediction(label='ham', probabilities={'ham': 0.5, 'spam': 0.5})
+        """
+        odds = np.exp(np.asarray(logits, np.float64) - np.max(logits))
+        probabilities = (odds / odds.sum()).tolist()
+        return cls(labels[int(np.argmax(logits))], dict(zip(labels, probabilities, strict=True)))
+
+    @property
+    def probability(self) -> float:
+        """The probability of the label, in (0, 1]."""
+        return self.probabilities[self.label]
+
+
+class TextLabeller:
+    """Texts to logits and predictions, in batches of texts of like length.
+
+    Args:
+        network: a built classification network.
+        tokenizer: the tokenizer it was trained with.
+        layout: how texts stand in its input.
+        labels: the classes' names, in the order of the logits.
+        pairs: whether an example is a pair of texts.
+    """
+
+    def __init__(
+        self,
+        network: ClassificationNetwork,
+        tokenizer: BaseTokenizer,
+        layout: TextLayout,
+        labels: Sequence[str],
+        pairs: bool,
+    ):
+        self._tokenizer, self._layout, self._labels, self._pairs = tokenizer, layout, labels, pairs
+        ids = tf.TensorSpec([None, None], tf.int32)
+        inputs = {"input_ids": ids, "token_type_ids": ids} if layout.token_types else ids
+        self._forward = tf.function(
+            lambda inputs: network(inputs, training=False), input_signature=[inputs], autograph=False
+        )
+
+    def encode(self, corpus: LabelledCorpus) -> tuple[EncodedExamples, np.ndarray]:
+        """The corpus as ids and classes, int32 [N]; InputError where a label is not known."""
+        number, classes = {label: i for i, label in enumerate(self._labels)}, []
+        require_known_labels(corpus.label_counts(), self._labels)
+
+        def texts():
+            for text, label in corpus:
+                classes.append(number[label])
+                yield text
+
+        return self._encoded(texts()), np.asarray(classes, np.int32)
+
+    def logits(self, examples: EncodedExamples) -> np.ndarray:
+        """float64 [N, C]."""
+        logits = np.zeros((len(examples), len(self._labels)))
+        for rows in examples.batches_by_length(_BATCH_IDS):
+            logits[rows] = self._forward(tf.nest.map_structure(tf.constant, examples.inputs(rows))).numpy()
+        return logits
+
+    def predict(self, texts: Iterable[Text]) -> Iterator[tuple[Text, Prediction]]:
+        """Each text with its prediction, in the order of the texts, which are read a thousand at a time."""
+        texts = iter(texts)
+        while some := [_text(text) for text in itertools.islice(texts, _TEXTS_AT_A_TIME)]:
+            for text, logits in zip(some, self.logits(self._encoded(some)), strict=True):
+                yield text, Prediction.from_logits(logits, self._labels)
+
+    def _encoded(self, texts: Iterable[Text]) -> EncodedExamples:
+        checked = (self._of_my_kind(text) for text in texts)
+        return EncodedExamples.encode(checked, self._tokenizer, self._layout)
+
+    def _of_my_kind(self, text: Text) -> Text:
+        if isinstance(text, tuple) != self._pairs:
+            raise of_the_other_kind(self._pairs)
+        return text
+
+
+def _text(value: object) -> Text:
+    """A text as a tokenizer takes it; a pair may also come as a list."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, tuple | list) and len(value) == 2 and all(isinstance(part, str) for part in value):
+        return tuple(value)
+    raise InputError(f"expected a text or a pair (first, second) of texts, got {type(value).__name__}")
+
+
+def of_the_other_kind(pairs: bool) -> InputError:
+    """The error for a single text where a model takes pairs, or the other way round."""
+    if pairs:
+        return InputError(
+            "this model classifies pairs of texts, and got a single one: give (first, second), or name the second "
+            "text's column with pair_column (--pair-column)"
+        )
+    return InputError("this model classifies single texts, and got a pair: leave out the second text")
+
+
+def require_writable_table(path: str | Path, overwrite: bool) -> None:
+    """InputError where predictions cannot be written to that path: another suffix, or a file that is there already."""
+    if Path(path).suffix not in (".csv", ".jsonl"):
+        raise InputError(f"{path}: predictions are written as .csv or .jsonl; end the name in one of these")
+    if os.path.exists(path) and not overwrite:
+        raise InputError(f"{path} exists already: name another file, or say --overwrite")
+    if not Path(path).absolute().parent.is_dir():
+        raise InputError(f"{Path(path).absolute().parent} is no folder: make it first")
+
+
+def write_predictions(path: str | Path, predictions: Iterable[tuple[Text, Prediction]], labels: Sequence[str]) -> int:
+    """Writes one row a text as it comes, aside first, so that a file under this name is never half of one.
+
+    Args:
+        path: .csv with the columns text (and pair), label, and one of probabilities for each label, headed by
+            `probability LABEL`; or .jsonl with objects of text (and pair), label and probabilities.
+        predictions: texts and what the model says of them.
+        labels: the model's labels.
+
+    Returns:
+        The number of rows.
+    """
+    path = Path(path)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    write = _write_csv if path.suffix == ".csv" else _write_json_lines
+    try:
+        with aside.open("w", encoding="utf-8", newline="") as file:
+            count = write(file, predictions, labels)
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+    return count
+
+
+def _columns(text: Text) -> dict[str, str]:
+    return {"text": text[0], "pair": text[1]} if isinstance(text, tuple) else {"text": text}
+
+
+def _write_csv(file, predictions, labels) -> int:
+    writer, count = csv.writer(file, lineterminator="\n"), 0
+    for text, prediction in predictions:
+        columns = _columns(text)
+        if not count:
+            writer.writerow([*columns, "label", *(f"probability {label}" for label in labels)])
+        count += 1
+        writer.writerow([*columns.values(), prediction.label, *(f"{p:.6g}" for p in prediction.probabilities.values())])
+    return count
+
+
+def _write_json_lines(file, predictions, labels) -> int:
+    count = 0
+    for text, prediction in predictions:
+        row = {**_columns(text), "label": prediction.label, "probabilities": prediction.probabilities}
+        file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        count += 1
+    return count

@@ -1,0 +1,270 @@
+"""The text classifier that a user holds: text in, labels and probabilities out."""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from lmkeras.corpora import (
+    LabelledCorpus,
+    as_labelled_corpus,
+    require_known_labels,
+    require_several_labels,
+    split_labelled,
+)
+from lmkeras.corpora.labelled import Text
+from lmkeras.datasets import TextLayout, evaluation_batches, training_batches
+from lmkeras.errors import InputError
+from lmkeras.export import export_text_classifier
+from lmkeras.models.prediction import Prediction, TextLabeller, of_the_other_kind
+from lmkeras.models.recipe import ClassifierRecipe, check_built, layout_for
+from lmkeras.models.text_model import TextModel, changed
+from lmkeras.networks.classification import ClassificationNetwork
+from lmkeras.reports import ClassificationReport
+from lmkeras.tokenizers.base import BaseTokenizer
+from lmkeras.training import fit as harness
+from lmkeras.training.devices import place
+from lmkeras.training.layer_rates import freeze, layer_factors
+from lmkeras.training.settings import ClassifierFitSettings
+
+Labelled = LabelledCorpus | str | Path | Sequence
+
+
+class TextClassifier(TextModel):
+    """A tokenizer, a classification network and the labels: trains on labelled text and labels text.
+
+    Args:
+        network: a name ("dense", "cnn", "lstm", "transformer", "bert"), or a built network for a fitted tokenizer.
+        tokenizer: a name ("words", "characters", "byte_pair", "word_piece"), fitted on the corpus by `fit`; or a fitted
+            tokenizer. None: "words", and for "bert" WordPiece, that of the weights where there are any.
+        vocabulary_size: the most ids a named tokenizer may have; None for the tokenizer's own default.
+        max_length: the most ids of a text (or pair) that the network sees, special ones included; None for the
+            network's limit, or 512 where it has none.
+        long_texts: what is kept of a text that is longer: its "start", its "end", or as much of "both". Of a pair the
+            longer text loses its end first.
+        weights: for "bert", a folder or hub name of pretrained weights; None to begin from nothing.
+        labels: the classes' names in the order of a built network's logits; None to learn them from the corpus.
+        pairs: whether a built network classifies pairs of texts; of a named one the corpus decides.
+        sizes: of a named network, see `cnn_classifier` and its like.
+
+    Attributes:
+        labels: the classes' names in the order of the logits, None until `fit` has seen them.
+        pairs: whether an example is a pair of texts.
+
+    Example:
+        >>> model = TextClassifier("dense", embedding_dim=8)
+        >>> texts, labels = ["good fine great", "bad poor awful"] * 8, ["yes", "no"] * 8
+        >>> _ = model.fit((texts, labels), validation_fraction=0, epochs=20, learning_rate=0.05, verbose=0)
+        >>> model.predict("great fine").label
+        'yes'
+    """
+
+    kind = "text_classifier"
+
+    def __init__(
+        self,
+        network: str | ClassificationNetwork = "cnn",
+        tokenizer: str | BaseTokenizer | None = None,
+        vocabulary_size: int | None = None,
+        max_length: int | None = None,
+        long_texts: str = "start",
+        weights: str | Path | None = None,
+        labels: Sequence[str] | None = None,
+        pairs: bool = False,
+        **sizes,
+    ):
+        TextLayout(512 if max_length is None else max_length, long_texts)  # wrong ones are refused here
+        self.max_length, self.long_texts = max_length, long_texts
+        self.tokenizer = self.network = self.labels = self._recipe = self._labeller = None
+        self.pairs = pairs
+        if isinstance(network, str):
+            if labels is not None:
+                raise InputError("labels are for a built network: a named one learns them from the corpus")
+            self._recipe = ClassifierRecipe(network, tokenizer, vocabulary_size, weights, sizes)
+        else:
+            others = {"vocabulary_size": vocabulary_size, "weights": weights, **sizes}
+            check_built(network, tokenizer, labels, [name for name, value in others.items() if value is not None])
+            self.network, self.tokenizer, self.labels = network, tokenizer, tuple(labels)
+            self._layout()  # a max_length beyond the network's limit is refused here
+
+    def untrained(self) -> "TextClassifier":
+        """A new classifier of the same arguments; InputError where the network was given built."""
+        if self._recipe is None:
+            raise InputError("this takes a classifier made by a network's name, which can be built anew")
+        named = {**vars(self._recipe), "max_length": self.max_length, "long_texts": self.long_texts}
+        return type(self)(**named.pop("sizes"), **named)
+
+    def fit(
+        self,
+        corpus: Labelled,
+        validation: Labelled | None = None,
+        validation_fraction: float = 0.1,
+        run_folder: str | Path | None = None,
+        settings: ClassifierFitSettings | None = None,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        verbose: str | int = "auto",
+        **changes,
+    ) -> list[dict[str, float]]:
+        """Trains on labelled text, again from where it stands if it has been trained before.
+
+        Args:
+            corpus: a labelled corpus, a source that `open_labelled_corpus` takes, a list of (text, label), or two lists
+                (texts, labels).
+            validation: what to validate on; None takes examples of every label from the corpus at random.
+            validation_fraction: share of the corpus taken, in (0, 1); 0 for no validation.
+            run_folder: where metrics.jsonl, curves.png and TensorBoard logs go; nowhere where it is None.
+            settings: how to train, see ClassifierFitSettings; None for the defaults.
+            callbacks: further Keras callbacks.
+            verbose: 0 shows nothing, 1 a progress bar, 2 a line an evaluation.
+            changes: fields of the settings by name, such as epochs=3.
+
+        Returns:
+            One dictionary an evaluation: loss (nats a text), accuracy and, with validation, val_loss and val_accuracy.
+
+        Raises:
+            InputError: missing labels, one label alone, or one that is not known.
+        """
+        settings = changed(settings or ClassifierFitSettings(), changes)
+        with place(settings.device):
+            train, held_out = _parts(as_labelled_corpus(corpus), validation, validation_fraction, settings.seed)
+            batches, steps_per_epoch = self._prepared(train, settings)
+            if held_out is not None:
+                held_out = evaluation_batches(*self._text_labeller().encode(held_out))
+            groups = self.network.layer_groups()
+            factors = None if settings.layer_decay == 1 else layer_factors(groups, settings.layer_decay)
+            with self._labelling_anew(), freeze(groups, settings.frozen_groups):
+                return harness.fit(
+                    self.network,
+                    batches,
+                    steps_per_epoch,
+                    settings,
+                    held_out,
+                    run_folder,
+                    callbacks,
+                    verbose,
+                    ["accuracy"],
+                    settings.monitor,
+                    factors,
+                )
+
+    @contextlib.contextmanager
+    def _labelling_anew(self):
+        """Callbacks may have predicted, and so traced the network, in the precision of the training."""
+        try:
+            yield
+        finally:
+            self._labeller = None
+
+    def _prepared(self, train: LabelledCorpus, settings) -> tuple[tf.data.Dataset, int]:
+        """Makes what is not made yet; returns the training batches and how many are an epoch."""
+        counts = train.label_counts()
+        require_several_labels(counts)
+        labels, tokenizer, network = self.labels or tuple(counts), self.tokenizer, self.network
+        require_known_labels(counts, labels)
+        pairs = isinstance(next(iter(train))[0], tuple)
+        if network is None:
+            tokenizer = tokenizer or self._recipe.tokenizer_for(train.texts())
+            network = self._recipe.network_for(tokenizer, len(labels), settings.seed)
+        elif pairs != self.pairs:
+            raise of_the_other_kind(self.pairs)
+        self._layout(network, tokenizer, pairs)  # nothing can be wrong from here on
+        self.labels, self.tokenizer, self.network, self.pairs, self._labeller = labels, tokenizer, network, pairs, None
+        examples, classes = self._text_labeller().encode(train)
+        weights = settings.weights_of({label: counts.get(label, 0) for label in labels})
+        batches = training_batches(examples, classes, settings.batch_size, settings.seed, weights)
+        return batches, -(-len(examples) // settings.batch_size)
+
+    def _layout(self, network=None, tokenizer=None, pairs=None) -> TextLayout:
+        parts = (self.network, self.tokenizer, self.pairs) if network is None else (network, tokenizer, pairs)
+        return layout_for(*parts, self.max_length, self.long_texts)
+
+    def report(self, corpus: Labelled) -> ClassificationReport:
+        """What the model makes of each class of a labelled corpus, as tables and a picture.
+
+        Args:
+            corpus: as in `fit`; InputError where it has labels that the model does not know.
+        """
+        return self._judged(corpus)[0]
+
+    def evaluate(self, corpus: Labelled) -> dict[str, float]:
+        """Judges the model on labelled text.
+
+        Args:
+            corpus: as in `fit`.
+
+        Returns:
+            loss_nats (mean -log P of the true label), accuracy, macro_f1, examples; `report` says more.
+        """
+        report, loss = self._judged(corpus)
+        return {
+            "loss_nats": loss,
+            "accuracy": report.accuracy,
+            "macro_f1": report.macro_f1,
+            "examples": report.examples,
+        }
+
+    def _judged(self, corpus: Labelled) -> tuple[ClassificationReport, float]:
+        labeller = self._text_labeller()
+        examples, classes = labeller.encode(as_labelled_corpus(corpus))
+        logits = labeller.logits(examples)
+        losses = np.logaddexp.reduce(logits, axis=1) - np.take_along_axis(logits, classes[:, None], 1)[:, 0]
+        return ClassificationReport.from_predictions(classes, logits.argmax(axis=1), self.labels), float(losses.mean())
+
+    def predict(self, text: Text | Sequence[Text]) -> Prediction | list[Prediction]:
+        """The likeliest label and the probability of every label.
+
+        Args:
+            text: a text, or a tuple (first, second) where the model classifies pairs; or a list of them.
+
+        Returns:
+            A Prediction, or a list of them for a list.
+        """
+        single = isinstance(text, str | tuple)
+        predictions = [prediction for _, prediction in self.predict_each([text] if single else text)]
+        return predictions[0] if single else predictions
+
+    def predict_each(self, texts: Iterable[Text]) -> Iterator[tuple[Text, Prediction]]:
+        """Each text with its Prediction, in the order of the texts, which are read a thousand at a time.
+
+        Args:
+            texts: any number of them, as in `predict`; such as what `open_examples` reads from a file.
+        """
+        return self._text_labeller().predict(texts)
+
+    def _text_labeller(self) -> TextLabeller:
+        self._require_network()
+        if self._labeller is None:
+            self._labeller = TextLabeller(self.network, self.tokenizer, self._layout(), self.labels, self.pairs)
+        return self._labeller
+
+    def export(self, folder: str | Path, overwrite: bool = False) -> None:
+        """Writes a SavedModel with the signature `classify`, see `lmkeras.export`.
+
+        Args:
+            folder: a new folder, or an empty one.
+            overwrite: whether a SavedModel that is there already is replaced.
+
+        Raises:
+            InputError: the folder is in use, or the tokenizer cannot be exported.
+        """
+        self._require_network()
+        parts = (self.network, self.tokenizer, self._layout(), self.labels, self.pairs)
+        export_text_classifier(*parts, folder, overwrite)
+
+    def _own_config(self) -> dict:
+        names = ("labels", "pairs", "max_length", "long_texts")
+        return {name: getattr(self, name) for name in names}
+
+    @classmethod
+    def _from_folder(cls, config, tokenizer, network):
+        options = {name: config[name] for name in ("labels", "pairs", "max_length", "long_texts")}
+        return cls(network, tokenizer, **options)
+
+
+def _parts(corpus, validation, fraction, seed) -> tuple[LabelledCorpus, LabelledCorpus | None]:
+    if validation is not None:
+        return corpus, as_labelled_corpus(validation)
+    return split_labelled(corpus, fraction, seed) if fraction else (corpus, None)
