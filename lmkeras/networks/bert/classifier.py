@@ -55,9 +55,10 @@ class BertClassifier(ClassificationNetwork):
         self.build()
 
     def build(self, input_shape=None):
-        """Builds the last layer; bert is built already."""
-        self.head.build((None, self.bert.hidden_size))
-        self.built = True
+        """Builds the last layer, once; bert is built already."""
+        if not self.built:
+            self.head.build((None, self.bert.hidden_size))
+            self.built = True
 
     def call(self, inputs, training=False):
         """Logits [B, C]."""

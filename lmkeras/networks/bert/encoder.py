@@ -122,6 +122,8 @@ class Bert(keras.Model):
             hidden_size, "tanh", kernel_initializer=self.fresh_matrix(), name="pooler", **common
         )
         self.build()
+        for layer in self.layers:
+            layer.trainable = self.trainable  # a network read back is as frozen as it was
 
     def fresh_matrix(self) -> keras.initializers.Initializer:
         """How a matrix of this BERT begins."""
@@ -146,7 +148,9 @@ class Bert(keras.Model):
         )
 
     def build(self, input_shape=None):
-        """Builds the layers; the inputs' shape does not matter."""
+        """Builds the layers, once; the inputs' shape does not matter."""
+        if self.built:
+            return
         for layer in (self.word_embeddings, self.position_embeddings, self.token_type_embeddings):
             layer.build((None, None))
         for layer in (self.embeddings_norm, *self.blocks):
@@ -266,11 +270,10 @@ def _by_name(given: dict) -> dict:
         first = dict(itertools.zip_longest(_INPUTS, first))
     else:
         first = {"input_ids": first}
-    named = {name: value for name, value in {**given, **first}.items() if value is not None}
+    named = {name: value for name, value in (*first.items(), *given.items()) if value is not None}
     if not {"input_ids"} <= set(named) <= set(_INPUTS):
-        raise InputError(
-            f"BERT takes input_ids and, if need be, {' and '.join(_INPUTS[1:])}; got {', '.join(map(str, named))}"
-        )
+        got = ", ".join(map(str, named)) or "nothing"
+        raise InputError(f"BERT takes input_ids and, if need be, {' and '.join(_INPUTS[1:])}; got {got}")
     for name, value in named.items():
         ranks = (2, 3) if name == "attention_mask" else (2,)
         shape = getattr(value, "shape", None)
