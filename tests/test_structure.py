@@ -33,7 +33,7 @@ networks.dense networks.convolutional networks.recurrent networks.transformer
 networks.bert.encoder networks.bert.classifier networks.bert
 metrics reports
 training training.settings training.curves training.devices training.muon training.optimizers
-training.layer_rates training.fit
+training.layer_rates training.fit training.rate_finder
 decoding decoding.samplers decoding.generate decoding.score decoding.text
 export
 models models.folder models.text_model models.language_model
