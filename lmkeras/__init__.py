@@ -1,4 +1,4 @@
-"""lmkeras: language models on Keras 3 and TensorFlow, from a text file to a SavedModel that writes.
+"""lmkeras: language models and text classifiers on Keras 3 and TensorFlow, from a text file to a SavedModel.
 
     text → tokens → batches → network → fit → evaluate → decode → export
 
@@ -15,9 +15,13 @@ _NAMES = {
     "Corpus": "lmkeras.corpora",
     "open_corpus": "lmkeras.corpora",
     "split": "lmkeras.corpora",
+    "LabelledCorpus": "lmkeras.corpora",
+    "open_labelled_corpus": "lmkeras.corpora",
+    "split_labelled": "lmkeras.corpora",
     "Tokenizer": "lmkeras.tokenizers.keras_words",
     "pad_sequences": "keras.utils",
     "BytePairTokenizer": "lmkeras.tokenizers.byte_pair",
+    "WordPieceTokenizer": "lmkeras.tokenizers.word_piece",
     "new_tokenizer": "lmkeras.tokenizers",
     "tokenizer_from_json": "lmkeras.tokenizers",
     "SelfAttention": "lmkeras.layers.attention",
@@ -26,10 +30,21 @@ _NAMES = {
     "DecoderBlock": "lmkeras.layers.blocks",
     "lstm_language_model": "lmkeras.networks.recurrent",
     "transformer_language_model": "lmkeras.networks.transformer",
+    "dense_classifier": "lmkeras.networks.dense",
+    "cnn_classifier": "lmkeras.networks.convolutional",
+    "lstm_classifier": "lmkeras.networks.recurrent",
+    "transformer_classifier": "lmkeras.networks.transformer",
+    "Bert": "lmkeras.networks.bert",
+    "TFBertModel": "lmkeras.networks.bert",
+    "bert_classifier": "lmkeras.networks.bert",
     "perplexity": "lmkeras.metrics",
     "bits_per_character": "lmkeras.metrics",
+    "ClassificationReport": "lmkeras.reports",
     "FitSettings": "lmkeras.training.settings",
+    "ClassifierFitSettings": "lmkeras.training.settings",
     "LanguageModel": "lmkeras.models.language_model",
+    "TextClassifier": "lmkeras.models.text_classifier",
+    "cross_validate": "lmkeras.models.cross_validation",
     "load": "lmkeras.models.text_model",
 }
 

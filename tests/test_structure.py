@@ -37,8 +37,8 @@ training.layer_rates training.fit training.rate_finder
 decoding decoding.samplers decoding.generate decoding.score decoding.text
 export
 models models.folder models.text_model models.language_model
-models.prediction models.recipe models.text_classifier models.cross_validation
-arguments cli __main__
+models.prediction models.tables models.recipe models.text_classifier models.cross_validation
+arguments cli.common cli.language cli.classification cli.evaluation cli __main__
 """.split()
 
 

@@ -31,6 +31,7 @@ class ClassifierRecipe:
     network: str
     tokenizer: str | BaseTokenizer | None
     vocabulary_size: int | None
+    max_length: int | None
     weights: str | Path | None
     sizes: dict
 
@@ -86,6 +87,8 @@ class ClassifierRecipe:
         # one id more, which separates pairs where the tokenizer has none for that
         vocabulary_size = tokenizer.vocabulary_size + (tokenizer.sep_id is None)
         sizes = {**self.sizes, "vocabulary_size": vocabulary_size, "num_classes": num_classes}
+        if self.max_length is not None and "max_length" in registry.sizes_of(self.network, "classification"):
+            sizes["max_length"] = self.max_length
         return registry.build(self.network, "classification", **sizes)
 
 

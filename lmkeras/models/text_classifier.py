@@ -83,7 +83,7 @@ class TextClassifier(TextModel):
         if isinstance(network, str):
             if labels is not None:
                 raise InputError("labels are for a built network: a named one learns them from the corpus")
-            self._recipe = ClassifierRecipe(network, tokenizer, vocabulary_size, weights, sizes)
+            self._recipe = ClassifierRecipe(network, tokenizer, vocabulary_size, max_length, weights, sizes)
         else:
             others = {"vocabulary_size": vocabulary_size, "weights": weights, **sizes}
             check_built(network, tokenizer, labels, [name for name, value in others.items() if value is not None])
@@ -94,8 +94,8 @@ class TextClassifier(TextModel):
         """A new classifier of the same arguments; InputError where the network was given built."""
         if self._recipe is None:
             raise InputError("this takes a classifier made by a network's name, which can be built anew")
-        named = {**vars(self._recipe), "max_length": self.max_length, "long_texts": self.long_texts}
-        return type(self)(**named.pop("sizes"), **named)
+        named = dict(vars(self._recipe))
+        return type(self)(**named.pop("sizes"), **named, long_texts=self.long_texts)
 
     def fit(
         self,
@@ -181,37 +181,34 @@ class TextClassifier(TextModel):
         parts = (self.network, self.tokenizer, self.pairs) if network is None else (network, tokenizer, pairs)
         return layout_for(*parts, self.max_length, self.long_texts)
 
-    def report(self, corpus: Labelled) -> ClassificationReport:
-        """What the model makes of each class of a labelled corpus, as tables and a picture.
-
-        Args:
-            corpus: as in `fit`; InputError where it has labels that the model does not know.
-        """
-        return self._judged(corpus)[0]
-
     def evaluate(self, corpus: Labelled) -> dict[str, float]:
         """Judges the model on labelled text.
 
         Args:
-            corpus: as in `fit`.
+            corpus: as in `fit`; InputError where it has labels that the model does not know.
 
         Returns:
-            loss_nats (mean -log P of the true label), accuracy, macro_f1, examples; `report` says more.
+            loss_nats (mean -log P of the true label), accuracy, macro_f1, examples.
         """
-        report, loss = self._judged(corpus)
-        return {
-            "loss_nats": loss,
-            "accuracy": report.accuracy,
-            "macro_f1": report.macro_f1,
-            "examples": report.examples,
-        }
+        return self.judge(corpus)[0]
 
-    def _judged(self, corpus: Labelled) -> tuple[ClassificationReport, float]:
+    def report(self, corpus: Labelled) -> ClassificationReport:
+        """What the model makes of each class of a labelled corpus, as tables and a picture.
+
+        Args:
+            corpus: as in `evaluate`.
+        """
+        return self.judge(corpus)[1]
+
+    def judge(self, corpus: Labelled) -> tuple[dict[str, float], ClassificationReport]:
+        """What `evaluate` and `report` return, by one pass over the corpus."""
         labeller = self._text_labeller()
         examples, classes = labeller.encode(as_labelled_corpus(corpus))
         logits = labeller.logits(examples)
         losses = np.logaddexp.reduce(logits, axis=1) - np.take_along_axis(logits, classes[:, None], 1)[:, 0]
-        return ClassificationReport.from_predictions(classes, logits.argmax(axis=1), self.labels), float(losses.mean())
+        report = ClassificationReport.from_predictions(classes, logits.argmax(axis=1), self.labels)
+        scores = {"accuracy": report.accuracy, "macro_f1": report.macro_f1, "examples": report.examples}
+        return {"loss_nats": float(losses.mean()), **scores}, report
 
     def predict(self, text: Text | Sequence[Text]) -> Prediction | list[Prediction]:
         """The likeliest label and the probability of every label.

@@ -16,7 +16,7 @@ from lmkeras.models.folder import KINDS, read_config, write_model
 from lmkeras.networks.registry import import_families
 from lmkeras.tokenizers import tokenizer_from_json
 from lmkeras.tokenizers.base import BaseTokenizer
-from lmkeras.training.settings import FitSettings
+from lmkeras.training.settings import TrainingSettings
 
 
 class TextModel(abc.ABC):
@@ -91,7 +91,7 @@ def _without_optimizer(network: keras.Model) -> keras.Model:
     return clone
 
 
-def changed(settings: FitSettings, changes: dict) -> FitSettings:
+def changed(settings: TrainingSettings, changes: dict) -> TrainingSettings:
     """The settings with some fields changed; TypeError for a field that they have not."""
     names = [field.name for field in dataclasses.fields(settings)]
     for name in changes:

@@ -40,12 +40,17 @@ def build(name: str, task: str = "language", **sizes):
 
 def check(name: str, sizes: Iterable[str], task: str = "language") -> None:
     """InputError where no network has that name, or where it has no size of one of these names."""
-    builder = _builder(name, task)
-    settled = getattr(builder, "keywords", {})  # what the name itself stands for
-    taken = [parameter for parameter in inspect.signature(builder).parameters if parameter not in settled]
+    taken = sizes_of(name, task)
     for size in sizes:
         if size not in taken:
             raise InputError(f"the network {name!r} takes no {size}; it takes {', '.join(taken)}")
+
+
+def sizes_of(name: str, task: str = "language") -> list[str]:
+    """The names of the sizes that a network takes; InputError where no network has that name."""
+    builder = _builder(name, task)
+    settled = getattr(builder, "keywords", {})  # what the name itself stands for
+    return [parameter for parameter in inspect.signature(builder).parameters if parameter not in settled]
 
 
 def import_families() -> None:

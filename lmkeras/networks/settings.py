@@ -1,11 +1,19 @@
-"""What a named language network is made of, documented once for the command line; the builders hold the defaults."""
+"""What named networks are made of, documented once for the command line; the builders hold the defaults."""
 
 import dataclasses
 from typing import Literal
 
 
+class _Sizes:
+    """Sizes by name, None where the builder's default holds."""
+
+    def sizes(self) -> dict:
+        """The sizes that were given, by name."""
+        return {name: value for name, value in vars(self).items() if name != "network" and value is not None}
+
+
 @dataclasses.dataclass(frozen=True)
-class LanguageNetworkSettings:
+class LanguageNetworkSettings(_Sizes):
     """A language network by name and sizes; a size that is not given is the builder's default."""
 
     network: Literal["transformer", "lstm", "gru", "simple_rnn"] = "transformer"
@@ -31,6 +39,32 @@ class LanguageNetworkSettings:
     units: int | None = None
     """Size of each recurrent layer's state; None: 128."""
 
-    def sizes(self) -> dict:
-        """The sizes that were given, by name."""
-        return {name: value for name, value in vars(self).items() if name != "network" and value is not None}
+
+@dataclasses.dataclass(frozen=True)
+class ClassificationNetworkSettings(_Sizes):
+    """A classification network by name and sizes; a size that is not given is the builder's default."""
+
+    network: Literal["dense", "cnn", "lstm", "transformer", "bert"] = "cnn"
+    """The kind of network."""
+    dropout: float | None = None
+    """Share of values dropped in training, from 0 to below 1; None: 0.5, and 0.1 for transformer and bert."""
+    embedding_dim: int | None = None
+    """Width of the embedding of dense, cnn and lstm; None: 128, and 300 for cnn."""
+    units: int | None = None
+    """Size of dense's hidden layer or of lstm's state in each direction; None: no hidden layer, 64 for lstm."""
+    filters: int | None = None
+    """Filters of each width of cnn; None: 100."""
+    widths: tuple[int, ...] | None = None
+    """How many tokens cnn's filters see at once; None: 3 4 5."""
+    num_layers: int | None = None
+    """Layers of lstm, blocks of transformer and bert; None: 1, and 2 for bert."""
+    bidirectional: bool | None = None
+    """Whether lstm also reads texts from their end; None: True."""
+    pooling: Literal["max", "mean", "last"] | None = None
+    """What is taken of lstm's outputs over the text; None: max."""
+    d_model: int | None = None
+    """Width of transformer and bert; None: 64, and 128 for bert."""
+    num_heads: int | None = None
+    """Attention heads of each block; None: 4."""
+    dff: int | None = None
+    """Inner width of the feed-forward networks; None: 4 times d_model."""

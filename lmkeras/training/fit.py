@@ -15,7 +15,7 @@ from lmkeras.training.curves import draw_curves
 from lmkeras.training.devices import precision
 from lmkeras.training.layer_rates import with_layer_rates
 from lmkeras.training.optimizers import build_optimizer
-from lmkeras.training.settings import FitSettings
+from lmkeras.training.settings import TrainingSettings
 
 
 class StopAfter(keras.callbacks.Callback):
@@ -118,7 +118,7 @@ def fit(
     network: keras.Model,
     train: tf.data.Dataset,
     steps_per_epoch: int,
-    settings: FitSettings,
+    settings: TrainingSettings,
     validation: tf.data.Dataset | None = None,
     run_folder: str | Path | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),

@@ -9,21 +9,19 @@ from lmkeras.errors import InputError, unknown_name
 
 
 @dataclasses.dataclass(frozen=True)
-class FitSettings:
-    """How to train. Nothing here changes what the network is."""
+class TrainingSettings:
+    """How to train, whatever the task. Nothing here changes what the network is."""
 
     epochs: int = 10
     """Passes over the training text; unused where steps is given. (Keras' progress bar counts evaluations.)"""
     steps: int | None = None
     """Number of updates in all."""
     batch_size: int = 32
-    """Windows (or texts) in an update."""
-    window_length: int | None = None
-    """Tokens in a training window; None: the network's context length, 64 for recurrent networks."""
+    """Windows, or texts to classify, in an update."""
     optimizer: Literal["muon", "adamw", "adam"] | None = None
-    """How gradients become updates; None: what suits the network (muon for transformers, adamw for recurrent ones)."""
+    """How gradients become updates; None: what suits the network (muon for transformers that write, else adamw)."""
     learning_rate: float | None = None
-    """Highest learning rate; None: what suits the optimizer (muon 0.02, adamw and adam 0.003)."""
+    """Highest learning rate; None: what suits the network, or the optimizer (muon 0.02, adamw and adam 0.003)."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     """How the learning rate falls, to zero at the end, after the warm-up."""
     warmup_steps: int | None = None
@@ -49,7 +47,7 @@ class FitSettings:
 
     def __post_init__(self):
         for name in ("epochs", "steps", "batch_size", "window_length", "evaluate_every", "patience"):
-            value = getattr(self, name)
+            value = getattr(self, name, None)
             if value is not None and value < 1:
                 raise InputError(f"{name} must be at least 1, got {value}")
         for name in ("learning_rate", "clip_norm"):
@@ -77,8 +75,16 @@ class FitSettings:
 
 
 @dataclasses.dataclass(frozen=True)
-class ClassifierFitSettings(FitSettings):
-    """How to train a classifier. Nothing here changes what the network is."""
+class FitSettings(TrainingSettings):
+    """How to train a language model."""
+
+    window_length: int | None = None
+    """Tokens in a training window; None: the network's context length, 64 for recurrent networks."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifierFitSettings(TrainingSettings):
+    """How to train a classifier."""
 
     monitor: Literal["val_loss", "val_accuracy"] = "val_accuracy"
     """What the best weights are the best by, and what patience waits for."""
@@ -109,8 +115,8 @@ class ClassifierFitSettings(FitSettings):
             counts: the number of training examples with each label.
 
         Returns:
-            A weight for each label in the order of the counts; None where all weigh 1. Balanced, a label's weight is the
-            mean count over its own, so that all labels have the same weight together.
+            A weight for each label in the order of the counts; None where all weigh 1. Balanced, a label's weight is
+            the mean count over its own, so that all labels have the same weight together.
 
         Raises:
             InputError: class_weights names a label that there is not.
@@ -132,7 +138,7 @@ class ClassifierFitSettings(FitSettings):
         return (*super()._named_choices(), "monitor")
 
 
-def _choices(settings: type[FitSettings], field: str) -> list[str | None]:
+def _choices(settings: type[TrainingSettings], field: str) -> list[str | None]:
     """The values that a field's Literal allows."""
     hint = get_type_hints(settings)[field]
     choices = []

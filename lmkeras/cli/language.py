@@ -1,35 +1,26 @@
-"""The command line: each verb is one function, its help and defaults come from the function's own signature."""
+"""The verbs of language models: train lm, score, generate."""
 
-import contextlib
-import json
-import os
 import sys
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import tyro
 
-from lmkeras.arguments import quiet_tensorflow, run_verb
+from lmkeras.arguments import quiet_tensorflow
+from lmkeras.cli.common import Files, Flat, Output, Run, fit_and_save, lines_typed, loaded, new_run, print_values
 from lmkeras.corpora import Corpus, open_corpus, split
 from lmkeras.errors import InputError
 from lmkeras.metrics import xz_bits_per_character
-from lmkeras.models.folder import read_config
 from lmkeras.networks.settings import LanguageNetworkSettings
 from lmkeras.training.settings import FitSettings
 
-# TensorFlow is imported by the verbs that compute: help, errors and `info` come at once
-
 _XZ_CHARACTERS = 20_000_000  # xz is slow: with more text than this, training ends without the comparison
-
-Run = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-Files = Annotated[list[str], tyro.conf.arg(metavar="FILES")]
-Flat = tyro.conf.arg(name="")
+KIND = "language_model"
 
 
 def train_lm(
     text: Files,
-    output: Annotated[str, tyro.conf.arg(metavar="RUN")],
+    output: Output,
     validation: Annotated[list[str] | None, tyro.conf.arg(metavar="FILES")] = None,
     validation_fraction: float = 0.1,
     text_column: str = "text",
@@ -55,37 +46,16 @@ def train_lm(
         settings: how to train it.
         overwrite: replace a model that is in the run's folder already.
     """
-    run = Path(output)
-    if (run / "config.json").exists() and not overwrite:
-        raise InputError(f"{run} holds a model already: name another --output, or say --overwrite")
-    _require_writable(run)
+    run = new_run(output, overwrite)
     train, held_out = _corpora(text, validation, validation_fraction, text_column, encoding)
     quiet_tensorflow()
     from lmkeras.models.language_model import LanguageModel
 
     model = LanguageModel(network.network, tokenizer, vocabulary_size, **network.sizes())
-    try:
-        model.fit(train, held_out, validation_fraction=0, run_folder=run, settings=settings)
-    except KeyboardInterrupt:
-        if model.network is None:
-            raise
-        model.save(run)
-        print(f"\nstopped; the model as far as it came is saved in {run}")
-        raise
-    model.save(run)
-    print(f"saved in {run}")
+    fit_and_save(model, run, train, held_out, validation_fraction=0, settings=settings)
     if held_out is not None:
-        _print_values(model.evaluate(held_out))
+        print_values(model.evaluate(held_out))
         _print_xz(train, held_out)
-
-
-def _require_writable(folder: Path) -> None:
-    """Hours of training are not to end at a folder that cannot be made."""
-    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not nearest.is_dir():
-        raise InputError(f"{nearest} is a file: name a folder as --output")
-    if not os.access(nearest, os.W_OK):
-        raise InputError(f"{nearest} cannot be written to: name another --output")
 
 
 def _corpora(text, validation, fraction, column, encoding) -> tuple[Corpus, Corpus | None]:
@@ -97,39 +67,11 @@ def _corpora(text, validation, fraction, column, encoding) -> tuple[Corpus, Corp
     return split(corpus, fraction)
 
 
-def _print_values(values: dict[str, float]) -> None:
-    for name, value in values.items():
-        print(f"{name:<20} {value:.4f}" if isinstance(value, float) else f"{name:<20} {value}")
-
-
 def _print_xz(train: Corpus, held_out: Corpus) -> None:
     if train.count()[1] + held_out.count()[1] > _XZ_CHARACTERS:
         return
     alone, given = xz_bits_per_character(held_out), xz_bits_per_character(held_out, train)
     print(f"xz -9e, same text    {alone:.4f} bits per character alone, {given:.4f} after the training text")
-
-
-def evaluate(
-    run: Run,
-    text: Files,
-    stride: int | None = None,
-    text_column: str = "text",
-    encoding: str = "utf-8",
-    device: str = "auto",
-) -> None:
-    """Judge a model on text: loss in nats per token, perplexity, bits per character.
-
-    Args:
-        run: folder of a saved model.
-        text: files or names, as for train.
-        stride: tokens judged in each window, the rest being context; None: windows side by side.
-        text_column: column or key that holds the text.
-        encoding: the files' encoding.
-        device: auto, cpu, gpu or gpu:N.
-    """
-    corpus = open_corpus(text, text_column, encoding)
-    with _loaded(run, device) as model:
-        _print_values(model.evaluate(corpus, stride))
 
 
 def score(
@@ -146,8 +88,8 @@ def score(
         tokens: also print each token's log probability, a line a token.
         device: auto, cpu, gpu or gpu:N.
     """
-    with _loaded(run, device) as model:
-        for text in texts or _lines():
+    with loaded(run, device, KIND) as model:
+        for text in texts or lines_typed():
             result = model.score(text)
             numbers = f"{result.log_probability:.4f}\t{len(result.tokens)}\t{result.perplexity:.4f}"
             print(f"{numbers}\t{text}", flush=True)
@@ -188,7 +130,7 @@ def generate(
     options |= {"repetition_penalty": repetition_penalty, "seed": seed}
     if num_samples < 1:
         raise InputError(f"num_samples must be at least 1, got {num_samples}")
-    with _loaded(run, device) as model:
+    with loaded(run, device, KIND) as model:
         for text in _prompts() if prompt is None else [prompt]:
             if num_samples > 1:
                 samples = model.generate(text, max_new_tokens, stop=stop, num_samples=num_samples, **options)
@@ -207,65 +149,3 @@ def _prompts() -> Iterator[str]:
             yield input("prompt> " if sys.stdin.isatty() else "")
         except EOFError:
             return
-
-
-def _lines() -> Iterator[str]:
-    return (line.rstrip("\n") for line in sys.stdin)
-
-
-def export(
-    run: Run, folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")], overwrite: bool = False
-) -> None:
-    """Write a SavedModel that takes text and gives text, and needs TensorFlow alone.
-
-    Args:
-        run: folder of a saved model.
-        folder: a new folder for the SavedModel.
-        overwrite: replace a SavedModel that is there already.
-    """
-    with _loaded(run, "cpu") as model:
-        model.export(folder, overwrite)
-    print(f"exported to {folder}: signatures generate and score")
-
-
-def info(run: Run) -> None:
-    """Say what a saved model is: kind, network, sizes, versions of what wrote it.
-
-    Args:
-        run: folder of a saved model.
-    """
-    config = read_config(run)
-    print(json.dumps({name: value for name, value in config.items() if name != "files"}, indent=2))
-
-
-@contextlib.contextmanager
-def _loaded(run: str, device: str):
-    read_config(run)  # errors come before TensorFlow's start
-    quiet_tensorflow()
-    from lmkeras.models.text_model import load
-    from lmkeras.training.devices import place
-
-    with place(device):
-        yield load(run)
-
-
-VERBS = {
-    "train lm": train_lm,
-    "evaluate": evaluate,
-    "score": score,
-    "generate": generate,
-    "export": export,
-    "info": info,
-}
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one verb.
-
-    Args:
-        arguments: what follows the program's name; None for the process's own.
-
-    Returns:
-        The exit code, see `run_verb`.
-    """
-    return run_verb(VERBS, "Language models on Keras 3 and TensorFlow: text in, text out.", arguments)

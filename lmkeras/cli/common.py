@@ -1,0 +1,113 @@
+"""What verbs share: their arguments' types, a run's folder, loading a model, and printing."""
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from lmkeras.arguments import quiet_tensorflow
+from lmkeras.errors import InputError
+from lmkeras.models.folder import read_config
+
+# TensorFlow is imported by the verbs that compute: help, errors and `info` come at once
+
+Run = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+Output = Annotated[str, tyro.conf.arg(metavar="RUN")]
+Folder = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+Files = Annotated[list[str], tyro.conf.arg(metavar="FILES")]
+Flat = tyro.conf.arg(name="")
+
+_KINDS = {"language_model": "a language model", "text_classifier": "a text classifier"}
+
+
+def new_run(output: str, overwrite: bool) -> Path:
+    """A folder for a new run; InputError where it holds a model already, or cannot be made."""
+    run = Path(output)
+    if (run / "config.json").exists() and not overwrite:
+        raise InputError(f"{run} holds a model already: name another --output, or say --overwrite")
+    _require_writable(run)
+    return run
+
+
+def _require_writable(folder: Path) -> None:
+    """Hours of training are not to end at a folder that cannot be made."""
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        raise InputError(f"{nearest} is a file: name a folder as --output")
+    if not os.access(nearest, os.W_OK):
+        raise InputError(f"{nearest} cannot be written to: name another --output")
+
+
+def fit_and_save(model, run: Path, *corpora, **options) -> None:
+    """Trains a model and saves it; Ctrl-C saves what there is and says so."""
+    try:
+        model.fit(*corpora, run_folder=run, **options)
+    except KeyboardInterrupt:
+        if model.network is None:
+            raise
+        model.save(run)
+        print(f"\nstopped; the model as far as it came is saved in {run}")
+        raise
+    model.save(run)
+    print(f"saved in {run}")
+
+
+def require_kind(run: str, kind: str) -> dict:
+    """The config of a saved model; InputError where there is none, or where it is of another kind."""
+    config = read_config(run)
+    if config["kind"] != kind:
+        raise InputError(f"{run} is {_KINDS[config['kind']]}, and this is for {_KINDS[kind]}")
+    return config
+
+
+@contextlib.contextmanager
+def loaded(run: str, device: str, kind: str | None = None):
+    """The model in a folder, placed on a device; InputError where it is not of that kind, None for any."""
+    require_kind(run, kind) if kind else read_config(run)  # errors come before TensorFlow's start
+    quiet_tensorflow()
+    from lmkeras.models.text_model import load
+    from lmkeras.training.devices import place
+
+    with place(device):
+        yield load(run)
+
+
+def print_values(values: dict[str, float]) -> None:
+    """A line a value."""
+    for name, value in values.items():
+        print(f"{name:<20} {value:.4f}" if isinstance(value, float) else f"{name:<20} {value}")
+
+
+def lines_typed() -> Iterator[str]:
+    """Texts from standard input, one a line."""
+    return (line.rstrip("\n") for line in sys.stdin)
+
+
+def export(run: Run, folder: Folder, overwrite: bool = False) -> None:
+    """Write a SavedModel that takes text and gives text or labels, and needs TensorFlow alone.
+
+    Args:
+        run: folder of a saved model.
+        folder: a new folder for the SavedModel.
+        overwrite: replace a SavedModel that is there already.
+    """
+    with loaded(run, "cpu") as model:
+        model.export(folder, overwrite)
+        signatures = {"language_model": "signatures generate and score", "text_classifier": "signature classify"}
+        print(f"exported to {folder}: {signatures[model.kind]}")
+
+
+def info(run: Run) -> None:
+    """Say what a saved model is: kind, network, sizes, labels, versions of what wrote it.
+
+    Args:
+        run: folder of a saved model.
+    """
+    config = read_config(run)
+    shown = {name: value for name, value in config.items() if name != "files"}
+    print(json.dumps(shown, indent=2, ensure_ascii=False))

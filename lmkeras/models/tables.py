@@ -1,0 +1,72 @@
+"""Files of predictions: a row a text, as .csv or .jsonl."""
+
+import csv
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lmkeras.corpora.labelled import Text
+from lmkeras.errors import InputError
+
+if TYPE_CHECKING:
+    from lmkeras.models.prediction import Prediction
+
+
+def require_writable_table(path: str | Path, overwrite: bool) -> None:
+    """InputError where predictions cannot be written to that path: another suffix, or a file that is there already."""
+    if Path(path).suffix not in (".csv", ".jsonl"):
+        raise InputError(f"{path}: predictions are written as .csv or .jsonl; end the name in one of these")
+    if os.path.exists(path) and not overwrite:
+        raise InputError(f"{path} exists already: name another file, or say --overwrite")
+    if not Path(path).absolute().parent.is_dir():
+        raise InputError(f"{Path(path).absolute().parent} is no folder: make it first")
+
+
+def write_predictions(path: str | Path, predictions: Iterable[tuple[Text, "Prediction"]], labels: Sequence[str]) -> int:
+    """Writes one row a text as it comes, aside first, so that a file under this name is never half of one.
+
+    Args:
+        path: .csv with the columns text (and pair), label, and one of probabilities for each label, headed by
+            `probability LABEL`; or .jsonl with objects of text (and pair), label and probabilities.
+        predictions: texts and what the model says of them.
+        labels: the model's labels.
+
+    Returns:
+        The number of rows.
+    """
+    path = Path(path)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    write = _write_csv if path.suffix == ".csv" else _write_json_lines
+    try:
+        with aside.open("w", encoding="utf-8", newline="") as file:
+            count = write(file, predictions, labels)
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+    return count
+
+
+def _columns(text: Text) -> dict[str, str]:
+    return {"text": text[0], "pair": text[1]} if isinstance(text, tuple) else {"text": text}
+
+
+def _write_csv(file, predictions, labels) -> int:
+    writer, count = csv.writer(file, lineterminator="\n"), 0
+    for text, prediction in predictions:
+        columns = _columns(text)
+        if not count:
+            writer.writerow([*columns, "label", *(f"probability {label}" for label in labels)])
+        count += 1
+        writer.writerow([*columns.values(), prediction.label, *(f"{p:.6g}" for p in prediction.probabilities.values())])
+    return count
+
+
+def _write_json_lines(file, predictions, labels) -> int:
+    count = 0
+    for text, prediction in predictions:
+        row = {**_columns(text), "label": prediction.label, "probabilities": prediction.probabilities}
+        file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        count += 1
+    return count
