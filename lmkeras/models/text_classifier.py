@@ -28,6 +28,7 @@ from lmkeras.tokenizers.base import BaseTokenizer
 from lmkeras.training import fit as harness
 from lmkeras.training.devices import place
 from lmkeras.training.layer_rates import freeze, layer_factors
+from lmkeras.training.rate_finder import RateFinding, find_learning_rate
 from lmkeras.training.settings import ClassifierFitSettings
 
 Labelled = LabelledCorpus | str | Path | Sequence
@@ -130,12 +131,10 @@ class TextClassifier(TextModel):
         settings = changed(settings or ClassifierFitSettings(), changes)
         with place(settings.device):
             train, held_out = _parts(as_labelled_corpus(corpus), validation, validation_fraction, settings.seed)
-            batches, steps_per_epoch = self._prepared(train, settings)
+            batches, steps_per_epoch = self._prepared(train, held_out, settings)
             if held_out is not None:
                 held_out = evaluation_batches(*self._text_labeller().encode(held_out))
-            groups = self.network.layer_groups()
-            factors = None if settings.layer_decay == 1 else layer_factors(groups, settings.layer_decay)
-            with self._labelling_anew(), freeze(groups, settings.frozen_groups):
+            with self._as_trained(settings) as factors:
                 return harness.fit(
                     self.network,
                     batches,
@@ -150,20 +149,46 @@ class TextClassifier(TextModel):
                     factors,
                 )
 
-    @contextlib.contextmanager
-    def _labelling_anew(self):
-        """Callbacks may have predicted, and so traced the network, in the precision of the training."""
-        try:
-            yield
-        finally:
-            self._labeller = None
+    def find_learning_rate(
+        self, corpus: Labelled, settings: ClassifierFitSettings | None = None, steps: int = 100, **changes
+    ) -> RateFinding:
+        """Tries learning rates from small to large on a corpus; weights are what they were afterwards.
 
-    def _prepared(self, train: LabelledCorpus, settings) -> tuple[tf.data.Dataset, int]:
+        Args:
+            corpus: as in `fit`.
+            settings: how to train; its optimizer, batch size and the like count.
+            steps: the most updates tried.
+            changes: fields of the settings by name.
+
+        Returns:
+            The rates, their losses and a suggestion for settings.learning_rate; its `draw` makes a picture of them.
+        """
+        settings = changed(settings or ClassifierFitSettings(), changes)
+        with place(settings.device):
+            batches, _ = self._prepared(as_labelled_corpus(corpus), None, settings)
+            with self._as_trained(settings) as factors:
+                return find_learning_rate(self.network, batches, settings, steps=steps, rate_factors=factors)
+
+    @contextlib.contextmanager
+    def _as_trained(self, settings):
+        """Groups of layers frozen as the settings say; gives the learning-rate factors of the others."""
+        groups = self.network.layer_groups()
+        try:
+            with freeze(groups, settings.frozen_groups):
+                yield None if settings.layer_decay == 1 else layer_factors(groups, settings.layer_decay)
+        finally:
+            self._labeller = None  # callbacks may have predicted, and so traced, in the training's precision
+
+    def _prepared(
+        self, train: LabelledCorpus, held_out: LabelledCorpus | None, settings
+    ) -> tuple[tf.data.Dataset, int]:
         """Makes what is not made yet; returns the training batches and how many are an epoch."""
         counts = train.label_counts()
         require_several_labels(counts)
         labels, tokenizer, network = self.labels or tuple(counts), self.tokenizer, self.network
-        require_known_labels(counts, labels)
+        for part in (counts, {} if held_out is None else held_out.label_counts()):
+            require_known_labels(part, labels)
+        weights = settings.weights_of({label: counts.get(label, 0) for label in labels})
         pairs = isinstance(next(iter(train))[0], tuple)
         if network is None:
             tokenizer = tokenizer or self._recipe.tokenizer_for(train.texts())
@@ -173,7 +198,6 @@ class TextClassifier(TextModel):
         self._layout(network, tokenizer, pairs)  # nothing can be wrong from here on
         self.labels, self.tokenizer, self.network, self.pairs, self._labeller = labels, tokenizer, network, pairs, None
         examples, classes = self._text_labeller().encode(train)
-        weights = settings.weights_of({label: counts.get(label, 0) for label in labels})
         batches = training_batches(examples, classes, settings.batch_size, settings.seed, weights)
         return batches, -(-len(examples) // settings.batch_size)
 

@@ -14,7 +14,7 @@ from lmkeras.training.devices import precision
 from lmkeras.training.fit import uses_xla
 from lmkeras.training.layer_rates import with_layer_rates
 from lmkeras.training.optimizers import build_optimizer
-from lmkeras.training.settings import FitSettings
+from lmkeras.training.settings import TrainingSettings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +92,7 @@ class RateFinding:
 def find_learning_rate(
     network: keras.Model,
     train: tf.data.Dataset,
-    settings: FitSettings,
+    settings: TrainingSettings,
     lowest: float = 1e-7,
     highest: float = 1.0,
     steps: int = 100,
