@@ -84,6 +84,11 @@ class EncodedExamples:
         second = real & (at >= self.first_lengths[rows][:, None])
         return {"input_ids": ids, "token_type_ids": second.astype(np.int32)}
 
+    def with_hidden(self, share: float, unknown_id: int, seed: Sequence[int]) -> "EncodedExamples":
+        """The same texts with a share of their ids, chosen at random, replaced by `unknown_id`."""
+        hidden = np.random.default_rng(seed).random(len(self.ids), np.float32) < share
+        return dataclasses.replace(self, ids=np.where(hidden, np.int32(unknown_id), self.ids))
+
     def batches_by_length(self, batch_ids: int) -> Iterator[np.ndarray]:
         """The numbers of all texts, the shortest first, as many at a time as fill `batch_ids` ids, one at least."""
         batch = []
@@ -124,6 +129,8 @@ def training_batches(
     batch_size: int,
     seed: int = 0,
     class_weights: Sequence[float] | None = None,
+    hidden_share: float = 0.0,
+    unknown_id: int | None = None,
 ) -> "tf.data.Dataset":
     """Batches for training without end, see `training_order`.
 
@@ -133,6 +140,9 @@ def training_batches(
         batch_size: B.
         seed: fixes the order.
         class_weights: how much an example of each class counts; None for 1 each.
+        hidden_share: share of the ids, chosen anew in every epoch, that are shown as the unknown one: a vocabulary of
+            all training words has no other way to learn what an unknown word means.
+        unknown_id: the tokenizer's; None where it has none, and nothing is hidden.
 
     Returns:
         Dataset of (inputs, classes int32 [B], weights float32 [B]); the inputs are ids [B, T], or for pairs a
@@ -144,8 +154,9 @@ def training_batches(
 
     def batches():
         for epoch in itertools.count():
+            shown = examples if unknown_id is None else examples.with_hidden(hidden_share, unknown_id, (seed, epoch, 1))
             for rows in training_order(examples.lengths, batch_size, seed, epoch):
-                yield examples.inputs(rows), classes[rows], weights[rows]
+                yield shown.inputs(rows), classes[rows], weights[rows]
 
     return _dataset(batches, examples)
 

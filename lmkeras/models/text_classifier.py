@@ -198,7 +198,8 @@ class TextClassifier(TextModel):
         self._layout(network, tokenizer, pairs)  # nothing can be wrong from here on
         self.labels, self.tokenizer, self.network, self.pairs, self._labeller = labels, tokenizer, network, pairs, None
         examples, classes = self._text_labeller().encode(train)
-        batches = training_batches(examples, classes, settings.batch_size, settings.seed, weights)
+        hidden = (settings.hidden_share, tokenizer.unknown_id)
+        batches = training_batches(examples, classes, settings.batch_size, settings.seed, weights, *hidden)
         return batches, -(-len(examples) // settings.batch_size)
 
     def _layout(self, network=None, tokenizer=None, pairs=None) -> TextLayout:

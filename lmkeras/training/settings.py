@@ -90,6 +90,8 @@ class ClassifierFitSettings(TrainingSettings):
     """What the best weights are the best by, and what patience waits for."""
     class_weights: Literal["none", "balanced"] | dict[str, float] = "none"
     """How much an example of each label counts: equally, as much less as there are more of them, or by label."""
+    hidden_share: float = 0.0
+    """Share of the tokens shown as unknown in training, from 0 to below 1, so that unknown words come to mean something."""
     frozen_groups: int = 0
     """Groups of layers, from the embedding up, that keep their weights."""
     layer_decay: float = 1.0
@@ -103,6 +105,8 @@ class ClassifierFitSettings(TrainingSettings):
             for label, weight in self.class_weights.items():
                 if not 0 <= weight < math.inf:
                     raise InputError(f"the weight of class {label!r} must be 0 or more, got {weight}")
+        if not 0 <= self.hidden_share < 1:
+            raise InputError(f"hidden_share must be from 0 to below 1, got {self.hidden_share}")
         if self.frozen_groups < 0:
             raise InputError(f"frozen_groups must not be negative, got {self.frozen_groups}")
         if not 0 < self.layer_decay <= 1:
