@@ -26,6 +26,22 @@ _LENGTH_STEP = 8  # lengths are multiples of it: fewer shapes
 
 
 @dataclasses.dataclass(frozen=True)
+class HiddenTokens:
+    """Tokens shown as unknown in training: a vocabulary of all training words cannot learn otherwise what an unknown
+    word means.
+
+    Attributes:
+        share: probability of each token to be hidden, in [0, 1).
+        unknown_id: what is shown in its place.
+        never: ids that are no tokens of the text, such as those that stand around it.
+    """
+
+    share: float
+    unknown_id: int
+    never: tuple[int, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
 class EncodedExamples:
     """Texts as a network reads them, in memory: 4 bytes an id.
 
@@ -73,8 +89,7 @@ class EncodedExamples:
             text and 0 elsewhere.
         """
         lengths = self.lengths[rows]
-        size = -(-lengths.max() // _LENGTH_STEP) * _LENGTH_STEP
-        size = max(1, min(size, self.lengths.max()))
+        size = self._padded(lengths.max())
         at = np.arange(size)
         real = at < lengths[:, None]
         ids = np.zeros((len(rows), size), np.int32)
@@ -84,21 +99,30 @@ class EncodedExamples:
         second = real & (at >= self.first_lengths[rows][:, None])
         return {"input_ids": ids, "token_type_ids": second.astype(np.int32)}
 
-    def with_hidden(self, share: float, unknown_id: int, seed: Sequence[int]) -> "EncodedExamples":
-        """The same texts with a share of their ids, chosen at random, replaced by `unknown_id`."""
-        hidden = np.random.default_rng(seed).random(len(self.ids), np.float32) < share
-        return dataclasses.replace(self, ids=np.where(hidden, np.int32(unknown_id), self.ids))
+    def with_hidden(self, hidden: HiddenTokens, seed: Sequence[int]) -> "EncodedExamples":
+        """The same texts with a share of their ids, chosen at random, replaced by the unknown one."""
+        chosen = np.random.default_rng(seed).random(len(self.ids), np.float32) < hidden.share
+        chosen &= ~np.isin(self.ids, hidden.never)
+        return dataclasses.replace(self, ids=np.where(chosen, np.int32(hidden.unknown_id), self.ids))
 
     def batches_by_length(self, batch_ids: int) -> Iterator[np.ndarray]:
-        """The numbers of all texts, the shortest first, as many at a time as fill `batch_ids` ids, one at least."""
-        batch = []
+        """The numbers of all texts, the shortest first, as many at a time as fill `batch_ids` ids, one at least.
+
+        Padding counts: what `inputs` makes of them has at most `batch_ids` places, unless it is one text alone.
+        """
+        batch, sizes = [], self._padded(self.lengths)
         for row in np.argsort(self.lengths, kind="stable"):
-            if batch and (len(batch) + 1) * self.lengths[row] > batch_ids:
+            if batch and (len(batch) + 1) * sizes[row] > batch_ids:
                 yield np.array(batch)
                 batch = []
             batch.append(row)
         if batch:
             yield np.array(batch)
+
+    def _padded(self, lengths):
+        """T of batches whose longest texts have these lengths."""
+        steps = -(-lengths // _LENGTH_STEP) * _LENGTH_STEP
+        return np.maximum(1, np.minimum(steps, self.lengths.max(initial=0)))
 
 
 def training_order(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> Iterator[np.ndarray]:
@@ -129,8 +153,7 @@ def training_batches(
     batch_size: int,
     seed: int = 0,
     class_weights: Sequence[float] | None = None,
-    hidden_share: float = 0.0,
-    unknown_id: int | None = None,
+    hidden: HiddenTokens | None = None,
 ) -> "tf.data.Dataset":
     """Batches for training without end, see `training_order`.
 
@@ -140,9 +163,7 @@ def training_batches(
         batch_size: B.
         seed: fixes the order.
         class_weights: how much an example of each class counts; None for 1 each.
-        hidden_share: share of the ids, chosen anew in every epoch, that are shown as the unknown one: a vocabulary of
-            all training words has no other way to learn what an unknown word means.
-        unknown_id: the tokenizer's; None where it has none, and nothing is hidden.
+        hidden: which ids are shown as unknown, chosen anew in every epoch; None for none.
 
     Returns:
         Dataset of (inputs, classes int32 [B], weights float32 [B]); the inputs are ids [B, T], or for pairs a
@@ -154,7 +175,7 @@ def training_batches(
 
     def batches():
         for epoch in itertools.count():
-            shown = examples if unknown_id is None else examples.with_hidden(hidden_share, unknown_id, (seed, epoch, 1))
+            shown = examples if hidden is None else examples.with_hidden(hidden, (seed, epoch, 1))
             for rows in training_order(examples.lengths, batch_size, seed, epoch):
                 yield shown.inputs(rows), classes[rows], weights[rows]
 

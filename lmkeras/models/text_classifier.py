@@ -16,7 +16,7 @@ from lmkeras.corpora import (
     split_labelled,
 )
 from lmkeras.corpora.labelled import Text
-from lmkeras.datasets import TextLayout, evaluation_batches, training_batches
+from lmkeras.datasets import HiddenTokens, TextLayout, evaluation_batches, training_batches
 from lmkeras.errors import InputError
 from lmkeras.export import export_text_classifier
 from lmkeras.models.prediction import Prediction, TextLabeller, of_the_other_kind
@@ -135,19 +135,9 @@ class TextClassifier(TextModel):
             if held_out is not None:
                 held_out = evaluation_batches(*self._text_labeller().encode(held_out))
             with self._as_trained(settings) as factors:
-                return harness.fit(
-                    self.network,
-                    batches,
-                    steps_per_epoch,
-                    settings,
-                    held_out,
-                    run_folder,
-                    callbacks,
-                    verbose,
-                    ["accuracy"],
-                    settings.monitor,
-                    factors,
-                )
+                batches = (batches, steps_per_epoch, settings, held_out)
+                judged = (["accuracy"], settings.monitor, factors)
+                return harness.fit(self.network, *batches, run_folder, callbacks, verbose, *judged)
 
     def find_learning_rate(
         self, corpus: Labelled, settings: ClassifierFitSettings | None = None, steps: int = 100, **changes
@@ -198,8 +188,8 @@ class TextClassifier(TextModel):
         self._layout(network, tokenizer, pairs)  # nothing can be wrong from here on
         self.labels, self.tokenizer, self.network, self.pairs, self._labeller = labels, tokenizer, network, pairs, None
         examples, classes = self._text_labeller().encode(train)
-        hidden = (settings.hidden_share, tokenizer.unknown_id)
-        batches = training_batches(examples, classes, settings.batch_size, settings.seed, weights, *hidden)
+        hidden = _hidden(settings.hidden_share, tokenizer, self._layout())
+        batches = training_batches(examples, classes, settings.batch_size, settings.seed, weights, hidden)
         return batches, -(-len(examples) // settings.batch_size)
 
     def _layout(self, network=None, tokenizer=None, pairs=None) -> TextLayout:
@@ -290,3 +280,9 @@ def _parts(corpus, validation, fraction, seed) -> tuple[LabelledCorpus, Labelled
     if validation is not None:
         return corpus, as_labelled_corpus(validation)
     return split_labelled(corpus, fraction, seed) if fraction else (corpus, None)
+
+
+def _hidden(share: float, tokenizer: BaseTokenizer, layout: TextLayout) -> HiddenTokens | None:
+    if not share or tokenizer.unknown_id is None:
+        return None
+    return HiddenTokens(share, tokenizer.unknown_id, layout.special_ids)

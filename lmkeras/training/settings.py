@@ -91,7 +91,7 @@ class ClassifierFitSettings(TrainingSettings):
     class_weights: Literal["none", "balanced"] | dict[str, float] = "none"
     """How much an example of each label counts: equally, as much less as there are more of them, or by label."""
     hidden_share: float = 0.0
-    """Share of the tokens shown as unknown in training, from 0 to below 1, so that unknown words come to mean something."""
+    """Share of the tokens shown as unknown in training, from 0 to below 1, which teaches what an unknown word means."""
     frozen_groups: int = 0
     """Groups of layers, from the embedding up, that keep their weights."""
     layer_decay: float = 1.0
