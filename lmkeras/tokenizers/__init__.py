@@ -6,16 +6,17 @@ import json
 from lmkeras.errors import InputError, unknown_name
 from lmkeras.tokenizers.base import BaseTokenizer
 
-_MODULES = {"Tokenizer": "keras_words", "BytePairTokenizer": "byte_pair"}
+_MODULES = {"Tokenizer": "keras_words", "BytePairTokenizer": "byte_pair", "WordPieceTokenizer": "word_piece"}
 
 
 def new_tokenizer(name: str, vocabulary_size: int | None = None) -> BaseTokenizer:
     """The unfitted tokenizer of a name.
 
     Args:
-        name: "words" (lower-cased words), "characters" or "byte_pair" (sub-words; every text comes back as it was).
+        name: "words" (lower-cased words), "characters", "byte_pair" (sub-words; every text comes back as it was) or
+            "word_piece" (BERT's sub-words, lower-cased and without accents).
         vocabulary_size: largest number of ids, id 0 and the id of unknowns included; None for 10_000 words, every
-            character, or 4096 byte pairs.
+            character, 4096 byte pairs, or 8192 word pieces.
 
     Returns:
         A tokenizer to call `fit` on.
@@ -27,7 +28,7 @@ def new_tokenizer(name: str, vocabulary_size: int | None = None) -> BaseTokenize
         >>> new_tokenizer("characters").fit(["abba"]).encode("abc")
         [2, 3, 1]
     """
-    builders = {"words": _words, "characters": _characters, "byte_pair": _byte_pair}
+    builders = {"words": _words, "characters": _characters, "byte_pair": _byte_pair, "word_piece": _word_piece}
     if name not in builders:
         raise unknown_name("tokenizer", name, builders)
     return builders[name](vocabulary_size)
@@ -77,6 +78,12 @@ def _byte_pair(vocabulary_size: int | None) -> BaseTokenizer:
     from lmkeras.tokenizers.byte_pair import BytePairTokenizer
 
     return BytePairTokenizer() if vocabulary_size is None else BytePairTokenizer(vocabulary_size)
+
+
+def _word_piece(vocabulary_size: int | None) -> BaseTokenizer:
+    from lmkeras.tokenizers.word_piece import WordPieceTokenizer
+
+    return WordPieceTokenizer() if vocabulary_size is None else WordPieceTokenizer(vocabulary_size=vocabulary_size)
 
 
 def _at_least_one_token(vocabulary_size: int | None) -> int | None:

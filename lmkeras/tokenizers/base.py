@@ -9,7 +9,10 @@ if TYPE_CHECKING:  # in_graph() imports TensorFlow when it is called, not before
 
 
 class BaseTokenizer(abc.ABC):
-    """Text to ids and back. Id 0 is never a piece of text: it pads, and it marks where a text starts and ends."""
+    """Text to ids and back. Id 0 is never a piece of text: it pads, and it marks where a text starts and ends.
+
+    The one exception: where a tokenizer has a special token for padding, a text that spells it out gives 0.
+    """
 
     #: whether decode(encode(text)) is the text itself, unknown characters aside
     spells_text: bool = False
@@ -33,7 +36,7 @@ class BaseTokenizer(abc.ABC):
 
     @abc.abstractmethod
     def encode(self, text: str) -> list[int]:
-        """The ids of a text, each in [1, vocabulary_size)."""
+        """The ids of a text, each in [1, vocabulary_size), but for a special token for padding that it spells out."""
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text."""

@@ -1,0 +1,146 @@
+"""Folders of Hugging Face's BERT tokenizers: vocab.txt, tokenizer.json and tokenizer_config.json."""
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lmkeras.errors import InputError
+from lmkeras.tokenizers.bert_text import BertTextRules
+from lmkeras.tokenizers.special_tokens import SpecialTokens
+
+VOCABULARY, TOKENIZER, CONFIG = "vocab.txt", "tokenizer.json", "tokenizer_config.json"
+# our names of settings: theirs in tokenizer_config.json, and in the normalizer of tokenizer.json
+_RULES = {
+    "lowercase": ("do_lower_case", "lowercase"),
+    "strip_accents": ("strip_accents", "strip_accents"),
+    "tokenize_chinese_chars": ("tokenize_chinese_chars", "handle_chinese_chars"),
+}
+_SPECIAL = {
+    "pad": "pad_token",
+    "unknown": "unk_token",
+    "cls": "cls_token",
+    "sep": "sep_token",
+    "mask": "mask_token",
+}
+_NO_LIMIT = 10**9  # Hugging Face writes 1e30 for a model_max_length that is unknown
+
+
+def read_pretrained(source: str | os.PathLike) -> dict[str, Any]:
+    """What a pretrained tokenizer's files say, as arguments of WordPieceTokenizer.
+
+    Args:
+        source: a folder, a vocabulary file (one token in a line, settings as BERT's own), or a name on the hub. What
+            tokenizer_config.json does not say is taken from tokenizer.json, and else as BERT has it.
+
+    Raises:
+        InputError: no such files, files that are damaged, or a tokenizer that is not BERT's.
+    """
+    path = Path(source)
+    if path.is_file() and path.suffix != ".json":
+        return {"vocabulary": _lines(path)}
+    folder = path if path.is_dir() else _downloaded(str(source))
+    config, tokenizer = _json(folder / CONFIG), _json(folder / TOKENIZER)
+    if not (folder / VOCABULARY).is_file() and not tokenizer:
+        raise InputError(f"{folder} holds no BERT tokenizer: expected {VOCABULARY} or {TOKENIZER} in it")
+    special = _special_tokens(config)
+    _refuse_other_tokenizers(folder, tokenizer, special)
+    vocabulary = _lines(folder / VOCABULARY) if (folder / VOCABULARY).is_file() else _vocabulary(folder, tokenizer)
+    normalizer = tokenizer.get("normalizer") or {}
+    rules = {
+        ours: config.get(in_config, normalizer.get(in_normalizer, getattr(BertTextRules, ours)))
+        for ours, (in_config, in_normalizer) in _RULES.items()
+    }
+    limit = config.get("model_max_length")
+    limit = limit if type(limit) is int and limit < _NO_LIMIT else None
+    return {"vocabulary": vocabulary, **rules, "special_tokens": special, "model_max_length": limit}
+
+
+def write_pretrained(
+    folder: str | os.PathLike,
+    vocabulary: Sequence[str],
+    rules: BertTextRules,
+    special: SpecialTokens,
+    model_max_length: int | None,
+) -> None:
+    """Writes vocab.txt and tokenizer_config.json, which `read_pretrained` and transformers read.
+
+    Raises:
+        InputError: a token that does not fit in a line.
+    """
+    broken = [token for token in vocabulary if token.strip() != token or len(token.splitlines()) != 1]
+    if broken:
+        raise InputError(f"{VOCABULARY} has a line for each token, and {broken[0]!r} would not come back from one")
+    config = {"tokenizer_class": "BertTokenizer"}
+    config |= {theirs: getattr(rules, ours) for ours, (theirs, _) in _RULES.items()}
+    config |= {theirs: getattr(special, ours) for ours, theirs in _SPECIAL.items()}
+    config |= {} if model_max_length is None else {"model_max_length": model_max_length}
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    lines = "".join(f"{token}\n" for token in vocabulary)
+    Path(folder, VOCABULARY).write_text(lines, encoding="utf-8", newline="\n")
+    Path(folder, CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no vocabulary: expected UTF-8 text, a token in each line ({error})") from None
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """The object that a file holds; empty where there is no file."""
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is damaged: expected JSON ({error})") from None
+    if not isinstance(found, dict):
+        raise InputError(f"{path} is damaged: expected a JSON object")
+    return found
+
+
+def _special_tokens(config: dict[str, Any]) -> SpecialTokens:
+    names = {ours: config[theirs] for ours, theirs in _SPECIAL.items() if config.get(theirs) is not None}
+    # an AddedToken is written as an object
+    return SpecialTokens(
+        **{ours: name.get("content") if isinstance(name, dict) else name for ours, name in names.items()}
+    )
+
+
+def _refuse_other_tokenizers(folder: Path, tokenizer: dict[str, Any], special: SpecialTokens) -> None:
+    """What tokenizer.json may hold that a WordPieceTokenizer would encode differently."""
+    try:
+        model, normalizer = tokenizer.get("model") or {}, tokenizer.get("normalizer") or {}
+        kinds = (model.get("type", "WordPiece"), normalizer.get("type", "BertNormalizer"))
+        added = [token["content"] for token in tokenizer.get("added_tokens") or []]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise InputError(f"{folder / TOKENIZER} is damaged ({type(error).__name__}: {error})") from None
+    if kinds != ("WordPiece", "BertNormalizer"):
+        raise InputError(f"{folder / TOKENIZER} is not BERT's: expected WordPiece and BertNormalizer, not {kinds}")
+    if other := [name for name in added if name not in special.names()]:
+        raise InputError(f"{folder / TOKENIZER} adds tokens to BERT's five special ones, which has no twin: {other}")
+
+
+def _vocabulary(folder: Path, tokenizer: dict[str, Any]) -> list[str]:
+    ids = tokenizer.get("model", {}).get("vocab")
+    if not isinstance(ids, dict) or set(ids.values()) != set(range(len(ids))):
+        raise InputError(f"{folder / TOKENIZER} is damaged: expected a vocabulary with ids from 0 on")
+    return sorted(ids, key=ids.get)
+
+
+def _downloaded(name: str) -> Path:
+    """The folder of a name on the hub, from the hub or from its cache."""
+    here = f"give a folder that holds {VOCABULARY} or {TOKENIZER}"
+    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name) or name.startswith("."):
+        raise InputError(f"there is no {name!r}, and it is no name on the hub: {here}")
+    import huggingface_hub
+
+    try:
+        return Path(huggingface_hub.snapshot_download(name, allow_patterns=[VOCABULARY, TOKENIZER, CONFIG]))
+    except (OSError, ValueError, huggingface_hub.errors.HfHubHTTPError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise InputError(f"there is no folder {name!r}, and the hub did not give it ({reason}): {here}") from None

@@ -1,0 +1,136 @@
+"""From ids of texts to what BERT reads: special tokens around one text or two, cut to a length, padded."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from lmkeras.errors import InputError, unknown_name
+
+_LONGEST, _FIXED = "longest", "max_length"
+_PADDINGS = {False: None, "do_not_pad": None, True: _LONGEST, _LONGEST: _LONGEST, _FIXED: _FIXED}
+_TRUNCATIONS = {None: None, False: False, "do_not_truncate": False, True: True, "longest_first": True}
+_TENSORS = {None: None, "np": "np", "tf": "tf"}
+
+
+class Plan(NamedTuple):
+    """Where sequences are cut, None for nowhere, and how many places a row has at least; None for the longest row's."""
+
+    cut_to: int | None
+    fill_to: int | None
+
+
+def plan(
+    padding: bool | str, truncation: bool | str | None, max_length: int | None, model_max_length: int | None
+) -> Plan:
+    """What `padding`, `truncation` and `max_length` of Hugging Face's tokenizers mean together.
+
+    Raises:
+        InputError: an unknown value, or a length that is needed and is nowhere.
+    """
+    padding, truncation = _choice("padding", padding, _PADDINGS), _choice("truncation", truncation, _TRUNCATIONS)
+    if max_length is not None and (type(max_length) is not int or max_length < 0):
+        raise InputError(f"max_length must be a number of tokens, not {max_length!r}")
+    if truncation is None:
+        truncation = max_length is not None and padding is None
+    length = model_max_length if max_length is None else max_length
+    if length is None and (truncation or padding == _FIXED):
+        raise InputError("there is no length to cut or to pad to: give max_length")
+    return Plan(length if truncation else None, {None: 0, _LONGEST: None, _FIXED: length}[padding])
+
+
+def batched(
+    texts: str | Sequence[str], pairs: str | Sequence[str] | None
+) -> tuple[Sequence[str], Sequence[str] | None]:
+    """Texts and their partners as sequences of one length.
+
+    Raises:
+        InputError: something that is no text, or partners that are not as many.
+    """
+    if isinstance(texts, str):
+        texts, pairs = [texts], pairs if pairs is None else [pairs]
+    if isinstance(pairs, str) or not all(isinstance(text, str) for text in [*texts, *(pairs or ())]):
+        raise InputError("texts and pairs must both be one text or both be lists of texts")
+    if pairs is not None and len(pairs) != len(texts):
+        raise InputError(f"every text needs its partner: {len(texts)} texts came with {len(pairs)} pairs")
+    return texts, pairs
+
+
+def kept_lengths(length: int, pair_length: int, room: int) -> tuple[int, int]:
+    """How many ids of two texts stay where there is room for `room` ids in all, the longer text giving way first.
+
+    Args:
+        length: ids of the first text.
+        pair_length: ids of the second text.
+        room: the most ids of both, >= 0.
+
+    Returns:
+        What is kept of each. Where both must give way they keep half each; the odd one goes to the text that was
+        longer, to the second one of equals.
+
+    Example:
+        >>> kept_lengths(9, 3, 8), kept_lengths(9, 7, 7), kept_lengths(5, 5, 7)
+        ((5, 3), (4, 3), (3, 4))
+    """
+    shorter = min(length, pair_length, room // 2)
+    longer = min(max(length, pair_length), room - shorter)
+    return (longer, shorter) if length > pair_length else (shorter, longer)
+
+
+def room_for_text(max_length: int, pair: bool) -> int:
+    """The places that special tokens leave: one [CLS], one [SEP] behind each text.
+
+    Raises:
+        InputError: max_length does not even hold the special tokens.
+    """
+    special = 3 if pair else 2
+    if max_length < special:
+        texts = "two texts" if pair else "one text"
+        raise InputError(f"max_length must be at least {special}, the special tokens of {texts}, not {max_length}")
+    return max_length - special
+
+
+def collate(
+    rows: Sequence[tuple[list[int], list[int]]], fill_to: int | None, return_tensors: str | None
+) -> dict[str, Any]:
+    """A batch in the words of Hugging Face's BERT.
+
+    Args:
+        rows: for each sequence its ids and its token types.
+        fill_to: places to fill up to with zeros; longer sequences stay as they are. None for the longest's.
+        return_tensors: None for lists, "np" for int64 arrays, "tf" for int32 tensors.
+
+    Returns:
+        input_ids, token_type_ids and attention_mask (1 at a token, 0 at padding), each [B, T].
+
+    Raises:
+        InputError: an unknown return_tensors, or arrays of rows that differ in length.
+    """
+    return_tensors = _choice("return_tensors", return_tensors, _TENSORS)
+    width = max((len(ids) for ids, _ in rows), default=0) if fill_to is None else fill_to
+    batch = {"input_ids": [], "token_type_ids": [], "attention_mask": []}
+    for ids, types in rows:
+        padding = [0] * (width - len(ids))
+        batch["input_ids"].append(ids + padding)
+        batch["token_type_ids"].append(types + padding)
+        batch["attention_mask"].append([1] * len(ids) + padding)
+    if return_tensors is None:
+        return batch
+    if len({len(ids) for ids in batch["input_ids"]}) > 1:
+        raise InputError("rows of different lengths make no tensor: give padding=True, and truncation with max_length")
+    return {name: _tensor(values, return_tensors) for name, values in batch.items()}
+
+
+def _choice(kind: str, value: object, choices: dict) -> Any:
+    if value not in list(choices):  # a list, because what came may be of a kind that cannot be a key
+        raise unknown_name(kind, value, map(str, choices))
+    return choices[value]
+
+
+def _tensor(values: list[list[int]], kind: str) -> Any:
+    import numpy as np
+
+    array = np.array(values, np.int64).reshape(len(values), -1 if values else 0)
+    if kind == "np":
+        return array
+    import tensorflow as tf
+
+    return tf.constant(array, tf.int32)

@@ -1,0 +1,109 @@
+"""What BERT's clean-up makes of every character, asked of the `tokenizers` library, whose Unicode version counts.
+
+A character's fate does not depend on its neighbours, with one exception: marks of a decomposed text are put in order.
+"""
+
+import functools
+import sys
+from typing import NamedTuple
+
+import numpy as np
+from tokenizers import normalizers, pre_tokenizers
+
+from lmkeras.tokenizers.bert_text import BertTextRules
+
+# IN_WORD: part of a word. SPACE: ends one. ALONE: a word by itself. MANY: becomes several characters, each with a fate
+# of its own. MARK: in a word, and moves among its neighbours that are marks. GONE: removed, and marks move across it.
+# GONE_STARTER: removed, and marks do not move across it.
+IN_WORD, SPACE, ALONE, MANY, MARK, GONE, GONE_STARTER = range(7)
+
+_FIRST_CLASS, _LAST_CLASS = "\u0334", "\u0345"  # marks of the lowest and of the highest canonical combining class
+
+
+class CharacterTable(NamedTuple):
+    """What becomes of each code point.
+
+    fates: int32 [0x110000].
+    targets: int32 [0x110000], the code point that it becomes, for MANY the row of `expansions`, where GONE itself.
+    expansions: int32 [K, L], the characters that it becomes, filled up with -1.
+    marks: int32 [M], ascending, the code points that are MARKs.
+    mark_classes: int32 [M], numbers in the order of their canonical combining classes, equal for equal ones.
+    """
+
+    fates: np.ndarray
+    targets: np.ndarray
+    expansions: np.ndarray
+    marks: np.ndarray
+    mark_classes: np.ndarray
+
+
+@functools.cache
+def character_table(rules: BertTextRules) -> CharacterTable:
+    """The table of a set of rules; takes seconds the first time.
+
+    Source: The Unicode Standard, 3.11, for the canonical ordering of marks.
+    """
+    classes = _combining_classes() if rules.decomposes else {}
+    clean = rules.normalizer().normalize_str
+    unstripped = BertTextRules(False, False, False).normalizer().normalize_str
+    fates = np.full(sys.maxunicode + 1, IN_WORD, np.int32)
+    targets, expansions = np.arange(sys.maxunicode + 1, dtype=np.int32), []
+    for character in _characters():
+        code, cleaned = ord(character), clean(character)
+        becomes = cleaned.strip(" ")
+        if becomes == cleaned == character and character not in classes and character not in _punctuation():
+            continue
+        if len(becomes) > 1:
+            fates[code], targets[code] = MANY, len(expansions)
+            expansions.append([*map(ord, becomes)])
+        elif becomes:
+            # the library puts spaces around the ideographs that are words
+            alone = len(cleaned) > 1 or becomes in _punctuation()
+            fates[code] = ALONE if alone else MARK if becomes in classes else IN_WORD
+            targets[code] = ord(becomes)
+        elif cleaned:
+            fates[code] = SPACE
+        else:
+            accent = unstripped(character) and _decomposed(character)[0] not in classes
+            fates[code] = GONE_STARTER if accent else GONE
+    marks = np.flatnonzero(fates == MARK)
+    return CharacterTable(
+        fates,
+        targets,
+        _rectangle(expansions),
+        marks.astype(np.int32),
+        np.array([classes[chr(code)] for code in marks], np.int32),
+    )
+
+
+def _characters() -> list[str]:
+    return [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
+
+
+_decomposed = normalizers.NFD().normalize_str
+
+
+@functools.cache
+def _punctuation() -> frozenset[str]:
+    """The characters that are words by themselves, whatever the rules."""
+    pieces = pre_tokenizers.BertPreTokenizer().pre_tokenize_str("00".join(_characters()))
+    return frozenset(piece for piece, _ in pieces if len(piece) == 1)
+
+
+@functools.cache
+def _combining_classes() -> dict[str, int]:
+    """The characters that canonical ordering moves, and the order that it puts them in."""
+    moved = []
+    for character in _characters():
+        probe = _LAST_CLASS + character + _FIRST_CLASS  # the two change places unless something holds them apart
+        if _decomposed(probe) != probe and _decomposed(character) == character:
+            moved.append(character)
+    ordered, classes = _decomposed("".join(moved)), {}
+    for before, after in zip(" " + ordered, ordered, strict=False):
+        classes[after] = classes.get(before, 0) + (_decomposed(after + before) != after + before)
+    return classes
+
+
+def _rectangle(rows: list[list[int]]) -> np.ndarray:
+    width = max(map(len, rows), default=1)
+    return np.array([row + [-1] * (width - len(row)) for row in rows or [[]]], np.int32)

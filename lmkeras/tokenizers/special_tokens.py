@@ -1,0 +1,38 @@
+"""The tokens that stand for something other than text."""
+
+import dataclasses
+
+from lmkeras.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class SpecialTokens:
+    """The names of BERT's special tokens; a text that spells one of them gives its id.
+
+    Args:
+        pad: fills rows up; its id must be 0.
+        unknown: stands for words that no pieces spell.
+        cls: starts every sequence.
+        sep: ends each text of a sequence.
+        mask: hides a piece in masked-language-model training.
+
+    Raises:
+        InputError: a name that is not printable text, or two of the same name.
+    """
+
+    pad: str = "[PAD]"
+    unknown: str = "[UNK]"
+    cls: str = "[CLS]"
+    sep: str = "[SEP]"
+    mask: str = "[MASK]"
+
+    def __post_init__(self):
+        names = self.names()
+        if not all(isinstance(name, str) and name and name.isprintable() for name in names):
+            raise InputError(f"special tokens must have names of printable characters, not {names}")
+        if len(set(names)) < len(names):
+            raise InputError(f"special tokens must have different names, not {names}")
+
+    def names(self) -> tuple[str, ...]:
+        """The names, in the order of their ids in a vocabulary that `fit` learns."""
+        return dataclasses.astuple(self)

@@ -1,0 +1,23 @@
+"""Texts that can be written as UTF-8, which is what tokenizers outside of Python take."""
+
+from lmkeras.errors import InputError
+
+
+def encodable(text: str) -> str:
+    """The text itself.
+
+    Raises:
+        InputError: the text holds a lone surrogate, which is no character.
+
+    Example:
+        >>> encodable("naïve")
+        'naïve'
+    """
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"a text holds the lone surrogate {text[error.start]!r} at position {error.start}, which is no character:"
+            " read the file with the encoding that it was written in"
+        ) from None
+    return text

@@ -1,0 +1,274 @@
+"""WordPieceTokenizer: BERT's words in pieces, and its inputs of one text or two."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import tokenizers
+from tokenizers import decoders, models, pre_tokenizers
+
+from lmkeras.errors import InputError
+from lmkeras.tokenizers import bert_files, bert_inputs
+from lmkeras.tokenizers.base import BaseTokenizer
+from lmkeras.tokenizers.bert_text import LONGEST_WORD, BertTextRules
+from lmkeras.tokenizers.special_tokens import SpecialTokens
+from lmkeras.tokenizers.utf8 import encodable
+from lmkeras.tokenizers.word_piece_training import PREFIX, learn_pieces
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+FORMAT_VERSION = 1
+
+
+class WordPieceTokenizer(BaseTokenizer):
+    """BERT's tokenizer: texts are cleaned up and cut into words, and words, from their start, into the longest pieces.
+
+    Ids are those of Hugging Face's BertTokenizerFast, whatever the text. A text that spells a special token gives its
+    id, "[PAD]" gives 0, the one way to an id 0 in a text.
+
+    Args:
+        vocabulary: the token of each id from 0 on, special tokens included; pieces inside words start with "##". Where
+            a token is there twice, its last id counts. None for the special tokens alone, until `fit`.
+        lowercase: whether texts are lower-cased, as for "uncased" models.
+        strip_accents: whether accents go; None follows `lowercase`.
+        tokenize_chinese_chars: whether every CJK ideograph is a word of its own.
+        vocabulary_size: the most ids that `fit` may hand out, special tokens included, >= 6.
+        special_tokens: their names.
+        model_max_length: where `truncation=True` cuts without a max_length, in tokens; None for no such length.
+
+    Raises:
+        InputError: a vocabulary without one of the special tokens, or whose first token is not the one for padding.
+
+    Source: Wu et al. 2016, "Google's Neural Machine Translation System", 4.1; Devlin et al. 2019, "BERT".
+
+    Example:
+        >>> tokenizer = WordPieceTokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "un", "##able", "able"])
+        >>> tokenizer.encode("Unable, able"), tokenizer.decode([5, 6, 7])
+        ([5, 6, 1, 7], 'unable able')
+        >>> tokenizer("able", "unable")["input_ids"]
+        [2, 7, 3, 5, 6, 3]
+    """
+
+    def __init__(
+        self,
+        vocabulary: Sequence[str] | None = None,
+        lowercase: bool = True,
+        strip_accents: bool | None = None,
+        tokenize_chinese_chars: bool = True,
+        vocabulary_size: int = 8192,
+        special_tokens: SpecialTokens | None = None,
+        model_max_length: int | None = None,
+    ):
+        self.special_tokens = special_tokens or SpecialTokens()
+        fewest = len(self.special_tokens.names()) + 1
+        if type(vocabulary_size) is not int or vocabulary_size < fewest:
+            raise InputError(
+                f"vocabulary_size must be at least {fewest} (special tokens, a piece), not {vocabulary_size!r}"
+            )
+        if model_max_length is not None and (type(model_max_length) is not int or model_max_length < 3):
+            raise InputError(f"model_max_length must be at least 3 tokens, not {model_max_length!r}")
+        self.rules = BertTextRules(lowercase, strip_accents, tokenize_chinese_chars)
+        self.max_vocabulary_size, self.model_max_length = vocabulary_size, model_max_length
+        self._set_vocabulary(list(self.special_tokens.names() if vocabulary is None else vocabulary))
+
+    @classmethod
+    def from_pretrained(cls, source: str | os.PathLike, **settings) -> "WordPieceTokenizer":
+        """The tokenizer of a BERT checkpoint.
+
+        Args:
+            source: a folder with vocab.txt or tokenizer.json and, if it has one, tokenizer_config.json; a vocabulary
+                file alone; or a name on the Hugging Face hub.
+            settings: arguments of the constructor that override what the files say.
+
+        Raises:
+            InputError: no such files, files that are damaged, or a tokenizer that is not BERT's.
+        """
+        return cls(**(bert_files.read_pretrained(source) | settings))
+
+    def save_vocabulary(self, folder: str | os.PathLike) -> None:
+        """Writes vocab.txt and tokenizer_config.json into a folder, for `from_pretrained` here and in transformers."""
+        bert_files.write_pretrained(folder, self.vocabulary, self.rules, self.special_tokens, self.model_max_length)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of ids, special tokens included: 5 before fit."""
+        return len(self.vocabulary)
+
+    @property
+    def unknown_id(self) -> int:
+        """The id of a word that no pieces spell, or that has more than 100 characters."""
+        return self._ids[self.special_tokens.unknown]
+
+    @property
+    def cls_id(self) -> int:
+        """The id that starts every sequence."""
+        return self._ids[self.special_tokens.cls]
+
+    @property
+    def sep_id(self) -> int:
+        """The id that ends each text of a sequence."""
+        return self._ids[self.special_tokens.sep]
+
+    @property
+    def mask_id(self) -> int:
+        """The id that hides a piece."""
+        return self._ids[self.special_tokens.mask]
+
+    def fit(self, texts: Iterable[str]) -> "WordPieceTokenizer":
+        """Learns the vocabulary from one pass over `texts`, keeping the distinct words in memory; returns self.
+
+        The same texts give the same vocabulary. A pair that occurs once is not merged.
+        """
+        special = self.special_tokens.names()
+        pieces = learn_pieces(texts, self.rules, self.max_vocabulary_size - len(special))
+        self._set_vocabulary([*special, *(piece for piece in pieces if piece not in special)])
+        return self
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a text's pieces, without [CLS] and [SEP]; InputError for lone surrogates, which are no text."""
+        return self.encode_batch([text])[0]
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each text, computed on all cores."""
+        encodings = self._library.encode_batch_fast([encodable(text) for text in texts])
+        return [encoding.ids for encoding in encodings]
+
+    def decode(self, ids: Iterable[int], skip_special_tokens: bool = False) -> str:
+        """The words of ids, joined by spaces save before . , ? ! and some contractions; id 0 is skipped.
+
+        Args:
+            ids: each in [0, vocabulary_size).
+            skip_special_tokens: whether every special token is skipped.
+
+        Raises:
+            InputError: an id outside the vocabulary.
+        """
+        ids = list(ids)
+        for id in ids:
+            if not 0 <= id < self.vocabulary_size:
+                raise InputError(f"id {id} is not in the vocabulary: expected 0 to {self.vocabulary_size - 1}")
+        return self._library.decode([id for id in ids if id], skip_special_tokens=skip_special_tokens)
+
+    def assemble(
+        self, a_ids: Sequence[int], b_ids: Sequence[int] | None = None, max_length: int | None = None
+    ) -> tuple[list[int], list[int]]:
+        """What BERT reads of one text or two: [CLS] a [SEP], or [CLS] a [SEP] b [SEP].
+
+        Args:
+            a_ids: ids of a text.
+            b_ids: ids of a second text; None where there is none.
+            max_length: the most ids of the whole; ids at the end of the longer text go first. None for all of them.
+
+        Returns:
+            The ids, and as many token types: 0 up to the first [SEP], 1 behind it.
+
+        Raises:
+            InputError: max_length does not even hold the special tokens.
+        """
+        pair = b_ids is not None
+        a_length, b_length = len(a_ids), len(b_ids) if pair else 0
+        if max_length is not None:
+            room = bert_inputs.room_for_text(max_length, pair)
+            a_length, b_length = bert_inputs.kept_lengths(a_length, b_length, room)
+        first = [self.cls_id, *a_ids[:a_length], self.sep_id]
+        second = [*b_ids[:b_length], self.sep_id] if pair else []
+        return first + second, [0] * len(first) + [1] * len(second)
+
+    def __call__(
+        self,
+        texts: str | Sequence[str],
+        pairs: str | Sequence[str] | None = None,
+        padding: bool | str = False,
+        truncation: bool | str | None = None,
+        max_length: int | None = None,
+        return_tensors: str | None = None,
+    ) -> dict[str, Any]:
+        """What BERT reads of texts or pairs of texts, as Hugging Face's tokenizer returns it.
+
+        Args:
+            texts: texts, or one text.
+            pairs: the second text of each, or None.
+            padding: True fills up to the longest of the batch, "max_length" to max_length; False does not fill up.
+            truncation: True cuts to max_length tokens, the longer text of a pair first; False does not; None does
+                where max_length is given and nothing is padded.
+            max_length: in tokens, special ones included; None for model_max_length.
+            return_tensors: None for lists, "np" for int64 arrays, "tf" for int32 tensors.
+
+        Returns:
+            input_ids, token_type_ids and attention_mask, [B, T] each; lists of one text's are [T].
+
+        Raises:
+            InputError: arguments that are none of these, or do not go together.
+        """
+        single = isinstance(texts, str)
+        texts, pairs = bert_inputs.batched(texts, pairs)
+        plan = bert_inputs.plan(padding, truncation, max_length, self.model_max_length)
+        seconds = [None] * len(texts) if pairs is None else self.encode_batch(pairs)
+        rows = [
+            self.assemble(first, second, plan.cut_to)
+            for first, second in zip(self.encode_batch(texts), seconds, strict=True)
+        ]
+        batch = bert_inputs.collate(rows, plan.fill_to, return_tensors)
+        return {name: values[0] for name, values in batch.items()} if single and return_tensors is None else batch
+
+    def to_json(self) -> str:
+        """The whole tokenizer as JSON; the place of a token in "vocabulary" is its id."""
+        fields = {
+            "class_name": "WordPieceTokenizer",
+            "version": FORMAT_VERSION,
+            **dataclasses.asdict(self.rules),
+            "vocabulary_size": self.max_vocabulary_size,
+            "special_tokens": dataclasses.asdict(self.special_tokens),
+            "model_max_length": self.model_max_length,
+            "vocabulary": self.vocabulary,
+        }
+        return json.dumps(fields, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "WordPieceTokenizer":
+        """The tokenizer that `to_json` wrote; InputError where the text is not such JSON."""
+        try:
+            fields = json.loads(text)
+            class_name, version = fields.pop("class_name"), fields.pop("version")
+            special_tokens = SpecialTokens(**fields.pop("special_tokens"))
+            if (class_name, version) != ("WordPieceTokenizer", FORMAT_VERSION):
+                raise InputError(f"this is a {class_name} of version {version!r}: expected version {FORMAT_VERSION}")
+            return cls(**fields, special_tokens=special_tokens)
+        except (AttributeError, KeyError, TypeError, json.JSONDecodeError, RecursionError) as error:
+            raise InputError(f"not the JSON of a WordPieceTokenizer ({type(error).__name__}: {error})") from None
+
+    def in_graph(self) -> "tf.Module":
+        """The TensorFlow twin; its decode fails with InvalidArgumentError where this one raises InputError.
+
+        The twin's `assemble` puts special tokens around ragged ids, as this one does around each row.
+        """
+        from lmkeras.tokenizers.in_graph.word_piece import InGraphWordPieces
+
+        return InGraphWordPieces(self)
+
+    def _set_vocabulary(self, vocabulary: list[str]) -> None:
+        ids = _checked_ids(vocabulary, self.special_tokens)
+        self.vocabulary, self._ids = vocabulary, ids
+        unknown = self.special_tokens.unknown
+        model = models.WordPiece(ids, unk_token=unknown, max_input_chars_per_word=LONGEST_WORD)
+        self._library = tokenizers.Tokenizer(model)
+        self._library.normalizer = self.rules.normalizer()
+        self._library.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        self._library.decoder = decoders.WordPiece(prefix=PREFIX)
+        self._library.add_special_tokens(list(self.special_tokens.names()))
+
+
+def _checked_ids(vocabulary: list[str], special: SpecialTokens) -> dict[str, int]:
+    if not all(isinstance(token, str) for token in vocabulary):
+        raise InputError("a vocabulary must be a list of texts, one for each id from 0 on")
+    ids = {encodable(token): id for id, token in enumerate(vocabulary)}
+    if missing := [name for name in special.names() if name not in ids]:
+        raise InputError(
+            f"the vocabulary lacks the special tokens {missing}: add them, or give special_tokens the names that it has"
+        )
+    if ids[special.pad]:
+        raise InputError(f"{special.pad} must have id 0, which pads everywhere here, but it has id {ids[special.pad]}")
+    return ids
