@@ -25,7 +25,9 @@ class ConvolutionalClassifier(EmbeddingClassifier):
         super().__init__(vocabulary_size, num_classes, embedding_dim, dropout, **kwargs)
         self.filters = filters
         self.widths = list(widths)
-        self.convolutions = [keras.layers.Conv1D(filters, width, name=f"convolution_{width}") for width in self.widths]
+        self.convolutions = [
+            keras.layers.Conv1D(filters, width, name=f"convolution_{i}") for i, width in enumerate(self.widths)
+        ]
 
     def build_features(self, shape) -> int:
         """Builds the convolutions."""
@@ -47,6 +49,10 @@ class ConvolutionalClassifier(EmbeddingClassifier):
         # holds one where its first place does, or where it begins before a text that has any
         holds_a_token = ops.concatenate([ops.repeat(mask[:, :1], beyond, axis=1), mask], axis=1)
         return ops.max(outputs * holds_a_token, axis=1)  # outputs are at least 0, and 0 is what no window gives
+
+    def layer_groups(self):
+        """The embedding, the convolutions together, for none stands above another, the last layer."""
+        return [[self.embedding], self.convolutions, [self.head]]
 
     def get_config(self):
         """The constructor's arguments."""

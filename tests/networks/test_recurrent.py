@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lmkeras.errors import InputError
-from lmkeras.networks.recurrent import lstm_language_model
+from lmkeras.networks.recurrent import lstm_classifier, lstm_language_model
 from tests.layers.formulas import dense, fill, weights_of
 
 IDS = np.random.default_rng(0).integers(0, 13, (3, 6))
@@ -96,3 +96,71 @@ def test_dropout_acts_on_embeddings_and_on_outputs():
 def test_unknown_cells():
     with pytest.raises(InputError, match="unknown cell 'lstn': expected one of lstm, gru, simple_rnn; did you mean"):
         lstm_language_model(13, cell="lstn")
+
+
+TEXTS = [[3], [7, 2, 9, 9, 1, 11], [], [12, 4, 7]]
+CLASSIFIED = np.array([text + [0] * (6 - len(text)) for text in TEXTS], "int32")
+POOLED = {"max": lambda y: y.max(axis=0), "mean": lambda y: y.mean(axis=0), "last": lambda y: y[-1]}
+
+
+def outputs(x, layer):
+    """What an LSTM gives after each word of x [T, width] as it reads them: [T, units]."""
+    weights = weights_of(layer)
+    h = c = np.zeros(len(weights[1]))
+    read = []
+    for word in x:
+        h, c = lstm(word, h, c, weights)
+        read.append(h)
+    return np.array(read)
+
+
+def expected_class_logits(network, text):
+    if not text:
+        return np.asarray(network.head.bias)
+    (embeddings,) = weights_of(network.embedding)
+    x = embeddings[text]  # [T, width]
+    for forward, *backward in network.recurrent_layers:
+        there, back = outputs(x, forward), [outputs(x[::-1], layer) for layer in backward]  # as they are read
+        x = np.concatenate([there, *(read[::-1] for read in back)], axis=-1)
+    return dense(np.concatenate([POOLED[network.pooling](read) for read in (there, *back)]), network.head)
+
+
+def new_classifier(**sizes):
+    return fill(lstm_classifier(13, 3, **{"embedding_dim": 6, "units": 4, **sizes}))
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("num_layers", [1, 2])
+@pytest.mark.parametrize("pooling", POOLED)
+def test_class_logits_are_the_formulas(bidirectional, num_layers, pooling):
+    network = new_classifier(bidirectional=bidirectional, num_layers=num_layers, pooling=pooling)
+    expected = [expected_class_logits(network, text) for text in TEXTS]
+    np.testing.assert_allclose(network(CLASSIFIED), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("num_layers", [1, 2])
+def test_a_classifiers_dropout_acts_in_training_alone(num_layers):
+    network = new_classifier(num_layers=num_layers, dropout=1 - 1e-7)
+    np.testing.assert_allclose(network(CLASSIFIED, training=True), [network.head.bias] * len(TEXTS), atol=1e-6)
+    expected = [expected_class_logits(network, text) for text in TEXTS]
+    np.testing.assert_allclose(network(CLASSIFIED), expected, atol=1e-5)
+
+
+def test_dropout_acts_between_the_layers_of_a_classifier():
+    network = new_classifier(num_layers=2, bidirectional=False, pooling="last", dropout=1 - 1e-7)
+    x, mask = network.embedding(np.array([[3, 5]])), np.array([[True, True]])
+    nothing = outputs(np.zeros((2, 4)), network.recurrent_layers[1][0])[-1]
+    np.testing.assert_allclose(network.features(x, mask, training=True), [nothing], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ({"pooling": "men"}, "unknown pooling 'men': expected one of last, max, mean; did you mean 'mean'"),
+        ({"units": 0}, "units must be at least 1, got 0"),
+        ({"num_layers": -1}, "num_layers must be at least 1, got -1"),
+    ],
+)
+def test_sizes_of_a_classifier_that_are_none(sizes, message):
+    with pytest.raises(InputError, match=message):
+        new_classifier(**sizes)
