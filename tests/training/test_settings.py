@@ -1,12 +1,11 @@
-import inspect
-import re
+import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lmkeras.errors import InputError
-from lmkeras.networks import registry
-from lmkeras.networks.settings import LanguageNetworkSettings
-from lmkeras.training.settings import FitSettings
+from lmkeras.training.settings import ClassifierFitSettings, FitSettings
 
 
 @pytest.mark.parametrize(
@@ -51,17 +50,52 @@ def test_steps(settings, steps_per_epoch, total, interval):
     assert settings.steps_between_evaluations(steps_per_epoch) == interval
 
 
-def test_the_defaults_in_the_help_are_those_of_the_builders():
-    """Fields default to None, "what the builder does"; their help names the builder's default."""
-    source = inspect.getsource(LanguageNetworkSettings)
-    transformer, lstm = (inspect.signature(registry._builder(name)).parameters for name in ("transformer", "lstm"))
-    fields = [name for name in vars(LanguageNetworkSettings()) if name != "network"]
-    for name in fields:
-        help_text = re.search(rf"    {name}: .*\n    \"\"\"(.*)\"\"\"", source)[1]
-        defaults = [
-            (network[name].default, kind) for network, kind in ((transformer, "t"), (lstm, "r")) if name in network
-        ]
-        assert defaults, f"{name} is an argument of no builder"
-        for default, _ in defaults:
-            stated = {"dff": "4 times d_model"}.get(name, str(default))
-            assert stated in help_text.split("None: ")[1], name
+@pytest.mark.parametrize(
+    ("field", "value", "received"),
+    [
+        ("monitor", "accuracy", "unknown monitor 'accuracy': expected one of val_loss, val_accuracy"),
+        ("class_weights", "balancd", "unknown class_weights 'balancd': .* did you mean 'balanced'"),
+        ("class_weights", {"ham": 1.0, "spam": -0.5}, "weight of class 'spam' must be 0 or more, got -0.5"),
+        ("class_weights", {"ham": math.inf}, "weight of class 'ham' must be 0 or more, got inf"),
+        ("class_weights", {"ham": math.nan}, "weight of class 'ham' must be 0 or more, got nan"),
+        ("hidden_share", 1.0, "hidden_share must be from 0 to below 1, got 1.0"),
+        ("hidden_share", -0.1, "hidden_share must be from 0 to below 1, got -0.1"),
+        ("frozen_groups", -1, "frozen_groups must not be negative, got -1"),
+        ("layer_decay", 0.0, "layer_decay must be above 0 and at most 1, got 0.0"),
+        ("layer_decay", 1.5, "layer_decay must be above 0 and at most 1, got 1.5"),
+        ("layer_decay", math.nan, "layer_decay must be above 0 and at most 1, got nan"),
+        ("batch_size", 0, "batch_size must be at least 1, got 0"),
+        ("optimizer", "sgd", "unknown optimizer 'sgd'"),
+    ],
+)
+def test_impossible_settings_of_a_classifier_say_what_is_wrong(field, value, received):
+    with pytest.raises(InputError, match=received):
+        ClassifierFitSettings(**{field: value})
+
+
+counts_of_labels = st.dictionaries(st.text(max_size=3), st.integers(1, 10**6), min_size=2, max_size=6)
+
+
+@given(counts_of_labels)
+def test_balanced_classes_weigh_the_same_and_an_example_weighs_one_on_average(counts):
+    weights = ClassifierFitSettings(class_weights="balanced").weights_of(counts)
+    totals = [count * weight for count, weight in zip(counts.values(), weights, strict=True)]
+    assert totals == pytest.approx([sum(counts.values()) / len(counts)] * len(counts))
+
+
+def test_a_label_without_examples_can_be_balanced():
+    weights = ClassifierFitSettings(class_weights="balanced").weights_of({"ham": 4, "spam": 0})
+    assert weights[0] == 0.5
+    assert math.isfinite(weights[1])
+
+
+def test_weights_by_label_come_in_the_order_of_the_labels():
+    settings = ClassifierFitSettings(class_weights={"spam": 3.0, "eggs": 0.0})
+    assert settings.weights_of({"eggs": 5, "ham": 1, "spam": 2}) == [0.0, 1.0, 3.0]
+    assert ClassifierFitSettings().weights_of({"eggs": 5, "ham": 1}) is None
+
+
+def test_weights_of_a_label_that_there_is_not():
+    settings = ClassifierFitSettings(class_weights={"span": 3.0})
+    with pytest.raises(InputError, match=r"label in class_weights 'span': .* ham, spam; did you mean 'spam'"):
+        settings.weights_of({"ham": 1, "spam": 2})
