@@ -1,7 +1,5 @@
-import inspect
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -11,18 +9,13 @@ from pathlib import Path
 import pytest
 
 import lmkeras
-from lmkeras.cli import VERBS, main
+from lmkeras.cli import main
+from tests.cli.command import filled_in, require_one_line, run
 
 TEXT = "".join(f"Ann has {count} apples and {count} pears. " for count in range(40))
 SMALL = (
     "--network transformer --tokenizer characters --d-model 16 --num-heads 2 --num-layers 1 --context-length 16".split()
 )
-
-
-def run(capsys, *arguments):
-    code = main([str(argument) for argument in arguments])
-    out = capsys.readouterr()
-    return code, out.out, out.err
 
 
 @pytest.fixture(scope="module")
@@ -152,37 +145,9 @@ def test_export_and_info(trained, tmp_path, capsys):
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_errors_are_one_line_and_exit_2(arguments, says, text, trained, tmp_path, capsys):
-    places = {"TEXT": str(text), "OUT": str(tmp_path / "out"), "RUN": str(trained)}
-    code, out, err = run(
-        capsys,
-        *[
-            places.get(argument.split("/")[0], argument.split("/")[0]) + argument[len(argument.split("/")[0]) :]
-            for argument in arguments
-        ],
-    )
-    assert code == 2
-    assert err.startswith("lmkeras: ")
-    assert err.count("\n") == 1
-    assert says in err
-    assert "Traceback" not in err + out
+    places = {"TEXT": text, "OUT": tmp_path / "out", "RUN": trained}
+    require_one_line(*run(capsys, *filled_in(arguments, places)), says)
     assert not (tmp_path / "out").exists(), "nothing is left behind"
-
-
-@pytest.mark.parametrize("verb", VERBS)
-def test_help_shows_every_option_with_its_default(verb, capsys):
-    code, out, _ = run(capsys, *verb.split(), "--help")
-    assert code == 0
-    options = re.split(r"\n\W*(?=--\w)", out)[1:]
-    parameters = [name for name in inspect.signature(VERBS[verb]).parameters if name not in ("run", "folder", "texts")]
-    assert len(options) >= len(parameters)
-    for option in options:
-        words = " ".join(re.sub("[│╰╯─]", " ", option).split())
-        assert "(default:" in words or "(required)" in words, words
-
-
-def test_help_comes_without_tensorflow():
-    code = "import sys, lmkeras.cli; lmkeras.cli.main(['--help']); assert 'tensorflow' not in sys.modules, 'imported'"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 
 
 def test_ctrl_c_saves_and_says_where(text, tmp_path):
