@@ -146,7 +146,7 @@ class WordPieceTokenizer(BaseTokenizer):
         Raises:
             InputError: an id outside the vocabulary.
         """
-        ids = list(ids)
+        ids = [int(id) for id in ids]  # the library takes no NumPy numbers
         for id in ids:
             if not 0 <= id < self.vocabulary_size:
                 raise InputError(f"id {id} is not in the vocabulary: expected 0 to {self.vocabulary_size - 1}")

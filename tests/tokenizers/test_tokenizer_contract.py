@@ -17,6 +17,8 @@ from lmkeras.errors import InputError
 from lmkeras.tokenizers import new_tokenizer, tokenizer_from_json
 from lmkeras.tokenizers.byte_pair import BytePairTokenizer
 from lmkeras.tokenizers.keras_words import Tokenizer
+from lmkeras.tokenizers.special_tokens import SpecialTokens
+from lmkeras.tokenizers.word_piece import WordPieceTokenizer
 
 # Characters that meet often enough to be words, merge, and stand in each other's context.
 HOT = (
@@ -36,6 +38,8 @@ HARD = [
     "  two  spaces\t\ttabs\r\n\r\n end  ",
     "x" * 60 + "1" * 20 + "=" * 60 + " " * 60 + "天" * 60 + "\n" * 40,
     "<OOV> <pad> [MASK] <|endoftext|>",
+    "[CLS]a[SEP][PAD]b [C\x00LS] [cls] \ue000\ue006[UNK",
+    "각\u302e\u1b44\u302f \u302f\u1b44\u0903\u302f\u302e \U0001d15e\U0001d16d\U0001d16e ≠\u037e e\u034f\u0301",
 ]
 
 
@@ -68,6 +72,12 @@ BUILDERS = {
     "bytes": lambda: new_tokenizer("byte_pair"),
     # 'aba' comes from ab+a and from a+ba, the latter after aba+b: the new pair overtakes the one that made it.
     "byte pairs made twice": lambda: with_merges((98, 99), (257, 98), (99, 98), (258, 99), (98, 259), (258, 258)),
+    "word pieces": lambda: new_tokenizer("word_piece", 600).fit(corpus()),
+    "cased word pieces": lambda: WordPieceTokenizer(
+        lowercase=False, tokenize_chinese_chars=False, special_tokens=SpecialTokens("e", "ee", "<s", "s>", ">>")
+    ).fit(corpus()),
+    "accented word pieces": lambda: WordPieceTokenizer(strip_accents=False, vocabulary_size=300).fit(corpus()),
+    "special tokens alone": lambda: new_tokenizer("word_piece"),
 }
 
 
@@ -92,6 +102,10 @@ def decoded(tokenizer, rows):
     return [tokenizer.decode(row).encode("utf-8", "replace") for row in rows]
 
 
+def spells_padding(tokenizer, text):
+    return isinstance(tokenizer, WordPieceTokenizer) and tokenizer.special_tokens.pad in text
+
+
 batches = st.lists(st.one_of(st.text(HOT, max_size=60), st.text(max_size=15), st.sampled_from(HARD)), max_size=5)
 
 
@@ -103,7 +117,8 @@ def test_ids_are_in_range_and_the_twin_gives_the_same_ids_and_texts(pair, batch)
     tokenizer, twin = pair
     ids = tokenizer.encode_batch(batch)
     assert ids == [tokenizer.encode(text) for text in batch]
-    assert all(0 < id < tokenizer.vocabulary_size for row in ids for id in row)
+    assert all(0 <= id < tokenizer.vocabulary_size for row in ids for id in row)
+    assert not any(0 in row and not spells_padding(tokenizer, text) for text, row in zip(batch, ids, strict=True))
     in_graph = twin.encode(utf8(batch))
     assert in_graph.dtype == tf.int32
     assert in_graph.to_list() == ids
@@ -132,7 +147,7 @@ def test_tokenizers_that_spell_say_so(name):
 @given(rows=st.lists(st.lists(st.integers(0, 2**31 - 1), max_size=12), max_size=4))
 def test_any_ids_decode_alike(pair, rows):
     tokenizer, twin = pair
-    if isinstance(tokenizer, BytePairTokenizer):  # which has no word for ids outside its vocabulary
+    if isinstance(tokenizer, BytePairTokenizer | WordPieceTokenizer):  # which have no word for ids they do not know
         rows = [[id % tokenizer.vocabulary_size for id in row] for row in rows]
     else:
         rows = [[id % 100 - 5 if id % 3 else id for id in row] for row in rows]
@@ -181,7 +196,7 @@ def test_json_round_trip(pair):
 
 
 @settings(max_examples=40, deadline=None)
-@given(name=st.sampled_from(["words", "characters", "byte_pair"]), data=st.data())
+@given(name=st.sampled_from(["words", "characters", "byte_pair", "word_piece"]), data=st.data())
 def test_damaged_json_is_read_or_refused_with_an_input_error(name, data):
     text = new_tokenizer(name, 270).fit(["to be or not to be"]).to_json()
     start = data.draw(st.integers(0, len(text)))
@@ -193,7 +208,7 @@ def test_damaged_json_is_read_or_refused_with_an_input_error(name, data):
 
 
 def test_the_vocabulary_follows_from_the_texts_alone():
-    for name in ("words", "characters", "byte pairs"):
+    for name in ("words", "characters", "byte pairs", "word pieces"):
         assert BUILDERS[name]().encode_batch(HARD) == built(name)[0].encode_batch(HARD)
 
 
@@ -234,7 +249,7 @@ print(json.dumps(found))
 
 def test_saved_twins_load_where_there_is_only_tensorflow(tmp_path):
     holder = tf.Module()
-    names = ["words", "split at white space", "lower-case characters", "byte pairs"]
+    names = ["words", "split at white space", "lower-case characters", "byte pairs", "word pieces", "cased word pieces"]
     holder.twins = {name: built(name)[1] for name in names}
     tf.saved_model.save(holder, str(tmp_path / "saved"))
     command = [sys.executable, "-I", "-c", READER, str(tmp_path / "saved"), json.dumps(HARD)]

@@ -31,13 +31,15 @@ class Words(NamedTuple):
     """The words of a batch, one text after the other.
 
     codes: int32 [N], their characters; a special token is the one character STAND_INS + its place among the names.
+    rows: int64 [N], which text each is of.
+    words: int32 [N], which word each is of.
     starts: int32 [W], where each word starts in codes.
-    rows: int64 [W], which text it is of.
     """
 
     codes: tf.Tensor
-    starts: tf.Tensor
     rows: tf.Tensor
+    words: tf.Tensor
+    starts: tf.Tensor
 
 
 class InGraphBertText:
@@ -75,8 +77,9 @@ class InGraphBertText:
         codes, rows, gaps = tf.gather(codes, kept), tf.gather(rows, kept), tf.gather(gaps, kept)
         alone = tf.gather(fates == ALONE, kept)
         cut = alone[1:] | alone[:-1] | (gaps[1:] != gaps[:-1])
-        starts = tf.where(tf.concat([tf.ones_like(alone[:1]), cut], axis=0))[:, 0]
-        return Words(codes, tf.cast(starts, tf.int32), tf.gather(rows, starts))
+        begins = tf.concat([tf.ones_like(alone[:1]), cut], axis=0)
+        words = tf.cumsum(tf.cast(begins, tf.int32)) - 1
+        return Words(codes, rows, words, tf.cast(tf.where(begins)[:, 0], tf.int32))
 
     def _with_stand_ins(self, texts: tf.Tensor) -> tf.Tensor:
         """Texts with one private-use character in the place of each special token."""

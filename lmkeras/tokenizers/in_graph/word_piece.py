@@ -44,15 +44,14 @@ class InGraphWordPieces(tf.Module):
     def encode(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """The ids of each text's pieces, int32 [B, pieces]."""
         with tf.device("CPU"):  # where strings and tables are: a loop on another device would copy in every round
-            codes, starts, rows = self._text.words(texts)
+            codes, rows, words, starts = self._text.words(texts)
             lengths = tf.concat([starts[1:], tf.size(codes)[None]], axis=0) - starts
             pieces = self._longest_pieces(codes, starts, lengths)
-            word = tf.repeat(tf.range(tf.size(starts)), lengths)
-            unknown = tf.gather(tf.math.segment_min(pieces, word) == _UNKNOWN, word)
-            at_start = tf.range(tf.size(codes)) == tf.gather(starts, word)
+            unknown = tf.gather(tf.math.segment_min(pieces, words) == _UNKNOWN, words)
+            at_start = tf.range(tf.size(codes)) == tf.gather(starts, words)
             pieces = tf.where(unknown, tf.where(at_start, 1 + self._unknown_id, 0), pieces)
             there = tf.where(pieces > 0)[:, 0]
-            ids, id_rows = tf.gather(pieces, there) - 1, tf.gather(rows, tf.gather(word, there))
+            ids, id_rows = tf.gather(pieces, there) - 1, tf.gather(rows, there)
             return tf.RaggedTensor.from_value_rowids(ids, id_rows, nrows=tf.size(texts, tf.int64), validate=False)
 
     @tf.function(input_signature=[tf.RaggedTensorSpec([None, None], tf.int32)])
