@@ -7,7 +7,7 @@ EXPORT := demo-export
 REFERENCES := tensorflow pytorch minilm
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test parity lint clean
+.PHONY: demo test parity readme lint clean
 
 demo: .venv/ready
 	$(BIN)/lmkeras train lm --text builtin:python-docs --output $(RUN) --overwrite \
@@ -21,6 +21,9 @@ test: .venv/ready
 
 parity: .venv/ready $(REFERENCES:%=.reference/%/ready)
 	$(BIN)/python -m pytest -m reference -n 0
+
+readme: .venv/ready
+	$(BIN)/python -m pytest -m readme
 
 lint: .venv/ready
 	$(BIN)/ruff check .

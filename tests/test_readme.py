@@ -1,4 +1,4 @@
-"""The README's commands and programs do what it says, in a folder of their own."""
+"""The READMEs' commands and programs do what they say, in a folder of their own (`make readme`)."""
 
 import os
 import re
@@ -9,13 +9,23 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```(sh|python)\n(.*?)```", README, flags=re.DOTALL)
+READMES = ["README.md", "README.zh.md"]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("readme")
+def blocks(readme, kind):
+    text = (ROOT / readme).read_text(encoding="utf-8")
+    return [block for found, block in re.findall(r"```(sh|python)\n(.*?)```", text, flags=re.DOTALL) if found == kind]
+
+
+def commands(block):
+    """The commands of a block, without the installation and without what a comment says beside them."""
+    lines = [re.sub(r"\s+#.*$", "", line) for line in block.splitlines()]
+    return [line for line in lines if line and not line.startswith(("pip install", "#"))]
+
+
+def quick(text):
+    """A few updates in place of many: the test is of the commands, not of what the model learns."""
+    return re.sub(r"steps([= ])100\b", r"steps\g<1>3", text)
 
 
 def run(command, folder):
@@ -28,32 +38,35 @@ def run(command, folder):
     return done.stdout
 
 
-def test_the_first_screen_names_targets_of_the_makefile():
-    targets = re.findall(r"^make (\w+)", BLOCKS[0][1], flags=re.MULTILINE)
+@pytest.mark.parametrize("readme", READMES)
+def test_the_first_screen_names_targets_of_the_makefile(readme):
+    targets = re.findall(r"^make (\w+)", blocks(readme, "sh")[0], flags=re.MULTILINE)
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    assert targets == ["demo", "test"]
+    assert {"demo", "test", "parity"} <= set(targets)
     assert all(re.search(rf"^{target}:", makefile, flags=re.MULTILINE) for target in targets)
 
 
-def test_the_commands(folder):
-    lines = [line for line in BLOCKS[1][1].splitlines() if not line.startswith("pip install")]
-    # a few updates instead of a hundred: the test is of the commands, not of what the model learns
-    script = "\n".join(lines).replace("--steps 100", "--steps 3")
-    out = run(["bash", "-euo", "pipefail", "-c", script], folder)
-    for sign in (
-        "bits_per_character",
-        "xz -9e",
-        "The ",
-        "perplexity",
-        "exported to exported",
-        '"kind": "language_model"',
-    ):
+def test_the_chinese_commands_are_the_english_ones():
+    english, chinese = ([commands(block) for block in blocks(readme, "sh")] for readme in READMES)
+    assert chinese == english
+
+
+@pytest.mark.readme
+def test_the_commands(tmp_path):
+    script = "\n".join(line for block in blocks("README.md", "sh")[1:] for line in commands(block))
+    out = run(["bash", "-euo", "pipefail", "-c", quick(script)], tmp_path)
+    language = ["bits_per_character", "xz -9e", "The ", "perplexity", "exported to exported", '"kind": "language_model"']
+    classes = ["macro F1", "confusion.png", "2 texts labelled", "signature classify", '"kind": "text_classifier"']
+    for sign in language + classes:
         assert sign in out
-    assert (folder / "exported" / "saved_model.pb").is_file()
+    for folder in ("exported", "exported-classifier"):
+        assert (tmp_path / folder / "saved_model.pb").is_file()
 
 
-def test_the_programs(folder):
-    first, second = (block for kind, block in BLOCKS if kind == "python")
-    assert "perplexity" in run([sys.executable, "-c", first.replace("epochs=1", "steps=3")], folder)
-    out = run([sys.executable, "-c", second + "import sys\nassert 'lmkeras' not in sys.modules"], folder)
-    assert "log_probability" in out
+@pytest.mark.readme
+@pytest.mark.parametrize("readme", READMES)
+def test_the_programs(readme, tmp_path):
+    for program in blocks(readme, "python"):
+        if "import lmkeras" not in program:
+            program += "import sys\nassert 'lmkeras' not in sys.modules"
+        run([sys.executable, "-c", quick(program)], tmp_path)
