@@ -119,6 +119,9 @@ def pair_lengths(first, second, budget, minimum, maximum):
     Returns:
         (how many ids of the first text are kept, how many of the second), together at most the budget.
 
+    Source: "longest_first" of the `tokenizers` library. Devlin et al.'s own code, which takes one id at a time off the
+        longer text, leaves the odd one to the first text where both are cut.
+
     Example:
         >>> pair_lengths(9, 2, 6, min, max), pair_lengths(9, 9, 7, min, max)
         ((4, 2), (3, 4))

@@ -1,0 +1,211 @@
+"""Whole examples in batches: each text once, padded by a plain loop's account, and with less padding than at random."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lmkeras.datasets import EncodedExamples, HiddenTokens, TextLayout, evaluation_batches, training_batches
+from lmkeras.datasets.examples import training_order
+from lmkeras.tokenizers import new_tokenizer
+
+WORDS = new_tokenizer("words").fit(["a b c d e f"])
+LAYOUT = TextLayout(9, first=50, separator=51, last=52, token_types=True)
+lengths_of_texts = st.lists(st.integers(0, 40), min_size=1, max_size=30)
+
+
+def examples_of(lengths):
+    """Texts of those lengths; the text of number n consists of the id n + 1 alone, so that an id says whose it is."""
+    ids = [number + 1 for number, length in enumerate(lengths) for _ in range(length)]
+    return EncodedExamples(np.array(ids, np.int32), np.cumsum([0, *lengths]), None)
+
+
+def rows_of(examples):
+    return [examples.ids[start:end].tolist() for start, end in itertools.pairwise(examples.starts)]
+
+
+def padded(rows, size):
+    return [row + [0] * (size - len(row)) for row in rows]
+
+
+@pytest.mark.parametrize("at_a_time", [1, 3, 1024])
+def test_texts_are_tokenized_and_arranged_one_by_one(monkeypatch, at_a_time):
+    monkeypatch.setattr("lmkeras.datasets.examples._TOKENIZED_AT_A_TIME", at_a_time)
+    texts = ["a b", "", "f e d c b a a a a a a", "unseen c", "d"]
+    encoded = EncodedExamples.encode(iter(texts), WORDS, LAYOUT)
+    assert rows_of(encoded) == [LAYOUT.arrange(WORDS.encode(text))[0] for text in texts]
+    assert encoded.lengths.tolist() == [len(row) for row in rows_of(encoded)]
+    assert (len(encoded), encoded.ids.dtype, encoded.first_lengths) == (5, np.int32, None)
+
+
+@pytest.mark.parametrize("at_a_time", [1, 1024])
+def test_a_network_is_told_which_ids_are_the_second_texts(monkeypatch, at_a_time):
+    monkeypatch.setattr("lmkeras.datasets.examples._TOKENIZED_AT_A_TIME", at_a_time)
+    pairs = [("a b", "c"), ("", "d e"), ("f", ""), ("a a a a a a a", "b b b b b b b"), ("", "")]
+    encoded = EncodedExamples.encode(pairs, WORDS, LAYOUT)
+    inputs = encoded.inputs(np.array([3, 0, 1, 4, 2]))
+    for row, number in enumerate([3, 0, 1, 4, 2]):
+        ids, first_length = LAYOUT.arrange(*map(WORDS.encode, pairs[number]))
+        second = [0] * first_length + [1] * (len(ids) - first_length)
+        assert inputs["input_ids"][row].tolist() == ids + [0] * (9 - len(ids))
+        assert inputs["token_type_ids"][row].tolist() == second + [0] * (9 - len(ids))
+    assert inputs["input_ids"].dtype == inputs["token_type_ids"].dtype == np.int32
+
+
+def test_a_network_that_hears_nothing_of_pairs_gets_ids_alone():
+    layout = TextLayout(9, separator=51)
+    encoded = EncodedExamples.encode([("a b", "c"), ("", "d")], WORDS, layout)
+    expected = [layout.arrange(WORDS.encode("a b"), WORDS.encode("c"))[0], [51, *WORDS.encode("d")]]
+    assert encoded.inputs(np.array([0, 1])).tolist() == padded(expected, 4)
+
+
+def test_no_texts_are_no_batches():
+    encoded = EncodedExamples.encode([], WORDS, LAYOUT)
+    assert len(encoded) == 0
+    assert list(encoded.batches_by_length(100)) == []
+
+
+@given(lengths_of_texts, st.data())
+def test_inputs_are_padded_to_steps_of_eight_or_to_the_longest_text(lengths, data):
+    rows = data.draw(st.lists(st.integers(0, len(lengths) - 1), min_size=1, max_size=8))
+    inputs = examples_of(lengths).inputs(np.array(rows))
+    longest_here = max(lengths[row] for row in rows)
+    size = min(-(-longest_here // 8) * 8, max(lengths))
+    assert inputs.tolist() == padded([[row + 1] * lengths[row] for row in rows], max(1, size))
+    assert inputs.dtype == np.int32
+
+
+@given(lengths_of_texts, st.integers(1, 200))
+def test_batches_hold_no_more_ids_than_asked_for_unless_one_text_does(lengths, batch_ids):
+    examples = examples_of(lengths)
+    batches = list(examples.batches_by_length(batch_ids))
+    numbers = [int(number) for batch in batches for number in batch]
+    assert sorted(numbers) == list(range(len(lengths)))
+    assert [lengths[number] for number in numbers] == sorted(lengths)
+    shapes = [examples.inputs(batch).shape for batch in batches]
+    assert all(rows * size <= batch_ids for rows, size in shapes if rows > 1)
+    for (rows, _), following in zip(shapes, batches[1:], strict=False):
+        _, size = examples.inputs(following[:1]).shape
+        assert (rows + 1) * size > batch_ids, "one text more would have fitted"
+
+
+@given(lengths_of_texts, st.integers(1, 5), st.integers(0, 3), st.integers(0, 3))
+def test_every_text_comes_once_an_epoch(lengths, batch_size, seed, epoch):
+    batches = list(training_order(np.array(lengths), batch_size, seed, epoch))
+    assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
+    assert sorted(map(len, batches))[1:] == [batch_size] * (len(batches) - 1)
+
+
+LENGTHS = np.random.default_rng(0).lognormal(4, 0.8, 5000).astype(int)
+
+
+def order(seed, epoch, batch_size=32):
+    return [batch.tolist() for batch in training_order(LENGTHS, batch_size, seed, epoch)]
+
+
+def test_the_order_follows_from_seed_and_epoch():
+    assert order(1, 2) == order(1, 2)
+    sets = [{frozenset(batch) for batch in order(*which)} for which in ((1, 2), (1, 3), (2, 2))]
+    assert not sets[0] & sets[1], "another epoch brings other texts together"
+    assert not sets[0] & sets[2], "and so does another seed"
+
+
+def padding(batches):
+    return sum(len(batch) * max(LENGTHS[batch]) - sum(LENGTHS[batch]) for batch in batches)
+
+
+def test_texts_of_like_length_come_together_in_batches_of_random_order():
+    together = order(0, 0)
+    shuffled = np.random.default_rng(0).permutation(len(LENGTHS))
+    assert padding(together) < 0.1 * padding([shuffled[at : at + 32] for at in range(0, len(shuffled), 32)])
+    means = [LENGTHS[batch].mean() for batch in together]
+    # of independent batches the correlation of one with the next is about 0 ± 1 / sqrt(156)
+    assert abs(np.corrcoef(means[:-1], means[1:])[0, 1]) < 5 / len(means) ** 0.5
+
+
+def epochs(dataset, batches):
+    """(inputs, classes, weights) of the first epoch, of the second and so on."""
+    iterator = dataset.as_numpy_iterator()
+    while True:
+        yield list(itertools.islice(iterator, batches))
+
+
+def numbers_of(inputs):
+    """Which texts of `examples_of` these are."""
+    return inputs[:, 0] - 1
+
+
+@pytest.mark.parametrize("class_weights", [None, [0.5, 0.0, 3.0]])
+def test_training_batches_bring_each_text_with_its_class_and_weight(class_weights):
+    lengths = [1 + number % 11 for number in range(23)]
+    classes = np.array([number % 3 for number in range(23)], np.int32)
+    dataset = training_batches(examples_of(lengths), classes, 4, 7, class_weights)
+    orders = []
+    for epoch, batches in enumerate(itertools.islice(epochs(dataset, 6), 3)):
+        orders.append([numbers_of(inputs).tolist() for inputs, _, _ in batches])
+        assert orders[-1] == [batch.tolist() for batch in training_order(np.array(lengths), 4, 7, epoch)]
+        for (inputs, targets, weights), numbers in zip(batches, orders[-1], strict=True):
+            assert inputs.tolist() == examples_of(lengths).inputs(np.array(numbers)).tolist()
+            assert targets.tolist() == [number % 3 for number in numbers]
+            assert weights.tolist() == [(class_weights or [1.0] * 3)[number % 3] for number in numbers]
+            assert (inputs.dtype, targets.dtype, weights.dtype) == (np.int32, np.int32, np.float32)
+    assert orders[0] != orders[1] != orders[2]
+
+
+@pytest.mark.parametrize("batch_ids", [1, 24, 8192])
+def test_evaluation_batches_bring_each_text_once(batch_ids):
+    lengths = [1 + 5 * number % 13 for number in range(23)]
+    classes = np.array([number % 3 for number in range(23)], np.int32)
+    dataset = evaluation_batches(examples_of(lengths), classes, batch_ids)
+    batches = list(dataset.as_numpy_iterator())
+    assert len(batches) == int(dataset.cardinality())
+    found = []
+    for inputs, targets, weights in batches:
+        numbers = numbers_of(inputs).tolist()
+        found += numbers
+        assert inputs.size <= batch_ids or len(inputs) == 1
+        assert inputs.tolist() == examples_of(lengths).inputs(np.array(numbers)).tolist()
+        assert targets.tolist() == [number % 3 for number in numbers]
+        assert weights.tolist() == [1.0] * len(numbers)
+    assert sorted(found) == list(range(23))
+    assert next(dataset.as_numpy_iterator())[0].tolist() == batches[0][0].tolist(), "every pass is the same"
+
+
+def test_batches_of_pairs_are_dictionaries():
+    pairs, classes = [("a b", "c"), ("d", "e f"), ("a", "")], np.array([2, 0, 1], np.int32)
+    encoded = EncodedExamples.encode(pairs, WORDS, LAYOUT)
+    (inputs, targets, _), *others = evaluation_batches(encoded, classes).as_numpy_iterator()
+    assert not others
+    expected = encoded.inputs(np.array([2, 0, 1]))
+    assert targets.tolist() == [1, 2, 0]
+    assert {name: ids.tolist() for name, ids in inputs.items()} == {
+        name: ids.tolist() for name, ids in expected.items()
+    }
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 50), st.sampled_from([0.0, 0.3, 0.9]))
+def test_a_share_of_the_tokens_is_hidden_and_no_special_id(seed, share):
+    ids = np.tile(np.array([50, 3, 4, 5, 6, 52], np.int32), 500)
+    examples = EncodedExamples(ids, np.arange(0, len(ids) + 1, 6), None)
+    shown = examples.with_hidden(HiddenTokens(share, 1, (50, 51, 52)), (seed, 0))
+    changed = shown.ids != ids
+    assert set(shown.ids[changed].tolist()) <= {1}
+    assert not changed[(ids == 50) | (ids == 52)].any()
+    # five standard errors of 2000 tokens
+    assert changed.sum() / 2000 == pytest.approx(share, abs=5 * (share * (1 - share) / 2000) ** 0.5)
+    assert examples.ids is ids
+    assert shown.starts is examples.starts
+
+
+def test_other_tokens_are_hidden_in_another_epoch():
+    examples, classes = examples_of([8] * 40), np.zeros(40, np.int32)
+    hidden = HiddenTokens(0.5, 99)
+    first, second = itertools.islice(epochs(training_batches(examples, classes, 40, 3, None, hidden), 1), 2)
+    again = next(epochs(training_batches(examples, classes, 40, 3, None, hidden), 1))
+    masks = [ids == 99 for ids in (first[0][0], second[0][0], again[0][0])]
+    assert [mask.mean() for mask in masks] == pytest.approx([0.5] * 3, abs=5 * 0.5 / 320**0.5)
+    assert (masks[0] == masks[2]).all()
+    assert 0 < (masks[0] == masks[1]).mean() < 1
