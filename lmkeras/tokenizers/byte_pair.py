@@ -10,6 +10,7 @@ from tokenizers import models, pre_tokenizers, trainers
 from lmkeras.errors import InputError
 from lmkeras.tokenizers.base import BaseTokenizer
 from lmkeras.tokenizers.pieces import LONGEST_PIECE_BYTES, piece_pattern
+from lmkeras.tokenizers.utf8 import encodable
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -67,7 +68,7 @@ class BytePairTokenizer(BaseTokenizer):
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
             show_progress=False,
         )
-        learner.train_from_iterator((_encodable(text) for text in texts), trainer)
+        learner.train_from_iterator((encodable(text) for text in texts), trainer)
         ids = {stand_in: byte + 1 for byte, stand_in in enumerate(_byte_stand_ins())}
         merges = []
         for left, right in json.loads(learner.to_str())["model"]["merges"]:
@@ -82,7 +83,7 @@ class BytePairTokenizer(BaseTokenizer):
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text, computed on all cores."""
-        encodings = self._library.encode_batch_fast([_encodable(text) for text in texts])
+        encodings = self._library.encode_batch_fast([encodable(text) for text in texts])
         return [encoding.ids for encoding in encodings]
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -169,14 +170,3 @@ def _byte_stand_ins() -> list[str]:
 def _pre_tokenizer() -> pre_tokenizers.PreTokenizer:
     pieces = pre_tokenizers.Split(tokenizers.Regex(piece_pattern()), behavior="isolated")
     return pre_tokenizers.Sequence([pieces, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
-
-
-def _encodable(text: str) -> str:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise InputError(
-            f"a text holds the lone surrogate {text[error.start]!r} at position {error.start}, which is no character:"
-            " read the file with the encoding that it was written in"
-        ) from None
-    return text
