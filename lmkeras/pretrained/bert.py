@@ -95,7 +95,12 @@ def sizes_of(config: Mapping, source: object) -> dict:
             raise InputError(
                 f"{source} holds a model of type {kind!r} with {name} {config[name]!r}: expected {name} {value!r}"
             )
-    return {name: config[name] for name in CONFIG_NAMES if name in config}
+    sizes = {name: config[name] for name in CONFIG_NAMES if name in config}
+    for name, value in sizes.items():
+        wanted = (str, "a name") if name == "hidden_act" else ((int, float), "a number")
+        if not isinstance(value, wanted[0]):
+            raise InputError(f"config.json in {source} says {name} {value!r}: expected {wanted[1]}")
+    return sizes
 
 
 def without_prefix(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

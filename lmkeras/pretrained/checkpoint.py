@@ -75,25 +75,32 @@ def write_checkpoint(folder: str | Path, config: dict, tensors: dict[str, np.nda
 
 
 def _read_safetensors(path: Path) -> Iterator[tuple[str, np.ndarray]]:
-    import safetensors.numpy
+    import safetensors
 
-    yield from safetensors.numpy.load_file(path).items()
+    with safetensors.safe_open(path, "numpy") as file:
+        from_tensorflow = (file.metadata() or {}).get("format") == "tf"
+        for name in file.keys():  # noqa: SIM118 - it is no dictionary
+            tensor = file.get_tensor(name)
+            yield _as_in_pytorch(name, tensor) if from_tensorflow else (name, tensor)
 
 
 def _read_h5(path: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """TensorFlow's weights by PyTorch's names: `encoder/layer_._0/attention/self/query/kernel:0` is
-    `encoder.layer.0.attention.self.query.weight`; norms keep the gamma and beta that PyTorch's had once too."""
     import h5py
 
     found = []
     with h5py.File(path) as file:
         file.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None)
         for name in found:
-            *parts, last = name.removesuffix(":0").replace("layer_._", "layer/").split("/")
-            tensor = np.asarray(file[name])
-            if last == "kernel":
-                tensor = tensor.T  # PyTorch's matrices are [outputs, inputs]
-            yield ".".join([*parts, "weight" if last in ("kernel", "embeddings") else last]), tensor
+            yield _as_in_pytorch(name, np.asarray(file[name]))
+
+
+def _as_in_pytorch(name: str, tensor: np.ndarray) -> tuple[str, np.ndarray]:
+    """TensorFlow's weight by PyTorch's name, in its layout: `encoder/layer_._0/attention/self/query/kernel:0` is
+    `encoder.layer.0.attention.self.query.weight`; norms keep the gamma and beta that PyTorch's had once too."""
+    *parts, last = name.removesuffix(":0").replace("layer_._", "layer/").split("/")
+    if last == "kernel":
+        tensor = tensor.T  # PyTorch's matrices are [outputs, inputs]
+    return ".".join([*parts, "weight" if last in ("kernel", "embeddings") else last]), tensor
 
 
 def _read_bin(path: Path) -> Iterator[tuple[str, np.ndarray]]:

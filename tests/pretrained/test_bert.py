@@ -103,6 +103,16 @@ def test_tensorflows_files(tmp_path, path):
     assert_reads(tmp_path)
 
 
+def test_safetensors_of_tensorflow(tmp_path):
+    tensors = {"cls/predictions/transform/dense/kernel:0": np.zeros((2, 3), "float32")}
+    for name, tensor in TENSORS.items():
+        theirs = f"bert/{tensorflow_name(name)}"
+        tensors[theirs] = np.ascontiguousarray(tensor.T if theirs.endswith("kernel:0") else tensor)
+    write(tmp_path, CONFIG, None)
+    safetensors.numpy.save_file(tensors, tmp_path / "model.safetensors", {"format": "tf"})
+    assert_reads(tmp_path)
+
+
 def test_a_missing_pooler_is_fresh_and_said(tmp_path):
     tensors = {name: tensor for name, tensor in TENSORS.items() if "pooler" not in name}
     with pytest.warns(UserWarning, match="has no pooler: pooler_output means nothing until it is trained"):
@@ -137,9 +147,11 @@ def test_tensors_of_other_shapes_are_named(tmp_path):
         ({"model_type": "roberta"}, "of type 'roberta' with model_type 'roberta': expected model_type 'bert'"),
         ({"position_embedding_type": "relative_key"}, "expected position_embedding_type 'absolute'"),
         ({"is_decoder": True}, "of type 'bert' with is_decoder True: expected is_decoder False"),
+        ({"hidden_size": "12"}, "says hidden_size '12': expected a number"),
+        ({"hidden_act": None}, "says hidden_act None: expected a name"),
     ],
 )
-def test_other_models_are_refused(tmp_path, entry, message):
+def test_what_is_no_bert_of_ours_is_refused(tmp_path, entry, message):
     with pytest.raises(InputError, match=message):
         Bert.from_pretrained(write(tmp_path, {**CONFIG, **entry}, TENSORS))
 

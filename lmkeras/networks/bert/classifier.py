@@ -42,7 +42,7 @@ class BertClassifier(ClassificationNetwork):
     default_optimizer = "adamw"
     default_learning_rate = 5e-5  # the highest of those that Devlin et al. 2019, appendix A.3, choose from
     takes_token_types = True
-    xla_on_cpu = False
+    xla_on_cpu = False  # 32 texts of 32 tokens, 6 blocks of 384: 0.9 s of processor time a step, 3.8 s with XLA
 
     def __init__(self, bert: Bert, num_classes: int, dropout: float | None = None, **kwargs):
         super().__init__(num_classes, **kwargs)
