@@ -49,6 +49,7 @@ class BertClassifier(ClassificationNetwork):
         self.bert = bert
         self.dropout = bert.hidden_dropout_prob if dropout is None else dropout
         require_sizes(self.dropout)
+        self.vocabulary_size = bert.vocab_size
         self.max_length = bert.max_position_embeddings
         self.dropout_layer = keras.layers.Dropout(self.dropout)
         self.head = keras.layers.Dense(num_classes, kernel_initializer=bert.fresh_matrix(), name="logits")

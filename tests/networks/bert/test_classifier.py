@@ -127,7 +127,8 @@ def test_a_bert_without_a_checkpoint_by_name():
     network = registry.build("bert", "classification", vocabulary_size=30, num_classes=5, **sizes)
     bert = network.bert
     assert (bert.vocab_size, bert.hidden_size, bert.num_attention_heads, bert.num_hidden_layers) == (30, 8, 4, 3)
-    assert (bert.intermediate_size, bert.max_position_embeddings, network.max_length) == (32, 11, 11)
+    assert (bert.intermediate_size, bert.max_position_embeddings) == (32, 11)
+    assert (network.vocabulary_size, network.max_length, network.num_classes) == (30, 11, 5)
     assert {bert.hidden_dropout_prob, bert.attention_probs_dropout_prob, network.dropout} == {0.3}
     tensors = bert.published_weights()
     config = {**CONFIG, **bert.sizes()}
