@@ -6,11 +6,12 @@ import pytest
 import tensorflow as tf
 
 from lmkeras.errors import InputError
+from lmkeras.networks.dense import DenseClassifier
 from lmkeras.networks.recurrent import lstm_language_model
 from lmkeras.networks.transformer import transformer_language_model
 from lmkeras.training import fit as harness
 from lmkeras.training.devices import precision
-from lmkeras.training.settings import FitSettings
+from lmkeras.training.settings import ClassifierFitSettings, FitSettings
 
 RULE = np.array([0, 3, 1, 4, 2], np.int32)  # each id is followed by another, always the same
 
@@ -202,3 +203,76 @@ def test_recurrent_networks_train_by_the_same_function():
     keras.utils.set_random_seed(0)
     history = fit(lstm_language_model(5, 8, 16), steps=60, evaluate_every=20, learning_rate=0.03)
     assert history[-1]["val_loss"] < 0.5
+
+
+# Four texts of an id each, all of class 0. A table of their logits is the network, so that a course of tables is one of
+# accuracies and losses: the most accurate table, the third, is unsure; the second errs once and is sure of the rest.
+MARGINS = np.array([[-1, -1, 1, 1], [4, 4, 4, -0.5], [0.1, 0.1, 0.1, 0.1], [2, 2, 2, -0.5], [1, 1, -1, -1]])
+ACCURACIES = [0.5, 0.75, 1.0, 0.75, 0.5]
+LOSSES = np.log1p(np.exp(-MARGINS))  # two classes: -log P = log(1 + exp(-margin))
+
+
+def logits(number):
+    return np.stack([MARGINS[number], np.zeros(4)], axis=1)
+
+
+class Course(keras.callbacks.Callback):
+    """Gives the network the next table of logits after every evaluation."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.set_weights([logits(min(epoch + 1, len(MARGINS) - 1))])
+
+
+def follow_the_course(run_folder=None, monitor="val_accuracy", patience=None, weights=(1, 1, 1, 1)):
+    table = [keras.Input((1,), dtype="int32"), keras.layers.Embedding(4, 2), keras.layers.Flatten()]
+    network = keras.Sequential(table)
+    network.set_weights([logits(0)])
+    texts, classes = np.arange(4, dtype=np.int32)[:, None], np.zeros(4, np.int32)
+    train, held_out = (
+        tf.data.Dataset.from_tensors((texts, classes, np.array(weight, np.float32))) for weight in (weights, [1] * 4)
+    )
+    still = ClassifierFitSettings(steps=5, evaluate_every=1, learning_rate=1e-30, xla="off", patience=patience)
+    options = {"callbacks": [Course()], "verbose": 0, "metrics": ["accuracy"], "monitor": monitor}
+    return network, harness.fit(network, train.repeat(), 5, still, held_out, run_folder, **options)
+
+
+@pytest.mark.parametrize(("monitor", "best"), [("val_accuracy", 2), ("val_loss", 1)])
+def test_the_best_weights_are_those_of_the_monitor(monitor, best):
+    assert best == (np.argmax(ACCURACIES) if monitor == "val_accuracy" else np.argmin(LOSSES.mean(axis=1)))
+    network, history = follow_the_course(monitor=monitor)
+    assert [h["val_accuracy"] for h in history] == ACCURACIES
+    assert [h["val_loss"] for h in history] == pytest.approx(LOSSES.mean(axis=1), rel=1e-5)
+    np.testing.assert_allclose(network.get_weights()[0], logits(best), atol=1e-6)
+
+
+@pytest.mark.parametrize(("monitor", "evaluations"), [("val_accuracy", 4), ("val_loss", 3)])
+def test_patience_waits_for_the_monitor(monitor, evaluations):
+    assert len(follow_the_course(monitor=monitor, patience=1)[1]) == evaluations
+
+
+def test_metrics_are_reported_and_written(tmp_path):
+    _, history = follow_the_course(tmp_path, weights=(2, 1, 1, 0))
+    assert set(history[0]) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+    assert [h["accuracy"] for h in history] == ACCURACIES
+    assert [h["loss"] for h in history] == pytest.approx((LOSSES * [2, 1, 1, 0]).mean(axis=1), rel=1e-5)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [{name: line[name] for name in history[0]} for line in lines] == history
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_each_weight_learns_at_its_factor_of_the_rate(optimizer):
+    factors = {"dense/embedding/embeddings": 0.0, "dense/hidden/kernel": 0.5}
+    texts = tf.data.Dataset.from_tensors((np.array([[1, 2], [3, 4]], np.int32), np.array([0, 1], np.int32))).repeat()
+    settings = ClassifierFitSettings(steps=1, optimizer=optimizer, schedule="constant", xla="off")
+    moves = []
+    for rate_factors in (None, factors):
+        keras.utils.set_random_seed(3)
+        network = DenseClassifier(5, 2, embedding_dim=4, units=4, dropout=0.0, name="dense")
+        network.build((None, None))
+        before = network.get_weights()
+        harness.fit(network, texts, 1, settings, verbose=0, rate_factors=rate_factors)
+        moves.append([new - old for new, old in zip(network.get_weights(), before, strict=True)])
+    assert set(factors) < {weight.path for weight in network.weights}
+    for weight, whole, part in zip(network.weights, *moves, strict=True):
+        assert np.abs(whole).max() > 1e-4
+        np.testing.assert_allclose(part, factors.get(weight.path, 1.0) * whole, atol=1e-6, err_msg=weight.path)
