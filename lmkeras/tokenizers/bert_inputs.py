@@ -1,6 +1,6 @@
 """From ids of texts to what BERT reads: special tokens around one text or two, cut to a length, padded."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from lmkeras.errors import InputError, unknown_name
@@ -37,21 +37,23 @@ def plan(
     return Plan(length if truncation else None, {None: 0, _LONGEST: None, _FIXED: length}[padding])
 
 
-def batched(
-    texts: str | Sequence[str], pairs: str | Sequence[str] | None
-) -> tuple[Sequence[str], Sequence[str] | None]:
-    """Texts and their partners as sequences of one length.
+def batched(texts: str | Iterable[str], pairs: str | Iterable[str] | None) -> tuple[list[str], list[str] | None]:
+    """Texts and their partners as lists of one length; an empty partner of one text is none, as for Hugging Face.
 
     Raises:
         InputError: something that is no text, or partners that are not as many.
     """
     if isinstance(texts, str):
-        texts, pairs = [texts], pairs if pairs is None else [pairs]
-    if isinstance(pairs, str) or not all(isinstance(text, str) for text in [*texts, *(pairs or ())]):
+        texts, pairs = [texts], [pairs] if pairs else None
+    columns = [column for column in (texts, pairs) if column is not None]
+    if not all(isinstance(column, Iterable) and not isinstance(column, str) for column in columns):
         raise InputError("texts and pairs must both be one text or both be lists of texts")
-    if pairs is not None and len(pairs) != len(texts):
-        raise InputError(f"every text needs its partner: {len(texts)} texts came with {len(pairs)} pairs")
-    return texts, pairs
+    columns = [list(column) for column in columns]
+    if not all(isinstance(text, str) for column in columns for text in column):
+        raise InputError("texts and pairs must both be one text or both be lists of texts")
+    if len({len(column) for column in columns}) > 1:
+        raise InputError(f"every text needs its partner: {len(columns[0])} texts came with {len(columns[1])} pairs")
+    return columns[0], columns[1] if len(columns) > 1 else None
 
 
 def kept_lengths(length: int, pair_length: int, room: int) -> tuple[int, int]:

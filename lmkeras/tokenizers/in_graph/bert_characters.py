@@ -39,65 +39,71 @@ class CharacterTable(NamedTuple):
 
 @functools.cache
 def character_table(rules: BertTextRules) -> CharacterTable:
-    """The table of a set of rules; takes seconds the first time.
+    """The table of a set of rules; takes a second the first time.
 
     Source: The Unicode Standard, 3.11, for the canonical ordering of marks.
     """
     classes = _combining_classes() if rules.decomposes else {}
     clean = rules.normalizer().normalize_str
-    unstripped = BertTextRules(False, False, False).normalizer().normalize_str
     fates = np.full(sys.maxunicode + 1, IN_WORD, np.int32)
     targets, expansions = np.arange(sys.maxunicode + 1, dtype=np.int32), []
-    for character in _characters():
-        code, cleaned = ord(character), clean(character)
-        becomes = cleaned.strip(" ")
-        if becomes == cleaned == character and character not in classes and character not in _punctuation():
+    for block in _blocks():
+        if clean(block) == block and _punctuation().isdisjoint(block) and classes.keys().isdisjoint(block):
             continue
-        if len(becomes) > 1:
-            fates[code], targets[code] = MANY, len(expansions)
-            expansions.append([*map(ord, becomes)])
-        elif becomes:
-            # the library puts spaces around the ideographs that are words
-            alone = len(cleaned) > 1 or becomes in _punctuation()
-            fates[code] = ALONE if alone else MARK if becomes in classes else IN_WORD
-            targets[code] = ord(becomes)
-        elif cleaned:
-            fates[code] = SPACE
-        else:
-            accent = unstripped(character) and _decomposed(character)[0] not in classes
-            fates[code] = GONE_STARTER if accent else GONE
+        for character in block:
+            code, cleaned = ord(character), clean(character)
+            becomes = cleaned.strip(" ")
+            if len(becomes) > 1:
+                fates[code], targets[code] = MANY, len(expansions)
+                expansions.append([*map(ord, becomes)])
+            elif becomes:
+                # the library puts spaces around the ideographs that are words
+                alone = len(cleaned) > 1 or becomes in _punctuation()
+                fates[code] = ALONE if alone else MARK if becomes in classes else IN_WORD
+                targets[code] = ord(becomes)
+            else:
+                fates[code] = SPACE if cleaned else GONE_STARTER if _is_starting_accent(character, classes) else GONE
     marks = np.flatnonzero(fates == MARK)
-    return CharacterTable(
-        fates,
-        targets,
-        _rectangle(expansions),
-        marks.astype(np.int32),
-        np.array([classes[chr(code)] for code in marks], np.int32),
-    )
-
-
-def _characters() -> list[str]:
-    return [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
+    mark_classes = np.array([classes[chr(code)] for code in marks], np.int32)
+    return CharacterTable(fates, targets, _rectangle(expansions), marks.astype(np.int32), mark_classes)
 
 
 _decomposed = normalizers.NFD().normalize_str
+_without_control_characters = BertTextRules(False, False, False).normalizer().normalize_str
+
+
+def _is_starting_accent(character: str, classes: dict[str, int]) -> bool:
+    """Whether a character that is removed goes for being an accent, after keeping marks on its two sides apart."""
+    return bool(_without_control_characters(character)) and _decomposed(character)[0] not in classes
+
+
+@functools.cache
+def _blocks() -> list[str]:
+    """All characters, some together, because asking about many that are all alike is quicker."""
+    characters = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
+    return ["".join(characters[start : start + 256]) for start in range(0, len(characters), 256)]
 
 
 @functools.cache
 def _punctuation() -> frozenset[str]:
     """The characters that are words by themselves, whatever the rules."""
-    pieces = pre_tokenizers.BertPreTokenizer().pre_tokenize_str("00".join(_characters()))
-    return frozenset(piece for piece, _ in pieces if len(piece) == 1)
+    cut = pre_tokenizers.BertPreTokenizer().pre_tokenize_str
+    return frozenset(piece for block in _blocks() for piece, _ in cut("00".join(block)) if len(piece) == 1)
 
 
 @functools.cache
 def _combining_classes() -> dict[str, int]:
     """The characters that canonical ordering moves, and the order that it puts them in."""
     moved = []
-    for character in _characters():
-        probe = _LAST_CLASS + character + _FIRST_CLASS  # the two change places unless something holds them apart
-        if _decomposed(probe) != probe and _decomposed(character) == character:
-            moved.append(character)
+    for block in _blocks():
+        # The two around a character change places unless it holds them apart.
+        probes = [_LAST_CLASS + character + _FIRST_CLASS for character in block]
+        if _decomposed("".join(probes)) != "".join(probes):
+            moved += [
+                character
+                for character, probe in zip(block, probes, strict=True)
+                if _decomposed(probe) != probe and _decomposed(character) == character
+            ]
     ordered, classes = _decomposed("".join(moved)), {}
     for before, after in zip(" " + ordered, ordered, strict=False):
         classes[after] = classes.get(before, 0) + (_decomposed(after + before) != after + before)
