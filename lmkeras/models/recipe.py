@@ -105,6 +105,8 @@ def check_built(network: object, tokenizer: object, labels: Sequence[str] | None
         raise InputError(f"network must be a name or a classification network, got {type(network).__name__}")
     if not isinstance(tokenizer, BaseTokenizer) or labels is None:
         raise InputError("a built network needs the fitted tokenizer and the labels it belongs to")
+    if isinstance(labels, str) or not all(isinstance(label, str) for label in labels):
+        raise InputError(f"labels must be a list of strings, got {labels!r}")
     if others:
         raise InputError(f"{', '.join(others)}: for a network's name; a built network has its own")
     if len(set(labels)) != len(labels) or len(labels) != network.num_classes:
@@ -124,12 +126,17 @@ def layout_for(
     """How texts stand in the network's input: between the tokenizer's special ids, where it has any.
 
     Raises:
-        InputError: max_length is more than the network can look at, or too little.
+        InputError: max_length is more than the network can look at, or too little; or nothing can separate pairs.
     """
     limit = network.max_length
     if max_length is not None and limit is not None and max_length > limit:
         raise InputError(f"max_length {max_length} is more than the network's limit of {limit}")
     special = tokenizer.sep_id
+    if pairs and special is None and network.vocabulary_size <= tokenizer.vocabulary_size:
+        raise InputError(
+            f"pairs need an id beside the tokenizer's to stand between them: build the network with a vocabulary of "
+            f"{tokenizer.vocabulary_size + 1}"
+        )
     return TextLayout(
         max_length or limit or _MAX_LENGTH,
         long_texts,

@@ -179,13 +179,17 @@ class TextClassifier(TextModel):
         for part in (counts, {} if held_out is None else held_out.label_counts()):
             require_known_labels(part, labels)
         weights = settings.weights_of({label: counts.get(label, 0) for label in labels})
-        pairs = isinstance(next(iter(train))[0], tuple)
+        pairs = _of_pairs(train)
+        if held_out is not None and _of_pairs(held_out) != pairs:
+            raise of_the_other_kind(pairs)
         if network is None:
             tokenizer = tokenizer or self._recipe.tokenizer_for(train.texts())
             network = self._recipe.network_for(tokenizer, len(labels), settings.seed)
         elif pairs != self.pairs:
             raise of_the_other_kind(self.pairs)
-        self._layout(network, tokenizer, pairs)  # nothing can be wrong from here on
+        with freeze(network.layer_groups(), settings.frozen_groups):
+            self._layout(network, tokenizer, pairs)
+        # nothing can be wrong from here on
         self.labels, self.tokenizer, self.network, self.pairs, self._labeller = labels, tokenizer, network, pairs, None
         examples, classes = self._text_labeller().encode(train)
         hidden = _hidden(settings.hidden_share, tokenizer, self._layout())
@@ -244,6 +248,8 @@ class TextClassifier(TextModel):
         Args:
             texts: any number of them, as in `predict`; such as what `open_examples` reads from a file.
         """
+        if isinstance(texts, str):
+            raise InputError("expected texts, got one: put it into a list, [text], or give it to predict")
         return self._text_labeller().predict(texts)
 
     def _text_labeller(self) -> TextLabeller:
@@ -280,6 +286,10 @@ def _parts(corpus, validation, fraction, seed) -> tuple[LabelledCorpus, Labelled
     if validation is not None:
         return corpus, as_labelled_corpus(validation)
     return split_labelled(corpus, fraction, seed) if fraction else (corpus, None)
+
+
+def _of_pairs(corpus: LabelledCorpus) -> bool:
+    return isinstance(next(iter(corpus))[0], tuple)
 
 
 def _hidden(share: float, tokenizer: BaseTokenizer, layout: TextLayout) -> HiddenTokens | None:
