@@ -123,7 +123,9 @@ def _text(value: object) -> Text:
         return value
     if isinstance(value, tuple | list) and len(value) == 2 and all(isinstance(part, str) for part in value):
         return tuple(value)
-    raise InputError(f"expected a text or a pair (first, second) of texts, got {type(value).__name__}")
+    raise InputError(
+        f"expected a text or a pair (first, second) of texts, got {type(value).__name__}; several texts go into a list"
+    )
 
 
 def of_the_other_kind(pairs: bool) -> InputError:
