@@ -283,9 +283,10 @@ class TextClassifier(TextModel):
 
 
 def _parts(corpus, validation, fraction, seed) -> tuple[LabelledCorpus, LabelledCorpus | None]:
-    if validation is not None:
-        return corpus, as_labelled_corpus(validation)
-    return split_labelled(corpus, fraction, seed) if fraction else (corpus, None)
+    if validation is not None or not fraction:
+        return corpus, None if validation is None else as_labelled_corpus(validation)
+    require_several_labels(corpus.label_counts())  # before its examples are fewer
+    return split_labelled(corpus, fraction, seed)
 
 
 def _of_pairs(corpus: LabelledCorpus) -> bool:
