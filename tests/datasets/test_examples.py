@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmkeras.datasets import EncodedExamples, HiddenTokens, TextLayout, evaluation_batches, training_batches
+from lmkeras.datasets import EncodedExamples, TextLayout, evaluation_batches, training_batches
 from lmkeras.datasets.examples import training_order
 from lmkeras.tokenizers import new_tokenizer
 
@@ -183,29 +183,3 @@ def test_batches_of_pairs_are_dictionaries():
     assert {name: ids.tolist() for name, ids in inputs.items()} == {
         name: ids.tolist() for name, ids in expected.items()
     }
-
-
-@settings(max_examples=20)
-@given(st.integers(0, 50), st.sampled_from([0.0, 0.3, 0.9]))
-def test_a_share_of_the_tokens_is_hidden_and_no_special_id(seed, share):
-    ids = np.tile(np.array([50, 3, 4, 5, 6, 52], np.int32), 500)
-    examples = EncodedExamples(ids, np.arange(0, len(ids) + 1, 6), None)
-    shown = examples.with_hidden(HiddenTokens(share, 1, (50, 51, 52)), (seed, 0))
-    changed = shown.ids != ids
-    assert set(shown.ids[changed].tolist()) <= {1}
-    assert not changed[(ids == 50) | (ids == 52)].any()
-    # five standard errors of 2000 tokens
-    assert changed.sum() / 2000 == pytest.approx(share, abs=5 * (share * (1 - share) / 2000) ** 0.5)
-    assert examples.ids is ids
-    assert shown.starts is examples.starts
-
-
-def test_other_tokens_are_hidden_in_another_epoch():
-    examples, classes = examples_of([8] * 40), np.zeros(40, np.int32)
-    hidden = HiddenTokens(0.5, 99)
-    first, second = itertools.islice(epochs(training_batches(examples, classes, 40, 3, None, hidden), 1), 2)
-    again = next(epochs(training_batches(examples, classes, 40, 3, None, hidden), 1))
-    masks = [ids == 99 for ids in (first[0][0], second[0][0], again[0][0])]
-    assert [mask.mean() for mask in masks] == pytest.approx([0.5] * 3, abs=5 * 0.5 / 320**0.5)
-    assert (masks[0] == masks[2]).all()
-    assert 0 < (masks[0] == masks[1]).mean() < 1
