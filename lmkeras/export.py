@@ -131,14 +131,17 @@ class ExportedTextClassifier(tf.Module):
         self.classify = tf.function(self._classify, autograph=False, input_signature=signature)
 
     def _classify(self, text, pair=None):
-        texts = [text] if pair is None else [text, pair]
-        ids, first_lengths = self._layout.arrange_in_graph(*(self.tokenizer.encode(part) for part in texts))
+        count = tf.size(text)
+        # of no texts at all a blank one is made, because not every operation knows what to make of none
+        none = tf.fill([tf.cast(count == 0, tf.int32)], "")
+        texts = [tf.concat([part, none], axis=0) for part in ([text] if pair is None else [text, pair])]
+        ids, first_lengths = self._layout.arrange_in_graph(*map(self.tokenizer.encode, texts))
         inputs = ids.to_tensor(0)
         inputs = tf.pad(inputs, [[0, 0], [0, tf.cast(tf.shape(inputs)[1] == 0, tf.int32)]])  # nothing but empty texts
         if self._layout.token_types:
             second = (tf.range(tf.shape(inputs)[1]) >= first_lengths[:, None]) & (inputs != 0)
             inputs = {"input_ids": inputs, "token_type_ids": tf.cast(second, tf.int32)}
-        probabilities = tf.nn.softmax(self._network(inputs, training=False))
+        probabilities = tf.nn.softmax(self._network(inputs, training=False))[:count]
         label = tf.gather(self._labels, tf.argmax(probabilities, axis=1))
         return {"label": label, "probabilities": probabilities, "labels": self._labels}
 

@@ -32,7 +32,7 @@ pretrained pretrained.checkpoint pretrained.bert
 layers layers.position layers.attention layers.blocks
 networks networks.settings networks.registry networks.language networks.classification
 networks.dense networks.convolutional networks.recurrent networks.transformer
-networks.bert.encoder networks.bert.classifier networks.bert
+networks.bert.calling networks.bert.encoder networks.bert.classifier networks.bert
 metrics reports
 training training.settings training.curves training.devices training.muon training.optimizers
 training.layer_rates training.fit training.rate_finder

@@ -67,6 +67,7 @@ def train_classifier(
     model = TextClassifier(network.network, tokenizer, vocabulary_size, **limits, **network.sizes())
     fit_and_save(model, run, corpus, held_out, validation_fraction=0, settings=settings)
     if held_out is not None:
+        print("on the examples that chose the weights:")
         print_judgement(model, held_out)
 
 
@@ -96,7 +97,8 @@ def predict(
     Args:
         run: folder of a saved classifier.
         texts: the texts; none, and no --text: a text a line from standard input.
-        text: files of texts: .csv, .tsv, .jsonl, or .txt with a text a line (.gz too), tfds:NAME:SPLIT.
+        text: files of texts: .csv, .tsv, .jsonl (other columns do not matter), .txt with a text a line (whatever else
+            stands there, such as a label, is text), .gz of these, tfds:NAME:SPLIT.
         output: a .csv or .jsonl file for the labels and all probabilities; None: standard output.
         text_column: column (.csv, .tsv) or key (.jsonl) that holds the text.
         pair_column: column or key that holds the second text, where pairs are classified.
@@ -112,11 +114,13 @@ def predict(
         require_writable_table(output, overwrite)
     examples = open_examples(text, text_column, pair_column, encoding) if text is not None else texts or lines_typed()
     with loaded(run, device, KIND) as model:
-        predictions = model.predict_each(examples)
+        # from a pipe each line is answered as it comes
+        predictions = model.predict_each(examples, at_a_time=1024 if text is not None or texts else 1)
         if output is not None:
             count = write_predictions(output, predictions, model.labels)
             print(f"{count} texts labelled in {output}")
             return
         for example, prediction in predictions:
             shown = "\t".join(example) if isinstance(example, tuple) else example
+            shown = " ".join(shown.splitlines())  # a line a text
             print(f"{prediction.label}\t{prediction.probability:.4f}\t{shown}", flush=True)

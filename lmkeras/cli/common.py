@@ -84,8 +84,14 @@ def print_values(values: dict[str, float]) -> None:
 
 
 def lines_typed() -> Iterator[str]:
-    """Texts from standard input, one a line."""
-    return (line.rstrip("\n") for line in sys.stdin)
+    """Texts from standard input, one a line; InputError where it is not UTF-8 or what the system's locale says."""
+    try:
+        for line in sys.stdin:
+            yield line.rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"standard input is not {error.encoding} ({error.reason}): convert it, or give a file and --encoding"
+        ) from error
 
 
 def export(run: Run, folder: Folder, overwrite: bool = False) -> None:

@@ -1,5 +1,6 @@
 """The verb that judges any model: evaluate."""
 
+from pathlib import Path
 from typing import Annotated
 
 import tyro
@@ -38,6 +39,8 @@ def evaluate(
     if read_config(run)["kind"] == classification.KIND:
         if stride is not None:
             raise InputError(f"--stride is for language models, and {run} is a text classifier")
+        if picture is not None and not Path(picture).absolute().parent.is_dir():
+            raise InputError(f"{Path(picture).absolute().parent} is no folder for a picture: make it first")
         corpus = open_labelled_corpus(text, text_column, label_column, pair_column, encoding)
         with loaded(run, device) as model:
             classification.print_judgement(model, corpus, picture)

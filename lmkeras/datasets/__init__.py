@@ -1,12 +1,11 @@
 """Ids into batches: windows of running text for language models, whole examples for classifiers."""
 
-from lmkeras.datasets.examples import EncodedExamples, HiddenTokens, evaluation_batches, training_batches
+from lmkeras.datasets.examples import EncodedExamples, evaluation_batches, training_batches
 from lmkeras.datasets.layout import TextLayout
 from lmkeras.datasets.windows import TokenStream, TrainingWindows, evaluation_windows, text_windows, tokenize
 
 __all__ = [
     "EncodedExamples",
-    "HiddenTokens",
     "TextLayout",
     "TokenStream",
     "TrainingWindows",

@@ -26,22 +26,6 @@ _LENGTH_STEP = 8  # lengths are multiples of it: fewer shapes
 
 
 @dataclasses.dataclass(frozen=True)
-class HiddenTokens:
-    """Tokens shown as unknown in training: a vocabulary of all training words cannot learn otherwise what an unknown
-    word means.
-
-    Attributes:
-        share: probability of each token to be hidden, in [0, 1).
-        unknown_id: what is shown in its place.
-        never: ids that are no tokens of the text, such as those that stand around it.
-    """
-
-    share: float
-    unknown_id: int
-    never: tuple[int, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True)
 class EncodedExamples:
     """Texts as a network reads them, in memory: 4 bytes an id.
 
@@ -99,12 +83,6 @@ class EncodedExamples:
         second = real & (at >= self.first_lengths[rows][:, None])
         return {"input_ids": ids, "token_type_ids": second.astype(np.int32)}
 
-    def with_hidden(self, hidden: HiddenTokens, seed: Sequence[int]) -> "EncodedExamples":
-        """The same texts with a share of their ids, chosen at random, replaced by the unknown one."""
-        chosen = np.random.default_rng(seed).random(len(self.ids), np.float32) < hidden.share
-        chosen &= ~np.isin(self.ids, hidden.never)
-        return dataclasses.replace(self, ids=np.where(chosen, np.int32(hidden.unknown_id), self.ids))
-
     def batches_by_length(self, batch_ids: int) -> Iterator[np.ndarray]:
         """The numbers of all texts, the shortest first, as many at a time as fill `batch_ids` ids, one at least.
 
@@ -153,7 +131,6 @@ def training_batches(
     batch_size: int,
     seed: int = 0,
     class_weights: Sequence[float] | None = None,
-    hidden: HiddenTokens | None = None,
 ) -> "tf.data.Dataset":
     """Batches for training without end, see `training_order`.
 
@@ -163,7 +140,6 @@ def training_batches(
         batch_size: B.
         seed: fixes the order.
         class_weights: how much an example of each class counts; None for 1 each.
-        hidden: which ids are shown as unknown, chosen anew in every epoch; None for none.
 
     Returns:
         Dataset of (inputs, classes int32 [B], weights float32 [B]); the inputs are ids [B, T], or for pairs a
@@ -175,9 +151,8 @@ def training_batches(
 
     def batches():
         for epoch in itertools.count():
-            shown = examples if hidden is None else examples.with_hidden(hidden, (seed, epoch, 1))
             for rows in training_order(examples.lengths, batch_size, seed, epoch):
-                yield shown.inputs(rows), classes[rows], weights[rows]
+                yield examples.inputs(rows), classes[rows], weights[rows]
 
     return _dataset(batches, examples)
 

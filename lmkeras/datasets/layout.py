@@ -56,11 +56,6 @@ class TextLayout:
                 f"max_length must be at least {needed}, for two tokens and the special ids, got {self.max_length}"
             )
 
-    @property
-    def special_ids(self) -> tuple[int, ...]:
-        """The ids that stand around texts."""
-        return tuple(special for special in (self.first, self.separator, self.last) if special is not None)
-
     def arrange(self, ids: list[int], second: list[int] | None = None) -> tuple[list[int], int]:
         """The input's ids, and how many of them belong to the first text, its separator included."""
         before, after = _list(self.first), _list(self.last)

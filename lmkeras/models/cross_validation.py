@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lmkeras.corpora import as_labelled_corpus, folds, require_several_labels
+from lmkeras.errors import InputError
 from lmkeras.models.text_classifier import Labelled, TextClassifier
 from lmkeras.models.text_model import changed
 from lmkeras.reports import ClassificationReport
@@ -61,11 +62,20 @@ def cross_validate(
     Returns:
         The folds' reports, their mean and deviation.
 
+    Raises:
+        InputError: fewer than two labels, a label with a single example, or what `TextClassifier.fit` refuses.
+
     Source: Kohavi 1995, "A Study of Cross-Validation and Bootstrap for Accuracy Estimation and Model Selection".
     """
     settings = changed(settings or ClassifierFitSettings(), changes)
     corpus = as_labelled_corpus(corpus)
-    require_several_labels(corpus.label_counts())
+    counts = corpus.label_counts()
+    require_several_labels(counts)
+    if lonely := [label for label, count in counts.items() if count < 2]:
+        raise InputError(
+            f"expected at least two examples of every label, got one of {', '.join(map(repr, lonely))}: where it is "
+            "held out there is none to learn from; add examples or leave the label out"
+        )
     return CrossValidation(tuple(_reports(model, corpus, num_folds, validation_fraction, settings, verbose)))
 
 

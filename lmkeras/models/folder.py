@@ -31,6 +31,7 @@ def write_model(folder: str | Path, config: dict, files: dict[str, Callable[[Pat
             write(Path(aside) / name)
         digests = {name: _digest(Path(aside) / name) for name in files}
         whole = {**config, "format_version": FORMAT_VERSION, "files": digests}
+        whole["digest"] = _digest_of(whole)
         (Path(aside) / "config.json").write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
         for name in (*files, "config.json"):
             os.replace(Path(aside) / name, folder / name)
@@ -55,10 +56,13 @@ def read_config(folder: str | Path) -> dict:
         if version != FORMAT_VERSION:  # before anything else, whose place and meaning may be other in another format
             raise InputError(f"{path} has format {version}; this version of lmkeras reads format {FORMAT_VERSION}")
         kind, files = config["kind"], {name: config["files"][name] for name in ("network.keras", "tokenizer.json")}
+        damaged = config.pop("digest", None) != _digest_of(config)
     except InputError:
         raise
     except (ValueError, KeyError, TypeError):
-        raise InputError(f"{path} is damaged: it is not what a saved model has there") from None
+        damaged = True
+    if damaged:
+        raise InputError(f"{path} is damaged or was changed: it is not what a saved model has there") from None
     if kind not in KINDS:
         raise InputError(f"{path} names a model of kind {kind!r}; this version knows {', '.join(KINDS)}")
     for name, digest in files.items():
@@ -67,6 +71,10 @@ def read_config(folder: str | Path) -> dict:
         if _digest(folder / name) != digest:
             raise InputError(f"{folder / name} is damaged or belongs to another model than {path} does")
     return config
+
+
+def _digest_of(config: dict) -> str:
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
 
 
 def _digest(path: Path) -> str:

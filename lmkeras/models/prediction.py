@@ -16,8 +16,8 @@ from lmkeras.datasets import EncodedExamples, TextLayout
 from lmkeras.errors import InputError
 from lmkeras.networks.classification import ClassificationNetwork
 from lmkeras.tokenizers.base import BaseTokenizer
+from lmkeras.tokenizers.utf8 import encodable
 
-_TEXTS_AT_A_TIME = 1024
 _BATCH_IDS = 8192
 
 
@@ -100,10 +100,10 @@ class TextLabeller:
             logits[rows] = self._forward(tf.nest.map_structure(tf.constant, examples.inputs(rows))).numpy()
         return logits
 
-    def predict(self, texts: Iterable[Text]) -> Iterator[tuple[Text, Prediction]]:
-        """Each text with its prediction, in the order of the texts, which are read a thousand at a time."""
+    def predict(self, texts: Iterable[Text], at_a_time: int) -> Iterator[tuple[Text, Prediction]]:
+        """Each text with its prediction, in the order of the texts, of which so many at a time are read."""
         texts = iter(texts)
-        while some := [_text(text) for text in itertools.islice(texts, _TEXTS_AT_A_TIME)]:
+        while some := [_text(text) for text in itertools.islice(texts, at_a_time)]:
             for text, logits in zip(some, self.logits(self._encoded(some)), strict=True):
                 yield text, Prediction.from_logits(logits, self._labels)
 
@@ -120,9 +120,9 @@ class TextLabeller:
 def _text(value: object) -> Text:
     """A text as a tokenizer takes it; a pair may also come as a list."""
     if isinstance(value, str):
-        return value
+        return encodable(value)
     if isinstance(value, tuple | list) and len(value) == 2 and all(isinstance(part, str) for part in value):
-        return tuple(value)
+        return tuple(map(encodable, value))
     raise InputError(
         f"expected a text or a pair (first, second) of texts, got {type(value).__name__}; several texts go into a list"
     )

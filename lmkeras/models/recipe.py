@@ -113,11 +113,6 @@ def check_built(network: object, tokenizer: object, labels: Sequence[str] | None
         raise InputError(
             f"expected {network.num_classes} labels, one for each of the network's classes, got {', '.join(labels)}"
         )
-    if tokenizer.vocabulary_size > network.vocabulary_size:
-        raise InputError(
-            f"the network has a vocabulary of {network.vocabulary_size} and the tokenizer one of "
-            f"{tokenizer.vocabulary_size}: it was not trained with this tokenizer"
-        )
 
 
 def layout_for(
@@ -126,11 +121,17 @@ def layout_for(
     """How texts stand in the network's input: between the tokenizer's special ids, where it has any.
 
     Raises:
-        InputError: max_length is more than the network can look at, or too little; or nothing can separate pairs.
+        InputError: max_length is more than the network can look at, or too little; the tokenizer has ids that the
+            network has not; or nothing can separate pairs.
     """
     limit = network.max_length
     if max_length is not None and limit is not None and max_length > limit:
         raise InputError(f"max_length {max_length} is more than the network's limit of {limit}")
+    if tokenizer.vocabulary_size > network.vocabulary_size:
+        raise InputError(
+            f"the network has a vocabulary of {network.vocabulary_size} and the tokenizer one of "
+            f"{tokenizer.vocabulary_size}: it was not trained with this tokenizer"
+        )
     special = tokenizer.sep_id
     if pairs and special is None and network.vocabulary_size <= tokenizer.vocabulary_size:
         raise InputError(

@@ -53,13 +53,15 @@ def _columns(text: Text) -> dict[str, str]:
 
 
 def _write_csv(file, predictions, labels) -> int:
-    writer, count = csv.writer(file, lineterminator="\n"), 0
+    writer, count, header = csv.writer(file, lineterminator="\n"), 0, [f"probability {label}" for label in labels]
     for text, prediction in predictions:
         columns = _columns(text)
         if not count:
-            writer.writerow([*columns, "label", *(f"probability {label}" for label in labels)])
+            writer.writerow([*columns, "label", *header])
         count += 1
         writer.writerow([*columns.values(), prediction.label, *(f"{p:.6g}" for p in prediction.probabilities.values())])
+    if not count:
+        writer.writerow(["text", "label", *header])
     return count
 
 

@@ -16,7 +16,7 @@ from lmkeras.corpora import (
     split_labelled,
 )
 from lmkeras.corpora.labelled import Text
-from lmkeras.datasets import HiddenTokens, TextLayout, evaluation_batches, training_batches
+from lmkeras.datasets import TextLayout, evaluation_batches, training_batches
 from lmkeras.errors import InputError
 from lmkeras.export import export_text_classifier
 from lmkeras.models.prediction import Prediction, TextLabeller, of_the_other_kind
@@ -150,6 +150,8 @@ class TextClassifier(TextModel):
             steps: the most updates tried.
             changes: fields of the settings by name.
 
+        An untrained model gets its tokenizer and its fresh network here, from this corpus.
+
         Returns:
             The rates, their losses and a suggestion for settings.learning_rate; its `draw` makes a picture of them.
         """
@@ -192,8 +194,7 @@ class TextClassifier(TextModel):
         # nothing can be wrong from here on
         self.labels, self.tokenizer, self.network, self.pairs, self._labeller = labels, tokenizer, network, pairs, None
         examples, classes = self._text_labeller().encode(train)
-        hidden = _hidden(settings.hidden_share, tokenizer, self._layout())
-        batches = training_batches(examples, classes, settings.batch_size, settings.seed, weights, hidden)
+        batches = training_batches(examples, classes, settings.batch_size, settings.seed, weights)
         return batches, -(-len(examples) // settings.batch_size)
 
     def _layout(self, network=None, tokenizer=None, pairs=None) -> TextLayout:
@@ -242,15 +243,17 @@ class TextClassifier(TextModel):
         predictions = [prediction for _, prediction in self.predict_each([text] if single else text)]
         return predictions[0] if single else predictions
 
-    def predict_each(self, texts: Iterable[Text]) -> Iterator[tuple[Text, Prediction]]:
-        """Each text with its Prediction, in the order of the texts, which are read a thousand at a time.
+    def predict_each(self, texts: Iterable[Text], at_a_time: int = 1024) -> Iterator[tuple[Text, Prediction]]:
+        """Each text with its Prediction, in the order of the texts, read as they are needed.
 
         Args:
             texts: any number of them, as in `predict`; such as what `open_examples` reads from a file.
+            at_a_time: how many are read before the first is answered; texts of like length among them go together.
         """
-        if isinstance(texts, str):
-            raise InputError("expected texts, got one: put it into a list, [text], or give it to predict")
-        return self._text_labeller().predict(texts)
+        if isinstance(texts, str) or not isinstance(texts, Iterable):
+            got = "one" if isinstance(texts, str) else type(texts).__name__
+            raise InputError(f"expected texts, got {got}: put a text into a list, [text], or give it to predict")
+        return self._text_labeller().predict(texts, at_a_time)
 
     def _text_labeller(self) -> TextLabeller:
         self._require_network()
@@ -291,9 +294,3 @@ def _parts(corpus, validation, fraction, seed) -> tuple[LabelledCorpus, Labelled
 
 def _of_pairs(corpus: LabelledCorpus) -> bool:
     return isinstance(next(iter(corpus))[0], tuple)
-
-
-def _hidden(share: float, tokenizer: BaseTokenizer, layout: TextLayout) -> HiddenTokens | None:
-    if not share or tokenizer.unknown_id is None:
-        return None
-    return HiddenTokens(share, tokenizer.unknown_id, layout.special_ids)

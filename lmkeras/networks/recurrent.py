@@ -181,7 +181,11 @@ class RecurrentClassifier(EmbeddingClassifier):
         self.pooling = pooling
         self.directions = ["forward", "backward"] if bidirectional else ["forward"]
         self.recurrent_layers = [
-            [keras.layers.LSTM(units, return_sequences=True, name=f"{name}_{i}") for name in self.directions]
+            # cuDNN's kernel runs on GPUs alone, and what is exported shall run anywhere
+            [
+                keras.layers.LSTM(units, return_sequences=True, use_cudnn=False, name=f"{name}_{i}")
+                for name in self.directions
+            ]
             for i in range(num_layers)
         ]
 

@@ -39,7 +39,7 @@ def read_pretrained(source: str | os.PathLike) -> dict[str, Any]:
         InputError: no such files, files that are damaged, or a tokenizer that is not BERT's.
     """
     path = Path(source)
-    if path.is_file() and path.suffix != ".json":
+    if path.is_file():
         return {"vocabulary": _lines(path)}
     folder = path if path.is_dir() else _downloaded(str(source))
     config, tokenizer = _json(folder / CONFIG), _json(folder / TOKENIZER)

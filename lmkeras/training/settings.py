@@ -33,7 +33,7 @@ class TrainingSettings:
     evaluate_every: int | None = None
     """Updates between evaluations; None: an epoch, or a fifth of the training where that is shorter."""
     patience: int | None = None
-    """Evaluations without a better validation loss after which training ends; None: never early."""
+    """Evaluations after which training ends if none was better than those before; None: never early."""
     seed: int = 0
     """Fixes the initial weights of a network that is built for this training, data order and dropout."""
     device: str = "auto"
@@ -90,8 +90,6 @@ class ClassifierFitSettings(TrainingSettings):
     """What the best weights are the best by, and what patience waits for."""
     class_weights: Literal["none", "balanced"] | dict[str, float] = "none"
     """How much an example of each label counts: equally, as much less as there are more of them, or by label."""
-    hidden_share: float = 0.0
-    """Share of the tokens shown as unknown in training, from 0 to below 1, which teaches what an unknown word means."""
     frozen_groups: int = 0
     """Groups of layers, from the embedding up, that keep their weights."""
     layer_decay: float = 1.0
@@ -105,8 +103,8 @@ class ClassifierFitSettings(TrainingSettings):
             for label, weight in self.class_weights.items():
                 if not 0 <= weight < math.inf:
                     raise InputError(f"the weight of class {label!r} must be 0 or more, got {weight}")
-        if not 0 <= self.hidden_share < 1:
-            raise InputError(f"hidden_share must be from 0 to below 1, got {self.hidden_share}")
+            if not any(self.class_weights.values()):
+                raise InputError("class_weights: at least one must be above 0, for there to be something to learn")
         if self.frozen_groups < 0:
             raise InputError(f"frozen_groups must not be negative, got {self.frozen_groups}")
         if not 0 < self.layer_decay <= 1:

@@ -58,8 +58,6 @@ def test_steps(settings, steps_per_epoch, total, interval):
         ("class_weights", {"ham": 1.0, "spam": -0.5}, "weight of class 'spam' must be 0 or more, got -0.5"),
         ("class_weights", {"ham": math.inf}, "weight of class 'ham' must be 0 or more, got inf"),
         ("class_weights", {"ham": math.nan}, "weight of class 'ham' must be 0 or more, got nan"),
-        ("hidden_share", 1.0, "hidden_share must be from 0 to below 1, got 1.0"),
-        ("hidden_share", -0.1, "hidden_share must be from 0 to below 1, got -0.1"),
         ("frozen_groups", -1, "frozen_groups must not be negative, got -1"),
         ("layer_decay", 0.0, "layer_decay must be above 0 and at most 1, got 0.0"),
         ("layer_decay", 1.5, "layer_decay must be above 0 and at most 1, got 1.5"),

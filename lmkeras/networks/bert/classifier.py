@@ -26,6 +26,8 @@ class BertClassifier(ClassificationNetwork):
         bert: the network below, which is trained along.
         num_classes: C, at least 2.
         dropout: share of the pooled output dropped in training, in [0, 1); None for bert's hidden_dropout_prob.
+        default_learning_rate: what `fit` takes where no other is asked for. The default, for pretrained weights, is the
+            highest of those that Devlin et al. 2019, appendix A.3, choose from.
 
     Call arguments:
         inputs: int ids [B, T], 0 for padding wherever it stands; or a dictionary of input_ids and perhaps
@@ -40,12 +42,19 @@ class BertClassifier(ClassificationNetwork):
     """
 
     default_optimizer = "adamw"
-    default_learning_rate = 5e-5  # the highest of those that Devlin et al. 2019, appendix A.3, choose from
     takes_token_types = True
     xla_on_cpu = False  # 32 texts of 32 tokens, 6 blocks of 384: 0.9 s of processor time a step, 3.8 s with XLA
 
-    def __init__(self, bert: Bert, num_classes: int, dropout: float | None = None, **kwargs):
+    def __init__(
+        self,
+        bert: Bert,
+        num_classes: int,
+        dropout: float | None = None,
+        default_learning_rate: float = 5e-5,
+        **kwargs,
+    ):
         super().__init__(num_classes, **kwargs)
+        self.default_learning_rate = default_learning_rate
         self.bert = bert
         self.dropout = bert.hidden_dropout_prob if dropout is None else dropout
         require_sizes(self.dropout)
@@ -79,7 +88,8 @@ class BertClassifier(ClassificationNetwork):
 
     def get_config(self):
         """What builds the whole again, without a checkpoint."""
-        sizes = {"num_classes": self.num_classes, "dropout": self.dropout}
+        names = ("num_classes", "dropout", "default_learning_rate")
+        sizes = {name: getattr(self, name) for name in names}
         return {"name": self.name, "bert": self.bert.get_config(), **sizes}
 
     @classmethod
@@ -176,6 +186,4 @@ def fresh_bert_classifier(
         attention_probs_dropout_prob=dropout,
         max_position_embeddings=max_length,
     )
-    network = BertClassifier(bert, num_classes)
-    network.default_learning_rate = 0.0005
-    return network
+    return BertClassifier(bert, num_classes, default_learning_rate=0.0005)

@@ -3,11 +3,10 @@
 Shape letters: B batch, T tokens, D width, H heads.
 """
 
-import collections
 import functools
-import itertools
+import types
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 import keras
@@ -16,11 +15,20 @@ from keras import ops
 
 from lmkeras.errors import InputError, unknown_name
 from lmkeras.layers.blocks import TransformerBlock
+from lmkeras.networks.bert.calling import INPUTS, by_name, outputs_type
 from lmkeras.networks.language import require_sizes
 from lmkeras.pretrained import bert as table
 from lmkeras.pretrained.checkpoint import read_checkpoint, write_checkpoint
 
-_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+_SIZES = (
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "max_position_embeddings",
+    "type_vocab_size",
+)
 
 
 @keras.saving.register_keras_serializable("lmkeras")
@@ -105,7 +113,7 @@ class Bert(keras.Model):
     ):
         sizes = {name: value for name, value in locals().items() if name in table.CONFIG_NAMES}
         super().__init__(**kwargs)
-        require_sizes(hidden_dropout_prob, **{name: size for name, size in sizes.items() if type(size) is int})
+        require_sizes(hidden_dropout_prob, **{name: sizes[name] for name in _SIZES})
         require_sizes(attention_probs_dropout_prob)
         if hidden_act not in _ACTIVATIONS:
             raise unknown_name("hidden_act", hidden_act, _ACTIVATIONS)
@@ -158,10 +166,15 @@ class Bert(keras.Model):
         self.pooler.build((None, self.hidden_size))
         self.built = True
 
-    def __call__(self, input_ids=None, attention_mask=None, token_type_ids=None, return_dict=None, **kwargs):
+    @property
+    def config(self) -> types.SimpleNamespace:
+        """What it is made of, as attributes, such as `bert.config.hidden_size`."""
+        return types.SimpleNamespace(**self.sizes())
+
+    def __call__(self, input_ids=None, attention_mask=None, token_type_ids=None, *, return_dict=None, **kwargs):
         """Makes one dictionary of all spellings of the inputs. What comes back is tuple and dictionary in any case."""
-        given = dict(zip(_INPUTS, (input_ids, attention_mask, token_type_ids), strict=True))
-        return super().__call__(_by_name(given), **kwargs)
+        given = dict(zip(INPUTS, (input_ids, attention_mask, token_type_ids), strict=True))
+        return super().__call__(by_name(given), **kwargs)
 
     def call(self, inputs, training=False, output_hidden_states=False, output_attentions=False):
         """The outputs for a dictionary of inputs."""
@@ -180,7 +193,7 @@ class Bert(keras.Model):
             outputs["hidden_states"] = tuple(states)
         if output_attentions:
             outputs["attentions"] = tuple(attentions)
-        return _outputs_type(tuple(outputs))(**outputs)
+        return outputs_type(tuple(outputs))(**outputs)
 
     def _embed(self, ids, token_type_ids, training):
         """ids [B, T] → [B, T, D]."""
@@ -189,9 +202,9 @@ class Bert(keras.Model):
             raise InputError(
                 f"got {length} tokens: this BERT looks at {self.max_position_embeddings} at most; truncate the texts"
             )
-        types = ops.zeros_like(ids) if token_type_ids is None else token_type_ids
+        token_types = ops.zeros_like(ids) if token_type_ids is None else token_type_ids
         positions = self.position_embeddings(ops.arange(ops.shape(ids)[1]))
-        x = self.word_embeddings(ids) + positions + self.token_type_embeddings(types)
+        x = self.word_embeddings(ids) + positions + self.token_type_embeddings(token_types)
         return self.dropout_layer(self.embeddings_norm(x), training=training)
 
     def layer_groups(self) -> list[list[keras.layers.Layer]]:
@@ -223,8 +236,9 @@ class Bert(keras.Model):
             The network. Where the folder has no pooler, its pooler is fresh, and a warning says so.
 
         Raises:
-            InputError: nothing is found there, or no BERT, or not all of it.
+            InputError: nothing is found there, or no BERT, or not all of it; or an argument that a BERT has not.
         """
+        _require_known(arguments)
         checkpoint = read_checkpoint(source)
         bert = cls(**{**table.sizes_of(checkpoint.config, checkpoint.folder), **arguments})
         tensors, rows = table.without_prefix(checkpoint.tensors), table.rows(bert.num_hidden_layers)
@@ -261,36 +275,9 @@ class Bert(keras.Model):
 TFBertModel = Bert
 
 
-def _by_name(given: dict) -> dict:
-    """The inputs by name, without those that are None."""
-    first = given.pop("input_ids")
-    if isinstance(first, Mapping):  # also what transformers' tokenizers give, which is no dictionary to Keras
-        first = dict(first)
-    elif isinstance(first, list | tuple):
-        first = dict(itertools.zip_longest(_INPUTS, first))
-    else:
-        first = {"input_ids": first}
-    named = {name: value for name, value in (*first.items(), *given.items()) if value is not None}
-    if not {"input_ids"} <= set(named) <= set(_INPUTS):
-        got = ", ".join(map(str, named)) or "nothing"
-        raise InputError(f"BERT takes input_ids and, if need be, {' and '.join(_INPUTS[1:])}; got {got}")
-    for name, value in named.items():
-        ranks = (2, 3) if name == "attention_mask" else (2,)
-        shape = getattr(value, "shape", None)
-        if shape is None or len(shape) not in ranks:
-            got = type(value).__name__ if shape is None else list(shape)
-            raise InputError(f"expected {name} as an array [texts, tokens], got {got}")
-    return named
-
-
-class _ByName:
-    """Lets a named tuple's values be found by name in brackets too."""
-
-    def __getitem__(self, key):
-        return getattr(self, key) if isinstance(key, str) else super().__getitem__(key)
-
-
-@functools.cache
-def _outputs_type(names: tuple[str, ...]) -> type:
-    """A named tuple of exactly these values: Keras takes no None for an output."""
-    return type("BertOutputs", (_ByName, collections.namedtuple("BertOutputs", names)), {"__slots__": ()})
+def _require_known(arguments: Iterable[str]) -> None:
+    if unknown := set(arguments) - {*table.CONFIG_NAMES, "name", "dtype", "trainable"}:
+        raise InputError(
+            f"from_pretrained takes no {', '.join(sorted(unknown))}: what shall be given with the outputs is said "
+            "when the network is called, such as bert(ids, output_hidden_states=True)"
+        )

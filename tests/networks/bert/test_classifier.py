@@ -142,3 +142,10 @@ def test_a_bert_without_a_checkpoint_by_name():
 def test_sizes_that_cannot_be(arguments, message):
     with pytest.raises(InputError, match=message):
         bert_classifier(Bert(50, 8, 1, 2, 16), **{"num_classes": 2, **arguments})
+
+
+def test_the_rate_for_fresh_weights_is_kept(tmp_path):
+    fresh = registry.build("bert", "classification", vocabulary_size=9, num_classes=2, d_model=8, num_layers=1)
+    fresh.save(tmp_path / "network.keras")
+    assert keras.saving.load_model(tmp_path / "network.keras").default_learning_rate == fresh.default_learning_rate
+    assert fresh.default_learning_rate > bert_classifier(fresh.bert, 2).default_learning_rate

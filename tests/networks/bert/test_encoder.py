@@ -282,3 +282,16 @@ def test_config_tells_precision_and_what_is_frozen():
     bert = Bert(**SMALL, num_hidden_layers=1, dtype="mixed_bfloat16", trainable=False, name="mine")
     again = Bert.from_config(bert.get_config())
     assert (again.compute_dtype, again.trainable, again.name) == ("bfloat16", False, "mine")
+
+
+def test_what_json_writes_as_whole_numbers():
+    sizes = {"vocab_size": 9, "hidden_size": 4, "num_hidden_layers": 1, "num_attention_heads": 1}
+    none = Bert(**sizes, intermediate_size=4, hidden_dropout_prob=0, attention_probs_dropout_prob=0)
+    ids = np.array([[3, 5, 8]])
+    np.testing.assert_array_equal(none(ids, training=True)[0], none(ids)[0])
+    assert none.config.hidden_size == 4
+
+
+def test_from_pretrained_says_what_it_does_not_take(folder):
+    with pytest.raises(InputError, match=r"takes no output_hidden_states: .* when the network is called"):
+        Bert.from_pretrained(folder, output_hidden_states=True)

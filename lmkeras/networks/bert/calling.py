@@ -1,0 +1,45 @@
+"""How BERT is called and what it answers: the spellings of its inputs, and outputs by number and by name."""
+
+import collections
+import functools
+import itertools
+from collections.abc import Mapping
+
+from lmkeras.errors import InputError
+
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+
+
+def by_name(given: dict) -> dict:
+    """The inputs by name, without those that are None."""
+    first = given.pop("input_ids")
+    if isinstance(first, Mapping):  # also what transformers' tokenizers give, which is no dictionary to Keras
+        first = dict(first)
+    elif isinstance(first, list | tuple):
+        first = dict(itertools.zip_longest(INPUTS, first))
+    else:
+        first = {"input_ids": first}
+    named = {name: value for name, value in (*first.items(), *given.items()) if value is not None}
+    if not {"input_ids"} <= set(named) <= set(INPUTS):
+        got = ", ".join(map(str, named)) or "nothing"
+        raise InputError(f"BERT takes input_ids and, if need be, {' and '.join(INPUTS[1:])}; got {got}")
+    for name, value in named.items():
+        ranks = (2, 3) if name == "attention_mask" else (2,)
+        shape = getattr(value, "shape", None)
+        if shape is None or len(shape) not in ranks:
+            got = type(value).__name__ if shape is None else list(shape)
+            raise InputError(f"expected {name} as an array [texts, tokens], got {got}")
+    return named
+
+
+class _ByName:
+    """Lets a named tuple's values be found by name in brackets too."""
+
+    def __getitem__(self, key):
+        return getattr(self, key) if isinstance(key, str) else super().__getitem__(key)
+
+
+@functools.cache
+def outputs_type(names: tuple[str, ...]) -> type:
+    """A named tuple of exactly these values: Keras takes no None for an output."""
+    return type("BertOutputs", (_ByName, collections.namedtuple("BertOutputs", names)), {"__slots__": ()})
