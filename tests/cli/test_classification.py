@@ -1,0 +1,192 @@
+"""train classifier, predict, and what evaluate, export and info do with a classifier."""
+
+import csv
+import io
+import json
+import sys
+
+import pytest
+import tensorflow as tf
+
+import lmkeras
+from lmkeras.cli import main
+from tests.cli.command import filled_in, require_one_line, run
+from tests.models.reviews import reviews
+
+SMALL = (
+    "--network dense --embedding-dim 16 --units 16 --dropout 0 --steps 60 --batch-size 16 --learning-rate 0.02".split()
+)
+
+
+def write_csv(path, rows):
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+    return path
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    return write_csv(tmp_path_factory.mktemp("text") / "reviews.csv", [("text", "label"), *reviews(100)])
+
+
+@pytest.fixture(scope="module")
+def trained(table, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    assert main(["train", "classifier", "--text", str(table), "--output", str(folder), *SMALL]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def language_model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("language")
+    model = lmkeras.LanguageModel("lstm", "characters", embedding_dim=4, units=4)
+    model.fit(["some text to learn. "] * 5, steps=1, verbose=0)
+    model.save(folder)
+    return folder
+
+
+def test_train_leaves_a_whole_run_and_says_how_well_it_went(table, tmp_path, capsys):
+    code, out, err = run(capsys, "train", "classifier", "--text", table, "--output", tmp_path / "run", *SMALL)
+    assert (code, err) == (0, "")
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names == {"config.json", "network.keras", "tokenizer.json", "metrics.jsonl", "curves.png", "logs"}
+    corpus = lmkeras.open_labelled_corpus(table)
+    values, report = lmkeras.load(tmp_path / "run").judge(lmkeras.split_labelled(corpus)[1])
+    assert f"accuracy             {values['accuracy']:.4f}" in out
+    assert report.table() in out
+    assert report.confusion_table() in out
+
+
+def test_evaluate(trained, table, tmp_path, capsys):
+    picture = tmp_path / "confusion.png"
+    code, out, _ = run(capsys, "evaluate", trained, "--text", table, "--picture", picture)
+    expected = lmkeras.load(trained).evaluate(table)
+    shown = dict(line.split() for line in out.splitlines()[:4])
+    assert code == 0
+    assert {name: float(value) for name, value in shown.items()} == pytest.approx(expected, abs=1e-4)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("source", ["arguments", "stdin", "txt", "csv"])
+def test_predict_prints_a_line_a_text(source, trained, tmp_path, capsys, monkeypatch):
+    texts = [text for text, _ in reviews(6, seed=5)]
+    files = {"txt": tmp_path / "texts.txt", "csv": write_csv(tmp_path / "texts.csv", [["text"], *([t] for t in texts)])}
+    files["txt"].write_text("".join(f"{text}\n" for text in texts))
+    monkeypatch.setattr("sys.stdin", io.StringIO("".join(f"{text}\r\n" for text in texts)))
+    given = {"arguments": texts, "stdin": []}.get(source, ["--text", files.get(source)])
+    code, out, err = run(capsys, "predict", trained, *given)
+    assert (code, err) == (0, "")
+    predictions = lmkeras.load(trained).predict(texts)
+    expected = [f"{p.label}\t{p.probability:.4f}\t{text}" for text, p in zip(texts, predictions, strict=True)]
+    assert out.splitlines() == expected
+
+
+def test_predict_answers_a_pipe_line_by_line(trained, capsys, monkeypatch):
+    answered = []
+
+    def lines():
+        for text, _ in reviews(4):
+            answered.append(capsys.readouterr().out.count("\n"))
+            yield text + "\n"
+
+    monkeypatch.setattr("sys.stdin", lines())
+    assert main(["predict", str(trained)]) == 0
+    assert answered == [0, 1, 1, 1]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_predict_writes_a_table(suffix, trained, table, tmp_path, capsys):
+    output = tmp_path / f"labelled.{suffix}"
+    code, out, _ = run(capsys, "predict", trained, "--text", table, "--output", output)
+    assert (code, out) == (0, f"100 texts labelled in {output}\n")
+    if suffix == "csv":
+        with output.open(encoding="utf-8", newline="") as file:
+            rows = [(row["text"], row["label"], float(row["probability nö"])) for row in csv.DictReader(file)]
+    else:
+        lines = map(json.loads, output.read_text(encoding="utf-8").splitlines())
+        rows = [(row["text"], row["label"], row["probabilities"]["nö"]) for row in lines]
+    predictions = lmkeras.load(trained).predict([text for text, _ in reviews(100)])
+    assert [row[0] for row in rows] == [text for text, _ in reviews(100)]
+    assert [row[1] for row in rows] == [prediction.label for prediction in predictions]
+    assert [row[2] for row in rows] == pytest.approx([p.probabilities["nö"] for p in predictions], abs=1e-5)
+    before = output.read_bytes()
+    require_one_line(*run(capsys, "predict", trained, "fizzy", "--output", output), "--overwrite")
+    assert output.read_bytes() == before
+
+
+def test_export_and_info(trained, tmp_path, capsys):
+    assert run(capsys, "export", trained, tmp_path / "exported")[1].endswith("signature classify\n")
+    exported = tf.saved_model.load(tmp_path / "exported").signatures["classify"](text=tf.constant(["so fizzy"]))
+    assert exported["label"].numpy()[0].decode() == lmkeras.load(trained).predict("so fizzy").label
+    described = json.loads(run(capsys, "info", trained)[1])
+    assert (described["kind"], described["labels"]) == ("text_classifier", ["nö", "yes"])
+
+
+@pytest.mark.parametrize("weights", [["balanced"], ["nö", "0.0", "yes", "1.0"]])
+def test_class_weights(weights, table, tmp_path, capsys):
+    command = [
+        "train",
+        "classifier",
+        "--text",
+        table,
+        "--output",
+        tmp_path / "run",
+        *SMALL,
+        "--class-weights",
+        *weights,
+    ]
+    assert run(capsys, *command)[0] == 0
+    labels = {prediction.label for prediction in lmkeras.load(tmp_path / "run").predict([t for t, _ in reviews(20)])}
+    assert labels == ({"nö", "yes"} if weights == ["balanced"] else {"yes"}), "what weighs nothing is never learnt"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["train", "classifier", "--text", "TABLE", "--output", "OUT", "--network", "cmn"], "cnn"),
+        (
+            ["train", "classifier", "--text", "TABLE", "--output", "OUT", "--filters", "3", "--network", "dense"],
+            "filters",
+        ),
+        (["train", "classifier", "--text", "TABLE", "--output", "OUT", "--label-column", "stars"], "column 'stars'"),
+        (["train", "classifier", "--text", "CONSTANT", "--output", "OUT"], "at least two labels"),
+        (["train", "classifier", "--text", "MISSING", "--output", "OUT"], "1 of 3 examples have no label"),
+        (["train", "classifier", "--text", "TABLE", "--output", "OUT", "--validation", "OTHER"], "not learnt"),
+        (["train", "classifier", "--text", "TABLE", "--output", "OUT", "--max-length", "1"], "max_length"),
+        (["train", "classifier", "--text", "TABLE", "--output", "OUT", "--weights", "x"], "weights"),
+        (
+            ["train", "classifier", "--text", "TABLE", "--output", "OUT", "--network", "bert", "--weights", "no/x"],
+            "no/x",
+        ),
+        (["train", "classifier", "--text", "TABLE", "--output", "OUT", "--class-weights", "maybe", "2"], "'maybe'"),
+        (["train", "classifier", "--text", "TABLE", "--output", "OUT", "--frozen-groups", "9"], "cannot freeze 9"),
+        (["train", "classifier", "--text", "TABLE", "--output", "OUT", "--layer-decay", "2"], "layer_decay"),
+        (["train", "classifier", "--text", "TABLE", "--output", "RUN"], "--overwrite"),
+        (["evaluate", "RUN", "--text", "OTHER"], "not learnt: 'maybe' (1)"),
+        (["evaluate", "RUN", "--text", "TABLE", "--stride", "3"], "--stride is for language models"),
+        (["evaluate", "RUN", "--text", "TABLE", "--picture", "OUT/x.png"], "is no folder"),
+        (["evaluate", "LM", "--text", "TABLE", "--picture", "x.png"], "is a language model"),
+        (["predict", "LM", "text"], "is a language model"),
+        (["score", "RUN", "text"], "is a text classifier"),
+        (["generate", "RUN", "--prompt", "text"], "is a text classifier"),
+        (["predict", "OUT", "text"], "no saved model"),
+        (["predict", "RUN", "text", "--text", "TABLE"], "not both"),
+        (["predict", "RUN", "text", "--output", "x.txt"], ".csv or .jsonl"),
+        (["predict", "RUN", "text", "--output", "OUT/x.csv"], "is no folder"),
+        (["predict", "RUN", "--text", "TABLE", "--text-column", "words"], "column 'words'"),
+        (["predict", "RUN", "--text", "TABLE", "--pair-column", "label"], "got a pair"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_errors_are_one_line_and_exit_2(arguments, says, table, trained, language_model, tmp_path, capsys):
+    places = {"TABLE": table, "RUN": trained, "LM": language_model, "OUT": tmp_path / "out"}
+    places["CONSTANT"] = write_csv(tmp_path / "constant.csv", [("text", "label"), ("a", "x"), ("b", "x")])
+    places["MISSING"] = write_csv(tmp_path / "missing.csv", [("text", "label"), ("a", "x"), ("b", ""), ("c", "y")])
+    places["OTHER"] = write_csv(tmp_path / "other.csv", [("text", "label"), ("a", "maybe"), ("b", "yes")])
+    require_one_line(*run(capsys, *filled_in(arguments, places)), says)
+    assert not (tmp_path / "out").exists(), "nothing is left behind"
+
+
+def test_input_that_is_not_utf_8(trained, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"caf\xe9\n"), encoding="utf-8"))
+    require_one_line(*run(capsys, "predict", trained), "standard input is not utf-8")
