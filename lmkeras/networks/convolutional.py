@@ -19,8 +19,8 @@ class ConvolutionalClassifier(EmbeddingClassifier):
     """Embedding - convolutions - largest over the text - Dense; `cnn_classifier` builds one."""
 
     def __init__(self, vocabulary_size, num_classes, embedding_dim, filters, widths, dropout, **kwargs):
-        if not widths:
-            raise InputError("widths must name at least one width of a filter, such as 3 4 5")
+        if not isinstance(widths, Sequence) or not widths:
+            raise InputError(f"widths must name the widths of filters, one at least, such as (3, 4, 5), got {widths!r}")
         require_sizes(dropout, filters=filters, widths=min(widths))
         super().__init__(vocabulary_size, num_classes, embedding_dim, dropout, **kwargs)
         self.filters = filters

@@ -131,10 +131,11 @@ class ClassifierFitSettings(TrainingSettings):
             return None
         if self.class_weights == "balanced":
             return [sum(counts.values()) / (len(counts) * max(1, count)) for count in counts.values()]
-        for label in self.class_weights:
+        weights = {str(label): weight for label, weight in self.class_weights.items()}  # a label may be a number
+        for label in weights:
             if label not in counts:
                 raise unknown_name("label in class_weights", label, counts)
-        return [self.class_weights.get(label, 1.0) for label in counts]
+        return [weights.get(label, 1.0) for label in counts]
 
     def _named_choices(self):
         return (*super()._named_choices(), "monitor")

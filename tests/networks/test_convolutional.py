@@ -62,7 +62,8 @@ def test_no_convolution_stands_above_another():
 @pytest.mark.parametrize(
     ("sizes", "message"),
     [
-        ({"widths": ()}, "widths must name at least one width of a filter, such as 3 4 5"),
+        ({"widths": ()}, r"widths must name the widths of filters, one at least, such as \(3, 4, 5\), got \(\)"),
+        ({"widths": 3}, r"widths must name the widths of filters, .* got 3"),
         ({"widths": (3, 0)}, "widths must be at least 1, got 0"),
         ({"filters": 0}, "filters must be at least 1, got 0"),
     ],

@@ -3,6 +3,9 @@
 Letters as there: x input, h output, c cell state, W input matrix, U recurrent matrix, b bias.
 """
 
+import sys
+
+import keras
 import numpy as np
 import pytest
 
@@ -164,3 +167,15 @@ def test_dropout_acts_between_the_layers_of_a_classifier():
 def test_sizes_of_a_classifier_that_are_none(sizes, message):
     with pytest.raises(InputError, match=message):
         new_classifier(**sizes)
+
+
+def test_a_classifier_takes_no_kernel_that_only_gpus_have(monkeypatch):
+    """As on a host with a GPU, Keras is told that cuDNN may serve."""
+    keras_rnn, traced = sys.modules["keras.src.backend.tensorflow.rnn"], []
+    monkeypatch.setattr(keras_rnn, "cudnn_ok", lambda *args, **kwargs: True)
+    monkeypatch.setattr(keras_rnn, "_cudnn_lstm", lambda *args, **kwargs: traced.append(1) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        keras.layers.LSTM(3)(np.zeros((1, 2, 4)))  # the fast kernel would be taken
+    traced.clear()
+    lstm_classifier(vocabulary_size=9, num_classes=2, embedding_dim=4, units=3)(np.array([[3, 5, 0]]))
+    assert not traced
