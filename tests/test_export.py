@@ -9,6 +9,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from lmkeras import InputError, LanguageModel
+from tests.models.reviews import drawn, learnt
 
 TEXTS = [f"Ann saw {count} cats, 猫 and déjà vu. " for count in range(20)]
 PROMPTS = ["Ann ", "", "猫 and"]
@@ -165,3 +166,116 @@ def test_a_saved_model_is_replaced_when_asked(exported, tmp_path):
     model.export(tmp_path / "model", overwrite=True)
     assert (tmp_path / "model" / "saved_model.pb").is_file()
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+CLASSIFIERS = {
+    "dense words": {"max_length": 9},
+    "cnn characters": {"max_length": 9, "long_texts": "both"},
+    "lstm byte_pair": {"max_length": 8, "long_texts": "end"},
+    "transformer words": {},
+    "bert word_piece": {"max_length": 12, "long_texts": "both"},
+    "dense byte_pair pairs": {"max_length": 12},
+    "bert word_piece pairs": {"max_length": 12},
+}
+STRINGS = [
+    "so fizzy",
+    "",
+    "it was Vague, DÉJÀ VU",
+    "猫 and 犬",
+    "the film is so vague " * 30,
+    "x",
+    "[SEP] the [PAD] film [CLS]",
+    " ",
+]
+# what another process does with the folders; it must not need lmkeras or even find it
+CLASSIFY = """
+import json, sys
+import tensorflow as tf
+results = []
+for folder, columns in json.loads(sys.argv[1]):
+    columns = {name: tf.constant(texts) for name, texts in columns.items()}
+    result = tf.saved_model.load(folder).signatures["classify"](**columns)
+    texts = {name: [text.decode() for text in result[name].numpy()] for name in ("label", "labels")}
+    results.append({**texts, "probabilities": result["probabilities"].numpy().tolist()})
+assert not any(name.startswith("lmkeras") for name in sys.modules)
+print(json.dumps(results))
+"""
+
+
+def as_columns(texts, pairs):
+    first, second = zip(*texts, strict=True) if pairs and texts else (texts, [])
+    return {"text": list(first), "pair": list(second)} if pairs else {"text": list(texts)}
+
+
+def texts_for(model):
+    return list(zip(STRINGS, STRINGS[::-1], strict=True)) if model.pairs else STRINGS
+
+
+def require_same(result, predictions, labels):
+    assert (list(result["labels"]), list(result["label"])) == (list(labels), [p.label for p in predictions])
+    expected = np.array([list(prediction.probabilities.values()) for prediction in predictions])
+    np.testing.assert_allclose(result["probabilities"], expected.reshape(-1, len(labels)), rtol=0, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def classifiers(tmp_path_factory):
+    """Each model with its exported folder, and what another process says that knows the folder alone."""
+    root, models = tmp_path_factory.mktemp("classifiers"), {}
+    for name, options in CLASSIFIERS.items():
+        network, tokenizer, *pairs = name.split()
+        models[name] = drawn(network, tokenizer, bool(pairs), **options)
+        models[name].export(root / name)
+    tasks = [(str(root / name), as_columns(texts_for(model), model.pairs)) for name, model in models.items()]
+    run = subprocess.run(
+        [sys.executable, "-c", CLASSIFY, json.dumps(tasks)],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": "", "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    answers = json.loads(run.stdout)
+    return {name: (models[name], root / name, answer) for name, answer in zip(models, answers, strict=True)}
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_another_process_without_lmkeras_labels_the_same(name, classifiers):
+    model, folder, answer = classifiers[name]
+    predictions = model.predict(texts_for(model))
+    require_same(answer, predictions, model.labels)
+    spread = np.ptp([list(prediction.probabilities.values()) for prediction in predictions], axis=0).max()
+    assert spread > 0.01, "texts that all look the same would show nothing"
+    found = operations(folder)
+    assert not {name for name in found if "Cudnn" in name or "PyFunc" in name or not hasattr(tf.raw_ops, name)}
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_this_process_labels_batches_of_any_size(name, classifiers):
+    """Several texts, one alone, none but empty ones, none at all; by the signatures that the docstring names."""
+    model, folder, _ = classifiers[name]
+    signatures = tf.saved_model.load(str(folder)).signatures
+    assert set(signatures) == {"classify", "serving_default"}
+    blank = ("", "") if model.pairs else ""
+    for texts in (texts_for(model), texts_for(model)[2:3], [blank], [blank, blank], []):
+        columns = as_columns(texts, model.pairs)
+        result = signatures["serving_default"](**{key: tf.constant(of, tf.string) for key, of in columns.items()})
+        assert [result[key].dtype.name for key in ("label", "labels", "probabilities")] == ["string"] * 2 + ["float32"]
+        decoded = {key: [text.decode() for text in result[key].numpy()] for key in ("label", "labels")}
+        require_same({**decoded, "probabilities": result["probabilities"]}, model.predict(texts), model.labels)
+
+
+def test_a_classifier_takes_no_folder_that_is_in_use(tmp_path):
+    model = drawn("dense", "words")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("mine")
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match="mine"):
+            model.export(tmp_path / "mine", overwrite)
+    model.export(tmp_path / "model")
+    with pytest.raises(InputError, match="overwrite"):
+        model.export(tmp_path / "model")
+    learnt().export(tmp_path / "model", overwrite=True)
+    loaded = tf.saved_model.load(str(tmp_path / "model"))
+    result = loaded.classify(tf.constant(["so fizzy", "vague"]))
+    assert [label.decode() for label in result["label"].numpy()] == ["yes", "nö"]
+    assert {path.name for path in tmp_path.iterdir()} == {"mine", "model"}

@@ -4,6 +4,7 @@ Shape letters: B batch, T tokens, N texts, C classes.
 """
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -74,12 +75,18 @@ class TextLabeller:
         labels: Sequence[str],
         pairs: bool,
     ):
-        self._tokenizer, self._layout, self._labels, self._pairs = tokenizer, layout, labels, pairs
+        self._network, self._tokenizer, self._layout = network, tokenizer, layout
+        self._labels, self._pairs = labels, pairs
+
+    @functools.cached_property
+    def _forward(self):
+        """Inputs → logits, traced once: TensorFlow warns of what is traced anew for model after model."""
         ids = tf.TensorSpec([None, None], tf.int32)
-        inputs = {"input_ids": ids, "token_type_ids": ids} if layout.token_types else ids
-        self._forward = tf.function(
-            lambda inputs: network(inputs, training=False), input_signature=[inputs], autograph=False
+        inputs = {"input_ids": ids, "token_type_ids": ids} if self._layout.token_types else ids
+        forward = tf.function(
+            lambda inputs: self._network(inputs, training=False), input_signature=[inputs], autograph=False
         )
+        return forward.get_concrete_function()
 
     def encode(self, corpus: LabelledCorpus) -> tuple[EncodedExamples, np.ndarray]:
         """The corpus as ids and classes, int32 [N]; InputError where a label is not known."""

@@ -53,15 +53,18 @@ def _columns(text: Text) -> dict[str, str]:
 
 
 def _write_csv(file, predictions, labels) -> int:
-    writer, count, header = csv.writer(file, lineterminator="\n"), 0, [f"probability {label}" for label in labels]
+    # unless every text is quoted, a lone carriage return in one would end its row
+    writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    count, header = 0, ["label", *(f"probability {label}" for label in labels)]
     for text, prediction in predictions:
         columns = _columns(text)
         if not count:
-            writer.writerow([*columns, "label", *header])
+            writer.writerow([*columns, *header])
         count += 1
-        writer.writerow([*columns.values(), prediction.label, *(f"{p:.6g}" for p in prediction.probabilities.values())])
+        probabilities = (float(f"{p:.6g}") for p in prediction.probabilities.values())
+        writer.writerow([*columns.values(), prediction.label, *probabilities])
     if not count:
-        writer.writerow(["text", "label", *header])
+        writer.writerow(["text", *header])
     return count
 
 

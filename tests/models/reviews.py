@@ -3,7 +3,11 @@
 import functools
 import random
 
+import numpy as np
+
 from lmkeras import TextClassifier
+from lmkeras.networks import registry
+from lmkeras.tokenizers import new_tokenizer
 
 WORDS = {"nö": "vague", "yes": "fizzy"}
 SIZES = {
@@ -61,3 +65,16 @@ def learnt(network: str = "dense", tokenizer: str = "words", of=reviews, steps: 
     how["learning_rate"] = 0.01 if network == "bert" else 0.02
     model.fit(of(100 if of is reviews else 200), validation_fraction=0, **how)
     return model
+
+
+def drawn(network: str, tokenizer: str, pairs: bool = False, **options) -> TextClassifier:
+    """A classifier of three labels with random weights, large enough that texts differ: it comes without training."""
+    texts = [text for text, _ in reviews(40)]
+    size = 300 if tokenizer in ("byte_pair", "word_piece") else None
+    fitted = new_tokenizer(tokenizer, size).fit(texts)
+    sizes = {**SIZES[network], "vocabulary_size": fitted.vocabulary_size + 1, "num_classes": 3}
+    built = registry.build(network, "classification", **sizes)
+    draw = np.random.default_rng(1)
+    weights = built.get_weights()
+    built.set_weights([draw.normal(0, 0.4, weight.shape) if weight.ndim > 1 else weight for weight in weights])
+    return TextClassifier(built, fitted, labels=("no", "nö", "猫"), pairs=pairs, **options)
