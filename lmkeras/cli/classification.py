@@ -110,6 +110,8 @@ def predict(
 
     if texts and text is not None:
         raise InputError("give texts, or files of texts as --text, not both")
+    if pair_column is not None and text is None:
+        raise InputError("--pair-column is for files of pairs: name them as --text")
     if output is not None:
         require_writable_table(output, overwrite)
     examples = open_examples(text, text_column, pair_column, encoding) if text is not None else texts or lines_typed()

@@ -11,7 +11,7 @@ import tensorflow as tf
 import lmkeras
 from lmkeras.cli import main
 from tests.cli.command import filled_in, require_one_line, run
-from tests.models.reviews import reviews
+from tests.models.reviews import matches, reviews
 
 SMALL = (
     "--network dense --embedding-dim 16 --units 16 --dropout 0 --steps 60 --batch-size 16 --learning-rate 0.02".split()
@@ -114,12 +114,44 @@ def test_predict_writes_a_table(suffix, trained, table, tmp_path, capsys):
     assert output.read_bytes() == before
 
 
+def test_ctrl_c_saves_and_says_where(table, tmp_path, capsys, monkeypatch):
+    def interrupted(self, epoch, logs=None):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lmkeras.training.fit.MetricsFile.on_epoch_end", interrupted)
+    code, out, err = run(capsys, "train", "classifier", "--text", table, "--output", tmp_path / "run", *SMALL)
+    assert (code, err) == (130, "lmkeras: stopped\n")
+    assert out.splitlines()[-1].endswith(f"saved in {tmp_path / 'run'}")
+    assert lmkeras.load(tmp_path / "run").predict("so fizzy").label in ("nö", "yes")
+
+
 def test_export_and_info(trained, tmp_path, capsys):
     assert run(capsys, "export", trained, tmp_path / "exported")[1].endswith("signature classify\n")
     exported = tf.saved_model.load(tmp_path / "exported").signatures["classify"](text=tf.constant(["so fizzy"]))
     assert exported["label"].numpy()[0].decode() == lmkeras.load(trained).predict("so fizzy").label
     described = json.loads(run(capsys, "info", trained)[1])
     assert (described["kind"], described["labels"]) == ("text_classifier", ["nö", "yes"])
+
+
+def test_pairs_come_from_a_column_of_their_own(tmp_path, capsys):
+    rows = [(first, second, label) for (first, second), label in matches(100)]
+    table = write_csv(tmp_path / "pairs.csv", [("premise", "hypothesis", "verdict"), *rows])
+    columns = ["--text", table, "--text-column", "premise", "--pair-column", "hypothesis"]
+    command = ["train", "classifier", *columns, "--label-column", "verdict", "--output", tmp_path / "run"]
+    assert run(capsys, *command, *SMALL)[0] == 0
+    output = tmp_path / "labelled.jsonl"
+    assert run(capsys, "predict", tmp_path / "run", *columns, "--output", output)[0] == 0
+    pairs = [pair for pair, _ in matches(100)]
+    found = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
+    assert [(row["text"], row["pair"]) for row in found] == pairs
+    predictions = lmkeras.load(tmp_path / "run").predict(pairs)
+    assert [row["label"] for row in found] == [prediction.label for prediction in predictions]
+    out = run(capsys, "evaluate", tmp_path / "run", *columns, "--label-column", "verdict")[1]
+    right = sum(prediction.label == label for prediction, (_, label) in zip(predictions, matches(100), strict=True))
+    assert f"accuracy             {right / 100:.4f}" in out
+    require_one_line(
+        *run(capsys, "evaluate", tmp_path / "run", *columns[:4], "--label-column", "verdict"), "a single one"
+    )
 
 
 @pytest.mark.parametrize("weights", [["balanced"], ["nö", "0.0", "yes", "1.0"]])
@@ -171,6 +203,7 @@ def test_class_weights(weights, table, tmp_path, capsys):
         (["generate", "RUN", "--prompt", "text"], "is a text classifier"),
         (["predict", "OUT", "text"], "no saved model"),
         (["predict", "RUN", "text", "--text", "TABLE"], "not both"),
+        (["predict", "RUN", "text", "--pair-column", "pair"], "--pair-column is for files of pairs"),
         (["predict", "RUN", "text", "--output", "x.txt"], ".csv or .jsonl"),
         (["predict", "RUN", "text", "--output", "OUT/x.csv"], "is no folder"),
         (["predict", "RUN", "--text", "TABLE", "--text-column", "words"], "column 'words'"),
