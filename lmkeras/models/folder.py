@@ -56,7 +56,8 @@ def read_config(folder: str | Path) -> dict:
         if version != FORMAT_VERSION:  # before anything else, whose place and meaning may be other in another format
             raise InputError(f"{path} has format {version}; this version of lmkeras reads format {FORMAT_VERSION}")
         kind, files = config["kind"], {name: config["files"][name] for name in ("network.keras", "tokenizer.json")}
-        damaged = config.pop("digest", None) != _digest_of(config)
+        digest = config.pop("digest", None)  # which models of version 0.1 did not write at first
+        damaged = digest is not None and digest != _digest_of(config)
     except InputError:
         raise
     except (ValueError, KeyError, TypeError):

@@ -14,6 +14,8 @@ from lmkeras.networks.registry import register
 class DenseClassifier(EmbeddingClassifier):
     """Mean of embeddings - Dense; `dense_classifier` builds one and explains the arguments."""
 
+    default_learning_rate = 0.01  # in a mean, each word's share of the gradient is small
+
     def __init__(self, vocabulary_size, num_classes, embedding_dim, units, dropout, **kwargs):
         if units is not None:
             require_sizes(dropout, units=units)

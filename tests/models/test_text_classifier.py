@@ -184,6 +184,20 @@ def test_a_damaged_folder_is_refused_by_the_file(file, harm, tmp_path):
         lmkeras.load(tmp_path / "run")
 
 
+def test_a_changed_config_is_refused(tmp_path):
+    """Labels in another order would be read as predictions the wrong way round."""
+    learnt().save(tmp_path)
+    path = tmp_path / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config["labels"].reverse()
+    path.write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(InputError, match=r"config.json is damaged or was changed"):
+        lmkeras.load(tmp_path)
+    del config["digest"]  # as the first models were written
+    path.write_text(json.dumps({**config, "labels": config["labels"][::-1]}), encoding="utf-8")
+    assert lmkeras.load(tmp_path).predict("fizzy") == learnt().predict("fizzy")
+
+
 def test_everything_needs_a_trained_network(tmp_path):
     model = classifier()
     for call in (
