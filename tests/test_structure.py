@@ -40,7 +40,7 @@ decoding decoding.samplers decoding.generate decoding.score decoding.text
 export
 models models.folder models.text_model models.language_model
 models.prediction models.tables models.recipe models.text_classifier models.cross_validation
-arguments cli.common cli.language cli.classification cli.evaluation cli __main__
+arguments cli.runs cli.language cli.classification cli.evaluation cli __main__
 """.split()
 
 

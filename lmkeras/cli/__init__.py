@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from lmkeras.arguments import run_verb
 from lmkeras.cli.classification import predict, train_classifier
-from lmkeras.cli.common import export, info
 from lmkeras.cli.evaluation import evaluate
 from lmkeras.cli.language import generate, score, train_lm
+from lmkeras.cli.runs import export, info
 
 VERBS = {
     "train lm": train_lm,

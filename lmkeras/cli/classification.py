@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import tyro
 
 from lmkeras.arguments import quiet_tensorflow
-from lmkeras.cli.common import Files, Flat, Output, Run, fit_and_save, lines_typed, loaded, new_run, print_values
+from lmkeras.cli.runs import Files, Flat, Output, Run, fit_and_save, lines_typed, loaded, new_run, print_values
 from lmkeras.corpora import LabelledCorpus, open_examples, open_labelled_corpus, require_several_labels, split_labelled
 from lmkeras.errors import InputError
 from lmkeras.networks.settings import ClassificationNetworkSettings

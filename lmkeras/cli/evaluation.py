@@ -6,7 +6,7 @@ from typing import Annotated
 import tyro
 
 from lmkeras.cli import classification, language
-from lmkeras.cli.common import Files, Run, loaded, print_values
+from lmkeras.cli.runs import Files, Run, loaded, print_values
 from lmkeras.corpora import open_corpus, open_labelled_corpus
 from lmkeras.errors import InputError
 from lmkeras.models.folder import read_config

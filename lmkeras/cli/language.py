@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import tyro
 
 from lmkeras.arguments import quiet_tensorflow
-from lmkeras.cli.common import Files, Flat, Output, Run, fit_and_save, lines_typed, loaded, new_run, print_values
+from lmkeras.cli.runs import Files, Flat, Output, Run, fit_and_save, lines_typed, loaded, new_run, print_values
 from lmkeras.corpora import Corpus, open_corpus, split
 from lmkeras.errors import InputError
 from lmkeras.metrics import xz_bits_per_character

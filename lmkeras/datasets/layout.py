@@ -7,6 +7,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from lmkeras.errors import InputError, unknown_name
+from lmkeras.tokenizers.bert_inputs import pair_lengths
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -98,31 +99,6 @@ class TextLayout:
         """How many ids are kept at the start and at the end of a text that is too long."""
         head = {"start": budget, "end": 0, "both": budget - budget // 2}[self.long_texts]
         return head, budget - head
-
-
-def pair_lengths(first, second, budget, minimum, maximum):
-    """How much of each text of a pair is kept: the longer loses until both are of one length, then both do.
-
-    Args:
-        first: number of ids of the first text; integers or integer tensors.
-        second: that of the second.
-        budget: how many ids there is room for; where both are cut and it is odd, the longer text keeps one more, the
-            second where both are equal.
-        minimum: the smaller of two, for the kind of number given.
-        maximum: the larger of two.
-
-    Returns:
-        (how many ids of the first text are kept, how many of the second), together at most the budget.
-
-    Source: "longest_first" of the `tokenizers` library. Devlin et al.'s own code, which takes one id at a time off the
-        longer text, leaves the odd one to the first text where both are cut.
-
-    Example:
-        >>> pair_lengths(9, 2, 6, min, max), pair_lengths(9, 9, 7, min, max)
-        ((4, 2), (3, 4))
-    """
-    half = budget // 2 + minimum(maximum(first - second, 0), budget % 2)
-    return minimum(first, maximum(budget - second, half)), minimum(second, maximum(budget - first, budget - half))
 
 
 def _list(special: int | None) -> list[int]:

@@ -6,6 +6,7 @@ Shape letters: B batch, T tokens, N texts, C classes.
 import dataclasses
 import functools
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -90,15 +91,16 @@ class TextLabeller:
 
     def encode(self, corpus: LabelledCorpus) -> tuple[EncodedExamples, np.ndarray]:
         """The corpus as ids and classes, int32 [N]; InputError where a label is not known."""
-        number, classes = {label: i for i, label in enumerate(self._labels)}, []
-        require_known_labels(corpus.label_counts(), self._labels)
+        number, found = {label: i for i, label in enumerate(self._labels)}, []
 
         def texts():
             for text, label in corpus:
-                classes.append(number[label])
+                found.append(label)
                 yield text
 
-        return self._encoded(texts()), np.asarray(classes, np.int32)
+        examples = self._encoded(texts())
+        require_known_labels(Counter(found), self._labels)
+        return examples, np.array([number[label] for label in found], np.int32)
 
     def logits(self, examples: EncodedExamples) -> np.ndarray:
         """float64 [N, C]."""

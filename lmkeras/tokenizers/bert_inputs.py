@@ -56,25 +56,29 @@ def batched(texts: str | Iterable[str], pairs: str | Iterable[str] | None) -> tu
     return columns[0], columns[1] if len(columns) > 1 else None
 
 
-def kept_lengths(length: int, pair_length: int, room: int) -> tuple[int, int]:
-    """How many ids of two texts stay where there is room for `room` ids in all, the longer text giving way first.
+def pair_lengths(first, second, budget, minimum, maximum):
+    """How much of each text of a pair is kept: the longer loses until both are of one length, then both do.
 
     Args:
-        length: ids of the first text.
-        pair_length: ids of the second text.
-        room: the most ids of both, >= 0.
+        first: number of ids of the first text; integers or integer tensors.
+        second: that of the second.
+        budget: how many ids there is room for; where both are cut and it is odd, the longer text keeps one more, the
+            second where both are equal.
+        minimum: the smaller of two, for the kind of number given.
+        maximum: the larger of two.
 
     Returns:
-        What is kept of each. Where both must give way they keep half each; the odd one goes to the text that was
-        longer, to the second one of equals.
+        (how many ids of the first text are kept, how many of the second), together at most the budget.
+
+    Source: "longest_first" of the `tokenizers` library. Devlin et al.'s own code, which takes one id at a time off the
+        longer text, leaves the odd one to the first text where both are cut.
 
     Example:
-        >>> kept_lengths(9, 3, 8), kept_lengths(9, 7, 7), kept_lengths(5, 5, 7)
-        ((5, 3), (4, 3), (3, 4))
+        >>> pair_lengths(9, 2, 6, min, max), pair_lengths(9, 9, 7, min, max)
+        ((4, 2), (3, 4))
     """
-    shorter = min(length, pair_length, room // 2)
-    longer = min(max(length, pair_length), room - shorter)
-    return (longer, shorter) if length > pair_length else (shorter, longer)
+    half = budget // 2 + minimum(maximum(first - second, 0), budget % 2)
+    return minimum(first, maximum(budget - second, half)), minimum(second, maximum(budget - first, budget - half))
 
 
 def room_for_text(max_length: int, pair: bool) -> int:

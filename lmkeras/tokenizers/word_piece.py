@@ -172,7 +172,7 @@ class WordPieceTokenizer(BaseTokenizer):
         a_length, b_length = len(a_ids), len(b_ids) if pair else 0
         if max_length is not None:
             room = bert_inputs.room_for_text(max_length, pair)
-            a_length, b_length = bert_inputs.kept_lengths(a_length, b_length, room)
+            a_length, b_length = bert_inputs.pair_lengths(a_length, b_length, room, min, max)
         first = [self.cls_id, *a_ids[:a_length], self.sep_id]
         second = [*b_ids[:b_length], self.sep_id] if pair else []
         return first + second, [0] * len(first) + [1] * len(second)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 from tokenizers import decoders
 
-from lmkeras.tokenizers.bert_inputs import room_for_text
+from lmkeras.tokenizers.bert_inputs import pair_lengths, room_for_text
 from lmkeras.tokenizers.bert_text import LONGEST_WORD
 from lmkeras.tokenizers.in_graph.bert_text import STAND_INS, InGraphBertText
 from lmkeras.tokenizers.word_piece_training import PREFIX
@@ -125,13 +125,11 @@ class InGraphWordPieces(tf.Module):
 
 
 def _cut(ids: tf.RaggedTensor, pair_ids: tf.RaggedTensor | None, room: int):
-    """The ids that fit: the arithmetic of `kept_lengths` for every row."""
+    """The ids that fit."""
     if pair_ids is None:
         return _first(ids, tf.minimum(ids.row_lengths(), room)), None
-    a, b = ids.row_lengths(), pair_ids.row_lengths()
-    shorter = tf.minimum(tf.minimum(a, b), room // 2)
-    longer = tf.minimum(tf.maximum(a, b), room - shorter)
-    return _first(ids, tf.where(a > b, longer, shorter)), _first(pair_ids, tf.where(a > b, shorter, longer))
+    kept = pair_lengths(ids.row_lengths(), pair_ids.row_lengths(), room, tf.minimum, tf.maximum)
+    return _first(ids, kept[0]), _first(pair_ids, kept[1])
 
 
 def _first(ids: tf.RaggedTensor, lengths: tf.Tensor) -> tf.RaggedTensor:

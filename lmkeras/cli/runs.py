@@ -1,4 +1,4 @@
-"""What verbs share: their arguments' types, a run's folder, loading a model, and printing."""
+"""A run's folder on the command line: made, trained into, loaded, exported and described."""
 
 import contextlib
 import json
