@@ -62,7 +62,8 @@ def run_sides(script: str, sides: Iterable[Side], rounds: int) -> dict[str, dict
         rounds: how often; every other round goes backwards, so that nobody always runs on a warm machine.
 
     Returns:
-        {side's name: {figure: median}}; text, such as a setting's name, is that of the last round.
+        {side's name: {figure: median}}, process_seconds among them, from the interpreter's start to its end; text,
+        such as a setting's name, is that of the last round.
     """
     sides = list(sides)
     found = {side.name: [] for side in sides}
@@ -74,14 +75,14 @@ def run_sides(script: str, sides: Iterable[Side], rounds: int) -> dict[str, dict
 
 def _run(script: str, side: Side) -> dict:
     command = [sys.executable, str(script), "--side", side.name, *map(str, side.arguments)]
+    start = time.perf_counter()
     done = subprocess.run(command, env=side.environment(), capture_output=True, text=True)
+    process_seconds = time.perf_counter() - start
     if done.returncode:
         sys.exit(f"{side.name} failed with exit code {done.returncode}:\n{done.stdout[-2000:]}\n{done.stderr[-6000:]}")
-    figures = json.loads(done.stdout.splitlines()[-1])
-    shown = ", ".join(
-        f"{name} {value:,.4g}" if _is_number(value) else f"{name} {value}" for name, value in figures.items()
-    )
-    print(f"  {side.name}: {shown}", flush=True)
+    figures = json.loads(done.stdout.splitlines()[-1]) | {"process_seconds": process_seconds}
+    shown = [f"{name} {f'{value:,.4g}' if _is_number(value) else value}" for name, value in figures.items()]
+    print(f"  {side.name}: {', '.join(shown)}", flush=True)
     return figures
 
 

@@ -38,7 +38,7 @@ def line(row: dict) -> str:
 def _number(value: float | None, unit: str) -> str:
     if value is None:
         return ""
-    digits = 0 if abs(value) >= 100 else 2 if abs(value) >= 1 else 4
+    digits = 4 if unit == "nats" else 0 if value >= 100 else 2 if value >= 1 else 3
     return f"{value:,.{digits}f} {unit}"
 
 
