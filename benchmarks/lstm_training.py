@@ -3,7 +3,7 @@
 Vocabulary 10,000, embedding 256, 512 units, batches of 64 x 32 tokens; Keras as in document 003 (softmax, Adam, sparse
 targets), PyTorch's nn.LSTM in float32 and with bfloat16 autocast, lmkeras as LanguageModel trains by default.
 
-    python benchmarks/lstm_training.py [--rounds 2]
+    python benchmarks/lstm_training.py [--rounds 1]
 """
 
 import argparse
@@ -12,7 +12,7 @@ from measuring import Side, fastest, matrix_rate, print_figures, report, run_sid
 from training_speed import clock, corpus, pytorch_step, time_steps, windows, zipf_ids
 
 VOCABULARY, EMBEDDING, UNITS, BATCH, LENGTH = 10_000, 256, 512, 64, 32
-STEPS, WARM_UP = 40, 8
+STEPS, WARM_UP = 30, 6
 WORDS = 300_000
 # a product of forward pass, and two of the backward one, two operations a weight each
 FLOP_PER_TOKEN = 6 * (4 * UNITS * (EMBEDDING + UNITS) + UNITS * VOCABULARY)
@@ -73,7 +73,7 @@ SIDES = {
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--side", choices=SIDES, help="what the script calls itself with")
     options = parser.parse_args()
     if options.side:
