@@ -162,7 +162,8 @@ def report(name: str, rows: list[dict]) -> None:
     """
     RESULTS.mkdir(exist_ok=True)
     date = datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes")
-    (RESULTS / f"{name}.json").write_text(json.dumps({"name": name, "date": date, "rows": rows}, indent=1) + "\n")
+    result = {"name": name, "date": date, "cores": len(os.sched_getaffinity(0)), "rows": rows}
+    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
     for row in rows:
         print(line(row), flush=True)
 

@@ -47,7 +47,7 @@ def _ratio(value: float | None) -> str:
 
 
 def machine() -> str:
-    """Cores, processor and memory, in one sentence."""
+    """Processor, its cores and memory, in one sentence."""
     info = Path("/proc/cpuinfo")
     names = [text.split(":")[1].strip() for text in info.read_text().splitlines() if text.startswith("model name")]
     extensions = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if f" {name}" in info.read_text()]
@@ -61,9 +61,14 @@ def machine() -> str:
 def table(results: list[dict]) -> str:
     """The table of several results, in Markdown."""
     today = datetime.date.today().isoformat()
+    # fewer than the machine has where the process was pinned: such figures are not those of the machine
+    used = " and ".join(str(cores) for cores in sorted({result["cores"] for result in results}))
     columns = HEAD.count("|") - 1
     lines = [line(row) for result in results for row in result["rows"]]
-    return "\n".join([f"{machine()}; {today}.", "", HEAD, "|" + "---|" * columns, *lines]) + "\n"
+    return (
+        "\n".join([f"{machine()}; measured on {used} of its cores; {today}.", "", HEAD, "|" + "---|" * columns, *lines])
+        + "\n"
+    )
 
 
 def main():
