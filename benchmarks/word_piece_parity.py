@@ -118,7 +118,7 @@ def differences_of_characters(rules) -> tuple[int, int]:
     for context in ("A{}é ", "\u302f\u1b44{}\u302e\u0301가"):
         for start in range(0, len(characters), 200):
             text = "".join(context.format(character) for character in characters[start : start + 200])
-            codes, _, _, starts = cut(tf.constant([text.encode()]))
+            codes, _, starts = cut(tf.constant([text.encode()]))
             joined = "".join(map(chr, codes.numpy()))
             ends = [*starts.numpy()[1:], len(joined)]
             compared += 1

@@ -12,10 +12,10 @@ from tokenizers import normalizers, pre_tokenizers
 
 from lmkeras.tokenizers.bert_text import BertTextRules
 
-# IN_WORD: part of a word. SPACE: ends one. ALONE: a word by itself. MANY: becomes several characters, each with a fate
-# of its own. MARK: in a word, and moves among its neighbours that are marks. GONE: removed, and marks move across it.
-# GONE_STARTER: removed, and marks do not move across it.
-IN_WORD, SPACE, ALONE, MANY, MARK, GONE, GONE_STARTER = range(7)
+# IN_WORD: part of a word. ALONE: a word by itself. MARK: in a word, and moves among its neighbours that are marks.
+# SPACE: ends a word. MANY: becomes several characters, each with a fate of its own. GONE: removed, and marks move
+# across it. GONE_STARTER: removed, and marks do not move across it. The first three, and only they, stay.
+IN_WORD, ALONE, MARK, SPACE, MANY, GONE, GONE_STARTER = range(7)
 
 _FIRST_CLASS, _LAST_CLASS = "\u0334", "\u0345"  # marks of the lowest and of the highest canonical combining class
 

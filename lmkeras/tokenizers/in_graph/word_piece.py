@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 # of the piece that ends there), each of the two in one int64; 0 stands for no node and for no piece.
 _CHARACTER_BITS, _PIECE_BITS = 21, 32
 _ROOT = 1
-_UNKNOWN = -1
 
 
 class InGraphWordPieces(tf.Module):
@@ -31,9 +30,11 @@ class InGraphWordPieces(tf.Module):
         super().__init__()
         self._unknown_id, self._cls_id, self._sep_id = tokenizer.unknown_id, tokenizer.cls_id, tokenizer.sep_id
         self._text = InGraphBertText(tokenizer.rules, tokenizer.special_tokens.names())
-        steps, self._root_inside_words = _tree(tokenizer)
-        keys, values = tf.constant([*steps], tf.int64), tf.constant([*steps.values()], tf.int64)
-        self._steps = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, values), 0)
+        pieces = _pieces(tokenizer)
+        whole = {text.encode(): piece for text, piece in pieces.items() if len(text) <= LONGEST_WORD}
+        self._whole_words = _table(whole, tf.string, tf.int32)
+        steps, self._root_inside_words = _tree(pieces)
+        self._steps = _table(steps, tf.int64, tf.int64)
         decoder = decoders.WordPiece(prefix=PREFIX)
         ids = {token: id for id, token in enumerate(tokenizer.vocabulary)}
         self._has_text = tf.constant([0 < id == ids[token] for id, token in enumerate(tokenizer.vocabulary)])
@@ -44,15 +45,21 @@ class InGraphWordPieces(tf.Module):
     def encode(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """The ids of each text's pieces, int32 [B, pieces]."""
         with tf.device("CPU"):  # where strings and tables are: a loop on another device would copy in every round
-            codes, rows, words, starts = self._text.words(texts)
-            lengths = tf.concat([starts[1:], tf.size(codes)[None]], axis=0) - starts
-            pieces = self._longest_pieces(codes, starts, lengths)
-            unknown = tf.gather(tf.math.segment_min(pieces, words) == _UNKNOWN, words)
-            at_start = tf.range(tf.size(codes)) == tf.gather(starts, words)
-            pieces = tf.where(unknown, tf.where(at_start, 1 + self._unknown_id, 0), pieces)
-            there = tf.where(pieces > 0)[:, 0]
-            ids, id_rows = tf.gather(pieces, there) - 1, tf.gather(rows, there)
-            return tf.RaggedTensor.from_value_rowids(ids, id_rows, nrows=tf.size(texts, tf.int64), validate=False)
+            codes, rows, starts = self._text.words(texts)
+            ends = tf.concat([starts[1:], tf.size(codes)[None]], axis=0)
+            words = tf.RaggedTensor.from_row_starts(codes, starts, validate=False)
+            pieces = self._whole_words.lookup(tf.strings.unicode_encode(words, "UTF-8"))
+            pieces = tf.where(ends - starts > LONGEST_WORD, 1 + self._unknown_id, pieces)
+            # most words are pieces as they stand, in many texts all of them
+            places, pieces = tf.cond(
+                tf.reduce_all(pieces > 0),
+                lambda: (starts, pieces),
+                lambda: self._with_cut_words(codes, starts, ends, pieces),
+            )
+            id_rows = tf.gather(rows, places)
+            return tf.RaggedTensor.from_value_rowids(
+                pieces - 1, id_rows, nrows=tf.size(texts, tf.int64), validate=False
+            )
 
     @tf.function(input_signature=[tf.RaggedTensorSpec([None, None], tf.int32)])
     def decode(self, ids: tf.RaggedTensor) -> tf.Tensor:
@@ -88,40 +95,65 @@ class InGraphWordPieces(tf.Module):
         second = tf.concat([pair_ids, self._sep_id * column], axis=1)
         return tf.concat([first, second], axis=1), tf.concat([tf.zeros_like(first), tf.ones_like(second)], axis=1)
 
-    def _longest_pieces(self, codes: tf.Tensor, starts: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-        """For words of characters [N], with starts and lengths [W], what stands at each character, int32 [N].
+    def _with_cut_words(self, codes: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor, pieces: tf.Tensor):
+        """Cuts words where there is 0 for a piece.
 
-        That is 1 + id of the piece that starts there, 0 where none does, _UNKNOWN where one should and there is none.
+        Args:
+            codes: int32 [N].
+            starts, ends: int32 [W], of the words in codes.
+            pieces: int32 [W], 1 + id of the piece that a word is, or 0.
+
+        Returns:
+            Where pieces start in codes, ascending, and 1 + id of each; int32 both.
+        """
+        cut = tf.where(pieces == 0)[:, 0]
+        start, end = tf.gather(starts, cut), tf.gather(ends, cut)
+        place, piece, word = self._longest_pieces(codes, start, end)
+        unknown = tf.gather(tf.math.unsorted_segment_min(piece, word, tf.size(start)) == 0, word)
+        instead = tf.where(place == tf.gather(start, word), 1 + self._unknown_id, 0)
+        piece = tf.where(unknown, instead, piece)
+        # adds, where a word is cut, its first piece to the 0 that stands there
+        places = tf.concat([starts, place], axis=0)
+        pieces = tf.scatter_nd(places[:, None], tf.concat([pieces, piece], axis=0), tf.shape(codes))
+        there = tf.where(pieces > 0)[:, 0]
+        return tf.cast(there, tf.int32), tf.gather(pieces, there)
+
+    def _longest_pieces(self, codes: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """The pieces of words, from `starts` to `ends` [W] in codes, in any order.
+
         All words walk down the tree at once, one character in a round. A word that cannot go on takes the longest
         piece that it came by, and starts again behind it.
-        """
-        too_long = lengths > LONGEST_WORD
-        pieces = tf.where(too_long, _UNKNOWN, 0)
-        pieces = tf.tensor_scatter_nd_update(tf.zeros_like(codes), starts[:, None], pieces)
-        start, end = tf.boolean_mask(starts, ~too_long), tf.boolean_mask(starts + lengths, ~too_long)
 
-        def one_character_of_each_word(pieces, end, start, at, node, longest, longest_end):
+        Returns:
+            Where each piece starts, 1 + its id, and which word it is of; int32 all. A word that has no piece somewhere
+            has 0 there, and nothing behind it.
+        """
+
+        def one_character_of_each_word(found, word, start, at, node, longest, longest_end):
             key = tf.bitwise.left_shift(node, _CHARACTER_BITS) + tf.cast(tf.gather(codes, at), tf.int64)
-            found = self._steps.lookup(key)
-            node, piece = tf.bitwise.right_shift(found, _PIECE_BITS), tf.cast(found & (2**_PIECE_BITS - 1), tf.int32)
+            step = self._steps.lookup(key)
+            node, piece = tf.bitwise.right_shift(step, _PIECE_BITS), tf.cast(step & (2**_PIECE_BITS - 1), tf.int32)
             at += 1
             longest, longest_end = tf.where(piece > 0, piece, longest), tf.where(piece > 0, at, longest_end)
+            end = tf.gather(ends, word)
             over = (node == 0) | (at == end)
-            taken = tf.where(tf.boolean_mask(longest, over) > 0, tf.boolean_mask(longest, over), _UNKNOWN)
-            pieces = tf.tensor_scatter_nd_update(pieces, tf.boolean_mask(start, over)[:, None], taken)
+            taken = tf.stack([start, longest, word])
+            found = tf.concat([found, tf.gather(taken, tf.where(over)[:, 0], axis=1)], axis=1)
             walking = tf.where(~over | ((longest > 0) & (longest_end < end)))[:, 0]
             start, at = tf.where(over, longest_end, start), tf.where(over, longest_end, at)
             node = tf.where(over, tf.constant(self._root_inside_words, tf.int64), node)
             longest = tf.where(over, 0, longest)
-            return pieces, *(tf.gather(state, walking) for state in (end, start, at, node, longest, longest_end))
+            return found, *(tf.gather(state, walking) for state in (word, start, at, node, longest, longest_end))
 
-        root = tf.fill(tf.shape(start), tf.constant(_ROOT, tf.int64))
-        return tf.while_loop(
-            lambda pieces, end, *_: tf.size(end) > 0,
+        word = tf.range(tf.size(starts))
+        root = tf.fill(tf.shape(starts), tf.constant(_ROOT, tf.int64))
+        found = tf.while_loop(
+            lambda found, word, *_: tf.size(word) > 0,
             one_character_of_each_word,
-            (pieces, end, start, start, root, tf.zeros_like(start), start),
-            shape_invariants=(tf.TensorShape([None]),) * 7,
+            (tf.zeros([3, 0], tf.int32), word, starts, starts, root, tf.zeros_like(starts), starts),
+            shape_invariants=(tf.TensorShape([3, None]), *(tf.TensorShape([None]),) * 6),
         )[0]
+        return tuple(tf.unstack(found))
 
 
 def _cut(ids: tf.RaggedTensor, pair_ids: tf.RaggedTensor | None, room: int):
@@ -138,19 +170,30 @@ def _first(ids: tf.RaggedTensor, lengths: tf.Tensor) -> tf.RaggedTensor:
     return tf.ragged.boolean_mask(ids, place < lengths[:, None])
 
 
-def _tree(tokenizer: "WordPieceTokenizer") -> tuple[dict[int, int], int]:
-    """The steps in the tree of all pieces, and the node behind the prefix of those inside words."""
-    ids = {token: id for id, token in enumerate(tokenizer.vocabulary)}
+def _pieces(tokenizer: "WordPieceTokenizer") -> dict[str, int]:
+    """1 + id of each piece; a special token is the one character that stands for it."""
+    pieces = {token: 1 + id for id, token in enumerate(tokenizer.vocabulary)}
     for place, name in enumerate(tokenizer.special_tokens.names()):
-        ids[chr(STAND_INS + place)] = ids.pop(name)
+        pieces[chr(STAND_INS + place)] = pieces.pop(name)
+    return pieces
+
+
+def _tree(pieces: dict[str, int]) -> tuple[dict[int, int], int]:
+    """The steps in the tree of all pieces, and the node behind the prefix of those inside words."""
     nodes = {"": _ROOT}
-    for token in [*ids, PREFIX]:
-        for length in range(1, len(token) + 1):
-            nodes.setdefault(token[:length], len(nodes) + _ROOT)
+    for text in [*pieces, PREFIX]:
+        for length in range(1, len(text) + 1):
+            nodes.setdefault(text[:length], len(nodes) + _ROOT)
     inner = {path[:-1] for path in nodes}
     steps = {}
     for path, node in nodes.items():
         if path:
             key = nodes[path[:-1]] << _CHARACTER_BITS | ord(path[-1])
-            steps[key] = (node if path in inner else 0) << _PIECE_BITS | ids.get(path, -1) + 1
+            steps[key] = (node if path in inner else 0) << _PIECE_BITS | pieces.get(path, 0)
     return steps, nodes[PREFIX]
+
+
+def _table(entries: dict, key_dtype: tf.DType, value_dtype: tf.DType) -> tf.lookup.StaticHashTable:
+    """A lookup table that gives 0 for what is not in it."""
+    keys, values = tf.constant([*entries], key_dtype), tf.constant([*entries.values()], value_dtype)
+    return tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, values), 0)
