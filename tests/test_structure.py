@@ -22,7 +22,8 @@ errors
 corpora.corpus corpora.characters corpora.records corpora.files corpora.paths corpora.tfds corpora.sources
 corpora.docstrings corpora.unlabelled
 corpora.labelled corpora.labelled_split corpora.labelled_files corpora.labelled_sources corpora
-tokenizers.base tokenizers.pieces tokenizers.keras_legacy tokenizers.utf8 tokenizers.special_tokens
+tokenizers.base tokenizers.pieces tokenizers.word_splitter tokenizers.keras_legacy
+tokenizers.utf8 tokenizers.special_tokens
 tokenizers.bert_text tokenizers.bert_inputs tokenizers.bert_files tokenizers.word_piece_training
 tokenizers.in_graph tokenizers.in_graph.lower_case tokenizers.in_graph.byte_pair tokenizers.in_graph.keras_words
 tokenizers.in_graph.bert_characters tokenizers.in_graph.bert_text tokenizers.in_graph.word_piece

@@ -1,18 +1,23 @@
 """KerasTokenizer: the interface of Keras' legacy Tokenizer, result for result."""
 
+import functools
 import json
 import math
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 from lmkeras.errors import InputError, unknown_name
+from lmkeras.tokenizers.word_splitter import WordSplitter
 
 if TYPE_CHECKING:
     import numpy as np
 
 Text = str | list[str]
+# Texts are cut in blocks of so many characters, few enough that their words stay in the processor's cache.
+BLOCK_CHARACTERS = 2**14
 
 # What its JSON holds, in Keras' order: the types of the settings, and of the keys and values of the tables.
 SETTINGS = {
@@ -79,11 +84,10 @@ class KerasTokenizer:
 
     def fit_on_texts(self, texts: Iterable[Text]) -> None:
         """Adds texts to the counts and renumbers all words by frequency, the first seen first among equals."""
-        for text in texts:
-            tokens = self._tokens(text)
-            self.document_count += 1
-            self.word_counts.update(tokens)
-            self.word_docs.update(set(tokens))
+        for tokens in map(self._tokens, _blocks(texts)):
+            self.document_count += len(tokens)
+            self.word_counts.update(chain.from_iterable(tokens))
+            self.word_docs.update(chain.from_iterable(map(set, tokens)))
         words = sorted(self.word_counts, key=self.word_counts.get, reverse=True)
         words = words if self.oov_token is None else [self.oov_token, *words]
         self.word_index = {word: id for id, word in enumerate(words, start=1)}
@@ -99,17 +103,12 @@ class KerasTokenizer:
 
     def texts_to_sequences(self, texts: Iterable[Text]) -> list[list[int]]:
         """The ids of each text, as `encode`."""
-        return list(self.texts_to_sequences_generator(texts))
+        return list(map(self._numberer(), chain.from_iterable(map(self._tokens, _blocks(texts)))))
 
     def texts_to_sequences_generator(self, texts: Iterable[Text]) -> Iterator[list[int]]:
         """The ids of each text, one text at a time."""
-        known, limit, unknown = self.word_index.get, self.num_words or math.inf, self.unknown_id
-        for text in texts:
-            ids = map(known, self._tokens(text))
-            if self.oov_token is None:
-                yield [id for id in ids if id is not None and id < limit]
-            else:
-                yield [unknown if id is None or id >= limit else id for id in ids]
+        numbers = self._numberer()
+        return (numbers(self._tokens([text])[0]) for text in texts)
 
     def sequences_to_texts(self, sequences: Iterable[Iterable[int]]) -> list[str]:
         """The words of each sequence, joined by one space; an id without a word, 0 too, becomes the oov_token."""
@@ -164,14 +163,30 @@ class KerasTokenizer:
         if not self.word_index:
             raise InputError("this Tokenizer has no vocabulary: call fit with texts that are not empty")
 
-    def _tokens(self, text: Text) -> Iterable[str]:
-        if isinstance(text, list):
-            return [token.lower() for token in text] if self.lower else text
+    def _tokens(self, texts: list[Text]) -> list[Iterable[str]]:
+        """The tokens of each text."""
+        if any(isinstance(text, list) for text in texts):
+            return [self._lowered(text) if isinstance(text, list) else self._tokens([text])[0] for text in texts]
+        if self.analyzer is not None and not self.char_level:
+            return list(map(self.analyzer, texts))
+        texts = self._lowered(texts)
         if self.char_level:
-            return text.lower() if self.lower else text
-        if self.analyzer is not None:
-            return self.analyzer(text)
-        return _split_words(text.lower() if self.lower else text, self.filters, self.split)
+            return texts
+        return _splitter(self.filters if isinstance(self.filters, str) else tuple(self.filters), self.split)(texts)
+
+    def _lowered(self, texts: list[str]) -> list[str]:
+        return [text.lower() for text in texts] if self.lower else texts
+
+    def _numberer(self) -> Callable[[Iterable[str]], list[int]]:
+        """The function from tokens to ids."""
+        known, limit, unknown = self.word_index.get, self.num_words or math.inf, self.unknown_id
+        if self.oov_token is None and not self.num_words:
+            return lambda tokens: [id for id in map(known, tokens) if id is not None]
+        if self.oov_token is None:
+            return lambda tokens: [id for id in map(known, tokens) if id is not None and id < limit]
+        if not self.num_words:
+            return lambda tokens: list(map(known, tokens, repeat(unknown)))
+        return lambda tokens: [unknown if id is None or id >= limit else id for id in map(known, tokens)]
 
     def _words(self, ids: Iterable[int]) -> Iterator[str]:
         limit = self.num_words or math.inf
@@ -185,11 +200,21 @@ class KerasTokenizer:
                 yield word
 
 
-def _split_words(text: str, filters: str, split: str) -> list[str]:
-    if split == "":
-        raise InputError("split is empty, but words need a separator: give one, or cut with char_level=True")
-    text = text.translate(str.maketrans(dict.fromkeys(filters, split)))
-    return [word for word in text.split(split) if word]
+def _blocks(texts: Iterable[Text]) -> Iterator[list[Text]]:
+    block, length = [], 0
+    for text in texts:
+        block.append(text)
+        length += len(text)
+        if length >= BLOCK_CHARACTERS:
+            yield block
+            block, length = [], 0
+    if block:
+        yield block
+
+
+@functools.lru_cache(maxsize=16)
+def _splitter(filters: str | tuple[str, ...], split: str | None) -> Callable[[list[str]], list[list[str]]]:
+    return WordSplitter(filters, split).split_each
 
 
 def _matrix_weight(mode: str, documents: int, index_docs: Counter) -> Callable[[int, int, int], float]:

@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from lmkeras.errors import InputError
@@ -45,8 +45,12 @@ class Tokenizer(KerasTokenizer, BaseTokenizer):
 
     def encode(self, text: Text) -> list[int]:
         """The ids of a text's words; a word without an id becomes unknown_id, or is dropped where there is none."""
+        return self.encode_batch([text])[0]
+
+    def encode_batch(self, texts: Sequence[Text]) -> list[list[int]]:
+        """The ids of each text, as `encode`."""
         self.require_vocabulary()
-        return next(self.texts_to_sequences_generator([text]))
+        return self.texts_to_sequences(texts)
 
     def decode(self, ids: Iterable[int]) -> str:
         """The words of ids, joined by one space (by nothing at character level); id 0 is skipped."""
