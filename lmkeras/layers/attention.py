@@ -4,10 +4,12 @@ Shape letters: B batch, T tokens, L cache length, D width, H heads, K key size o
 """
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from lmkeras.errors import InputError
-from lmkeras.layers.position import rotate
+from lmkeras.layers.fused import dense, rotation, scaled_softmax
+from lmkeras.layers.position import rotation_angles
 
 
 def attention_weights(queries, keys, allowed=None):
@@ -24,15 +26,17 @@ def attention_weights(queries, keys, allowed=None):
 
     Source: Vaswani et al. 2017, equation 1.
     """
-    scale = ops.cast(queries.shape[-1] ** -0.5, queries.dtype)
-    scores = ops.cast(ops.matmul(queries * scale, ops.swapaxes(keys, 2, 3)), "float32")  # [B, H, T, L]
-    if allowed is not None:
-        # finite, so that a row with nothing allowed (padding) gives a mean and not NaN
-        scores = ops.where(allowed, scores, -1e9)
-    return ops.softmax(scores, axis=-1)
+    return _weights(queries, keys, allowed, "float32")
 
 
-def attend(queries, keys, values, allowed=None, dropout=None, training=False):
+def _weights(queries, keys, allowed, dtype, bounded=False):
+    # finite, so that a row with nothing allowed (padding) gives a mean and not NaN
+    mask = ops.zeros((1, 1, 1, 1)) if allowed is None else ops.where(allowed, 0.0, -1e9)
+    scores = tf.matmul(queries, keys, transpose_b=True)  # [B, H, T, L]
+    return scaled_softmax(scores, mask, scale=queries.shape[-1] ** -0.5, dtype=dtype, bounded=bounded)
+
+
+def attend(queries, keys, values, allowed=None, dropout=None, training=False, bounded=False):
     """softmax(Q Kᵀ / sqrt(K)) V: the values [B, H, L, K] by `attention_weights`, as [B, H, T, K].
 
     Args:
@@ -42,10 +46,11 @@ def attend(queries, keys, values, allowed=None, dropout=None, training=False):
         allowed: as for `attention_weights`.
         dropout: a layer applied to the attention weights, or None.
         training: whether dropout is active.
+        bounded: see `scaled_softmax`.
 
     Source: Vaswani et al. 2017, equation 1.
     """
-    weights = ops.cast(attention_weights(queries, keys, allowed), values.dtype)
+    weights = _weights(queries, keys, allowed, keras.backend.standardize_dtype(values.dtype), bounded)
     if dropout is not None:
         weights = dropout(weights, training=training)
     return ops.matmul(weights, values)
@@ -174,25 +179,29 @@ class SelfAttention(keras.layers.Layer):
     def _project(self, x, start=0):
         """x [B, T, D] → queries, keys, values, each [B, H, T, K], rotated where asked."""
         batch, length = ops.shape(x)[0], ops.shape(x)[1]
-        heads = ops.reshape(self._qkv(x), (batch, length, 3, self.num_heads, self._key_dim))
+        heads = ops.reshape(dense(self._qkv, x), (batch, length, 3, self.num_heads, self._key_dim))
         queries, keys, values = ops.unstack(ops.transpose(heads, (2, 0, 3, 1, 4)), 3, axis=0)
-        if self.normalize_qk:
-            queries, keys = ops.rms_normalization(queries), ops.rms_normalization(keys)
         if self.rotary:
-            queries, keys = rotate(queries, start), rotate(keys, start)
+            angles = rotation_angles(length, self._key_dim, start)
+            options = {"normalize": self.normalize_qk, "dtype": self.compute_dtype}
+            queries, keys = rotation(queries, *angles, **options), rotation(keys, *angles, **options)
+        elif self.normalize_qk:
+            queries, keys = ops.rms_normalization(queries), ops.rms_normalization(keys)
         return queries, keys, values
 
     def _join(self, heads):
         """heads [B, H, T, K] → [B, T, D]."""
         batch, length = ops.shape(heads)[0], ops.shape(heads)[2]
         joined = ops.reshape(ops.transpose(heads, (0, 2, 1, 3)), (batch, length, self.num_heads * self._key_dim))
-        return self._output(joined)
+        return dense(self._output, joined)
 
     def call(self, x, mask=None, training=False):
         """Attention over the whole text."""
         queries, keys, values = self._project(x)
         allowed = _allowed(ops.shape(x)[1], mask, self.causal)
-        return self._join(attend(queries, keys, values, allowed, self._dropout, training))
+        # queries and keys of root mean square 1 have products of sqrt(K) at most, and without a mask each sees itself
+        bounded = self.normalize_qk and mask is None and self._key_dim <= 1024
+        return self._join(attend(queries, keys, values, allowed, self._dropout, training, bounded))
 
     def attention_weights(self, x, mask=None):
         """How much each token looks at each: float32 [B, H, T, T], query by key, each row's sum 1, without dropout."""

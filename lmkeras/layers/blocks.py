@@ -7,13 +7,17 @@ import keras
 from keras import ops
 
 from lmkeras.layers.attention import SelfAttention, fresh, token_mask
+from lmkeras.layers.fused import dense, gelu, layer_norm, relu_squared, rms_norm
 
 
 class _Block(keras.layers.Layer):
-    """Attention and a feed-forward network, each with a residual connection; subclasses say where the norms stand."""
+    """Attention and a feed-forward network, each with a residual connection; subclasses say where the norms stand.
+
+    What runs past them from block to block is never of less precision than float32: only what they add to it is.
+    """
 
     def __init__(self, d_model: int, num_heads: int, dff: int, rate: float, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         self.supports_masking = True
         self.d_model = d_model
         self.num_heads = num_heads
@@ -30,7 +34,16 @@ class _Block(keras.layers.Layer):
 
     def call(self, x, mask=None, training=False):
         """The block over a whole text: [B, T, D] → [B, T, D]."""
+        x = ops.cast(x, self._residual_dtype)
         return self._apply(x, lambda y: self._attention(y, mask=mask, training=training), training)
+
+    @property
+    def _residual_dtype(self):
+        return "float32" if self.compute_dtype in ("bfloat16", "float16") else self.compute_dtype
+
+    def _add(self, x, y, dropout, training):
+        y = dropout(y, training=training) if self.rate else y
+        return x + ops.cast(y, x.dtype)
 
     def compute_mask(self, x, previous_mask=None):
         """What later layers get of the mask."""
@@ -49,7 +62,7 @@ class _Block(keras.layers.Layer):
             caches.append(new_cache)
             return y
 
-        return self._apply(x, attention, training=False), caches[0]
+        return self._apply(ops.cast(x, self._residual_dtype), attention, training=False), caches[0]
 
     def get_config(self):
         """The constructor's arguments."""
@@ -115,9 +128,17 @@ class TransformerBlock(_Block):
         return self._attention.attention_weights(x, mask)
 
     def _apply(self, x, attention, training):
-        x = self._attention_norm(x + self._attention_dropout(attention(x), training=training))
-        y = self._contract(self._expand(x))
-        return self._feed_forward_norm(x + self._feed_forward_dropout(y, training=training))
+        x = self._norm(self._attention_norm, self._add(x, attention(x), self._attention_dropout, training))
+        y = dense(self._contract, self._activate(dense(self._expand, x)))
+        return self._norm(self._feed_forward_norm, self._add(x, y, self._feed_forward_dropout, training))
+
+    def _norm(self, norm, x):
+        return layer_norm(x, norm.gamma, norm.beta, epsilon=norm.epsilon, dtype=self._residual_dtype)
+
+    def _activate(self, x):
+        if self.activation is keras.activations.gelu:
+            return gelu(x, dtype=self.compute_dtype)
+        return self.activation(x)
 
     def get_config(self):
         """The constructor's arguments."""
@@ -162,6 +183,9 @@ class DecoderBlock(_Block):
             norm.supports_masking = True  # else Keras warns of a lost mask, which attention gets from the block
 
     def _apply(self, x, attention, training):
-        x = x + self._attention_dropout(attention(self._attention_norm(x)), training=training)
-        y = self._contract(ops.square(ops.relu(self._expand(self._feed_forward_norm(x)))))
-        return x + self._feed_forward_dropout(y, training=training)
+        x = self._add(x, attention(self._norm(self._attention_norm, x)), self._attention_dropout, training)
+        y = relu_squared(dense(self._expand, self._norm(self._feed_forward_norm, x)), dtype=self.compute_dtype)
+        return self._add(x, dense(self._contract, y), self._feed_forward_dropout, training)
+
+    def _norm(self, norm, x):
+        return rms_norm(x, norm.scale, epsilon=norm.epsilon, dtype=self.compute_dtype)

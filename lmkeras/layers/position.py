@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from lmkeras.errors import InputError
+from lmkeras.layers.fused import rotation
 
 
 def sinusoids(length: int, d_model: int) -> np.ndarray:
@@ -84,10 +85,23 @@ def rotate(x, start=0, base: float = 10_000.0):
 
     Source: Su et al. 2021 (RoFormer), equation 34, with halves in place of neighbours.
     """
-    length, half = ops.shape(x)[2], x.shape[-1] // 2
+    cos, sin = rotation_angles(ops.shape(x)[2], x.shape[-1], start, base)
+    return rotation(x, cos, sin, normalize=False, dtype=keras.backend.standardize_dtype(x.dtype))
+
+
+def rotation_angles(length, key_dim: int, start=0, base: float = 10_000.0):
+    """Cosines and sines of the angles by which `rotate` turns pairs.
+
+    Args:
+        length: T, number of positions.
+        key_dim: K, even.
+        start: see `rotate`.
+        base: see `rotate`.
+
+    Returns:
+        Two float32 [T, K/2].
+    """
+    half = key_dim // 2
     rates = ops.convert_to_tensor((base ** (-np.arange(half) / half)).astype("float32"))
-    positions = ops.cast(ops.arange(length) + start, "float32")
-    angles = positions[:, None] * rates  # [T, K/2]
-    cos, sin = ops.cast(ops.cos(angles), x.dtype), ops.cast(ops.sin(angles), x.dtype)
-    first, second = x[..., :half], x[..., half:]
-    return ops.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
+    angles = ops.cast(ops.arange(length) + start, "float32")[:, None] * rates
+    return ops.cos(angles), ops.sin(angles)

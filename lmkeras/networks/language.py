@@ -4,9 +4,12 @@ Shape letters: B batch, T tokens, D width, V vocabulary.
 """
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from lmkeras.errors import InputError
+from lmkeras.layers.fused import product
+from lmkeras.layers.vocabulary_loss import vocabulary_loss
 
 
 def require_sizes(dropout: float, **sizes: int) -> None:
@@ -51,10 +54,21 @@ class LanguageNetwork(keras.Model):
             self.embedding = keras.layers.Embedding(vocabulary_size, embedding_dim, name="embedding")
             self.head = keras.layers.Dense(vocabulary_size, name="logits")
 
+    def hidden(self, ids, training=False):
+        """int32 ids [B, T] → the states [B, T, D] that the last layer makes logits of."""
+        raise NotImplementedError
+
+    def call(self, ids, training=False):
+        """Logits [B, T, V] after every token."""
+        return self.to_logits(self.hidden(ids, training))
+
     def to_logits(self, x):
         """The last hidden states [..., D] → float32 logits [..., V]."""
-        logits = self.embedding(x, reverse=True) if self.head is None else self.head(x)
-        return ops.cast(logits, "float32")
+        kernel, bias = self._last_layer()
+        return ops.cast(product(x, kernel, self.compute_dtype, bias, transpose=self.head is None), "float32")
+
+    def _last_layer(self):
+        return (self.embedding.embeddings, None) if self.head is None else (self.head.kernel, self.head.bias)
 
     def initial_state(self, batch_size, max_length):
         """The state before the first token, for `batch_size` texts of at most `max_length` tokens."""
@@ -72,12 +86,27 @@ class LanguageNetwork(keras.Model):
         """
         raise NotImplementedError
 
+    def train_step(self, data):
+        """Keras' training step; with the harness' loss and no metrics the logits are never held together."""
+        ids, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
+        if not self._needs_loss_alone(targets):
+            return super().train_step(data)
+        with tf.GradientTape() as tape:
+            loss, _ = self._token_loss(ids, targets, weights, training=True)
+            self._loss_tracker.update_state(loss, sample_weight=ids.shape[0])
+            scaled = self.optimizer.scale_loss(loss)
+        self.optimizer.apply(tape.gradient(scaled, self.trainable_variables), self.trainable_variables)
+        return self.get_metrics_result()
+
     def test_step(self, data):
         """Keras' evaluation step, weighted by tokens: however texts are cut into batches, the loss is the same.
 
         Keras weights each batch's mean by its number of rows; rows here hold different numbers of real tokens.
         """
         ids, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
+        if self._needs_loss_alone(targets):
+            self._loss_tracker.update_state(*self._token_loss(ids, targets, weights))
+            return self.get_metrics_result()
         logits = self(ids, training=False)
         losses = ops.sparse_categorical_crossentropy(targets, logits, from_logits=True)
         weights = ops.ones_like(losses) if weights is None else ops.cast(weights, losses.dtype)
@@ -85,6 +114,23 @@ class LanguageNetwork(keras.Model):
         mean = ops.sum(losses * weights) / ops.maximum(total, 1e-9)
         self._loss_tracker.update_state(mean, sample_weight=total)
         return self.compute_metrics(ids, targets, logits, sample_weight=weights)
+
+    def _needs_loss_alone(self, targets) -> bool:
+        """Whether nothing but the mean loss of the harness is asked for, of a known number of targets."""
+        harness_loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        plain = isinstance(self.loss, type(harness_loss)) and self.loss.get_config() == harness_loss.get_config()
+        return plain and len(self.metrics) == 1 and None not in targets.shape
+
+    def _token_loss(self, ids, targets, weights, training=False):
+        """The mean loss of the targets by their weights, and the sum of these."""
+        x = self.hidden(ids, training)
+        x = ops.reshape(x, (-1, x.shape[-1]))
+        weights = ops.ones(targets.shape) if weights is None else weights
+        total = ops.sum(ops.cast(weights, "float32"))
+        share = ops.reshape(weights / ops.maximum(total, 1e-9), (-1,))
+        kernel, bias = self._last_layer()
+        targets = ops.reshape(targets, (-1,))
+        return vocabulary_loss(x, kernel, bias, targets, share, self.compute_dtype, self.head is None), total
 
     def get_config(self):
         """The constructor's arguments; subclasses add theirs."""

@@ -11,11 +11,12 @@ import keras
 from keras import ops
 
 from lmkeras.errors import unknown_name
+from lmkeras.layers.recurrent import LSTM
 from lmkeras.networks.classification import EmbeddingClassifier, masked_max, masked_mean
 from lmkeras.networks.language import LanguageNetwork, require_sizes
 from lmkeras.networks.registry import register
 
-_CELLS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU, "simple_rnn": keras.layers.SimpleRNN}
+_CELLS = {"lstm": LSTM, "gru": keras.layers.GRU, "simple_rnn": keras.layers.SimpleRNN}
 
 
 @keras.saving.register_keras_serializable("lmkeras")
@@ -67,15 +68,15 @@ class RecurrentLanguageNetwork(LanguageNetwork):
             self.resize.build((*input_shape, width))
         self.built = True
 
-    def call(self, ids, training=False):
-        """Logits [B, T, V] after every token, or [B, V] after the last where return_sequences is False."""
+    def hidden(self, ids, training=False):
+        """The states [B, T, D] after every token, or [B, D] after the last where return_sequences is False."""
         x = self.dropout_layer(self.embedding(ids), training=training)
         for layer in self.recurrent_layers:
             x = self.dropout_layer(layer(x)[0], training=training)
-        return self._logits(x if self.return_sequences else x[:, -1])
+        return self._resized(x if self.return_sequences else x[:, -1])
 
-    def _logits(self, x):
-        return self.to_logits(x if self.resize is None else self.resize(x))
+    def _resized(self, x):
+        return x if self.resize is None else self.resize(x)
 
     def initial_state(self, batch_size, max_length=None):
         """Zeros for every layer; the length of the text does not matter."""
@@ -90,7 +91,7 @@ class RecurrentLanguageNetwork(LanguageNetwork):
             with _without_cudnn(layer):
                 x, *layer_state = layer(x, initial_state=layer_state)
             new_state.append(layer_state)
-        return self._logits(x), new_state
+        return self.to_logits(self._resized(x)), new_state
 
     def get_config(self):
         """The constructor's arguments."""
@@ -182,10 +183,7 @@ class RecurrentClassifier(EmbeddingClassifier):
         self.directions = ["forward", "backward"] if bidirectional else ["forward"]
         self.recurrent_layers = [
             # cuDNN's kernel runs on GPUs alone, and what is exported shall run anywhere
-            [
-                keras.layers.LSTM(units, return_sequences=True, use_cudnn=False, name=f"{name}_{i}")
-                for name in self.directions
-            ]
+            [LSTM(units, return_sequences=True, use_cudnn=False, name=f"{name}_{i}") for name in self.directions]
             for i in range(num_layers)
         ]
 

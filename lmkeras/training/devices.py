@@ -1,7 +1,9 @@
 """Device placement by name, left to TensorFlow where nothing is named."""
 
 import contextlib
+import functools
 import re
+from pathlib import Path
 
 import keras
 import tensorflow as tf
@@ -40,17 +42,45 @@ def place(device: str) -> contextlib.AbstractContextManager:
     return tf.device(f"/GPU:{index}")
 
 
+def training_policy(network: keras.Model, choice: str) -> str:
+    """The Keras dtype policy to train by.
+
+    Args:
+        network: its attribute `bfloat16_on_cpu`, where it has one, says whether bfloat16 was measured to help on CPUs.
+        choice: a policy, or "auto": mixed_bfloat16 on a CPU that multiplies such matrices faster than float32 ones.
+
+    Returns:
+        "float32", "mixed_bfloat16" or "mixed_float16".
+    """
+    if choice != "auto":
+        return choice
+    helps = getattr(network, "bfloat16_on_cpu", False) and not tf.config.list_logical_devices("GPU")
+    return "mixed_bfloat16" if helps and _multiplies_bfloat16() else "float32"
+
+
+@functools.cache
+def _multiplies_bfloat16() -> bool:
+    """Whether Linux says of the processor that it has instructions for bfloat16 products."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text().split()
+    except OSError:
+        return False
+    return "amx_bf16" in flags or "avx512_bf16" in flags
+
+
 @contextlib.contextmanager
 def precision(network: keras.Model, policy: str):
     """A context in which the network's layers compute by a Keras dtype policy; float32 again afterwards.
 
     Weights are float32 under every policy offered here, so the same network trains in one and is saved in another.
+    Embeddings give float32 in any case: the sums that begin with them are worth it.
 
     Args:
         network: a built network.
         policy: "float32", "mixed_bfloat16" or "mixed_float16".
     """
     layers = [network, *network._flatten_layers(include_self=False)]
+    layers = [layer for layer in layers if not isinstance(layer, keras.layers.Embedding)]
     before = [layer.dtype_policy for layer in layers]
     try:
         for layer in layers:

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from lmkeras.errors import InputError
 from lmkeras.training.curves import draw_curves
-from lmkeras.training.devices import precision
+from lmkeras.training.devices import precision, training_policy
 from lmkeras.training.layer_rates import with_layer_rates
 from lmkeras.training.optimizers import build_optimizer
 from lmkeras.training.settings import TrainingSettings
@@ -97,12 +97,13 @@ class MetricsFile(keras.callbacks.Callback):
         draw_curves(self.folder / "metrics.jsonl", self.folder / "curves.png")
 
 
-def uses_xla(network: keras.Model, choice: str) -> bool | str:
+def uses_xla(network: keras.Model, choice: str, policy: str = "float32") -> bool | str:
     """What Keras' jit_compile should be.
 
     Args:
         network: its attribute `xla_on_cpu`, where it has one, says whether XLA was measured to help on CPUs.
         choice: "on", "off" or "auto".
+        policy: the Keras dtype policy; XLA multiplies bfloat16 matrices slowly on CPUs.
 
     Returns:
         True, False, or "auto" to leave it to Keras (which turns XLA on where there is a GPU).
@@ -111,7 +112,7 @@ def uses_xla(network: keras.Model, choice: str) -> bool | str:
         return choice == "on"
     if tf.config.list_logical_devices("GPU"):
         return "auto"
-    return getattr(network, "xla_on_cpu", False)
+    return getattr(network, "xla_on_cpu", False) and policy == "float32"
 
 
 def fit(
@@ -152,8 +153,9 @@ def fit(
     interval = settings.steps_between_evaluations(steps_per_epoch)
     _seed_dropout(network, settings.seed)
     nan = StopAtNaN()
-    with precision(network, settings.precision):
-        _compile(network, settings, total, metrics, rate_factors)
+    policy = training_policy(network, settings.precision)
+    with precision(network, policy):
+        _compile(network, settings, policy, total, metrics, rate_factors)
         history = network.fit(
             train,
             steps_per_epoch=interval,
@@ -172,21 +174,21 @@ def fit(
     return [dict(zip(history, values, strict=True)) for values in zip(*history.values(), strict=True)]
 
 
-def _compile(network, settings, total, metrics, rate_factors):
-    optimizer = _optimizer(network, settings, total)
+def _compile(network, settings, policy, total, metrics, rate_factors):
+    optimizer = _optimizer(network, settings, policy, total)
     if rate_factors is not None:
         optimizer = with_layer_rates(optimizer, rate_factors)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    network.compile(optimizer, loss, metrics=list(metrics), jit_compile=uses_xla(network, settings.xla))
+    network.compile(optimizer, loss, metrics=list(metrics) or None, jit_compile=uses_xla(network, settings.xla, policy))
 
 
-def _optimizer(network, settings, total):
+def _optimizer(network, settings, policy, total):
     default = getattr(network, "default_optimizer", "adamw")
     name, learning_rate = settings.optimizer or default, settings.learning_rate
     if learning_rate is None and name == default:
         learning_rate = getattr(network, "default_learning_rate", None)
     rates = (learning_rate, settings.warmup_steps, settings.weight_decay, settings.clip_norm)
-    return build_optimizer(name, settings.schedule, total, *rates)
+    return build_optimizer(name, settings.schedule, total, *rates, policy=policy)
 
 
 def _seed_dropout(network: keras.Model, seed: int) -> None:

@@ -70,6 +70,7 @@ def build_optimizer(
     warmup_steps: int | None = None,
     weight_decay: float = 0.0,
     clip_norm: float | None = None,
+    policy: str = "float32",
 ) -> keras.optimizers.Optimizer:
     """Builds an optimizer with its learning-rate schedule.
 
@@ -82,6 +83,7 @@ def build_optimizer(
         warmup_steps: None for a twentieth of total_steps, 100 at most.
         weight_decay: share of each weight taken off an update, times the learning rate; not used by "adam".
         clip_norm: longest gradient over all weights together; None for any length.
+        policy: the Keras dtype policy of the network; what "muon" multiplies is of the same precision.
 
     Source: Kingma and Ba 2015 (Adam); Loshchilov and Hutter 2019 (AdamW); Jordan et al. 2024, Liu et al. 2025 (Muon).
     """
@@ -96,4 +98,5 @@ def build_optimizer(
         return keras.optimizers.Adam(rate, beta_2=0.99, global_clipnorm=clip_norm)
     if name == "adamw":
         return keras.optimizers.AdamW(rate, weight_decay=weight_decay, beta_2=0.99, global_clipnorm=clip_norm)
-    return Muon(rate, weight_decay=weight_decay, global_clipnorm=clip_norm)
+    products = "bfloat16" if policy == "mixed_bfloat16" else "float32"
+    return Muon(rate, weight_decay=weight_decay, products=products, global_clipnorm=clip_norm)

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from lmkeras.errors import InputError
-from lmkeras.training.devices import precision
+from lmkeras.training.devices import precision, training_policy
 from lmkeras.training.fit import uses_xla
 from lmkeras.training.layer_rates import with_layer_rates
 from lmkeras.training.optimizers import build_optimizer
@@ -130,10 +130,11 @@ def find_learning_rate(
     before = [variable.numpy() for variable in network.variables]
     trial = _Trial(network)
     try:
-        with precision(trial, settings.precision):
+        policy = training_policy(network, settings.precision)
+        with precision(trial, policy):
             optimizer = _growing_optimizer(network, settings, lowest, highest, steps, rate_factors)
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-            trial.compile(optimizer, loss, jit_compile=uses_xla(network, settings.xla))
+            trial.compile(optimizer, loss, jit_compile=uses_xla(network, settings.xla, policy))
             finding = _sweep(trial, train.take(steps))
     finally:
         for variable, value in zip(network.variables, before, strict=True):

@@ -38,8 +38,9 @@ class TrainingSettings:
     """Fixes the initial weights of a network that is built for this training, data order and dropout."""
     device: str = "auto"
     """Where to train: auto, cpu, gpu or gpu:N."""
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    """Precision of the layers' arithmetic; weights stay float32."""
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
+    """Precision of the layers' arithmetic; weights stay float32. auto: matrix products in bfloat16 on a CPU that has
+    instructions for them, for networks that gain by it; else float32."""
     xla: Literal["auto", "on", "off"] = "auto"
     """Whether XLA compiles the update; auto: where it was measured to help."""
     tensorboard: bool = True

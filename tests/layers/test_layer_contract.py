@@ -104,7 +104,9 @@ def test_a_saved_model_gives_equal_outputs_and_carries_the_mask(name, tmp_path):
 def test_mixed_bfloat16(name, training):
     exact, mixed = new(name), new(name, dtype="mixed_bfloat16")
     actual = outputs(mixed, X, training)
-    assert actual.dtype == mixed.compute_dtype == "bfloat16"
+    # what runs past a block's sublayers is of full precision
+    assert mixed.compute_dtype == "bfloat16"
+    assert actual.dtype == ("float32" if "block" in name else "bfloat16")
     assert {weight.dtype for weight in mixed.weights} <= {"float32"}
     if not training:  # dropout aside; bfloat16 has 8 bits, so that each value carries errors of up to 0.4 %
         expected = np.asarray(outputs(exact, X))
