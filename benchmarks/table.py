@@ -3,7 +3,6 @@
 python benchmarks/table.py
 """
 
-import datetime
 import json
 import os
 import platform
@@ -60,13 +59,14 @@ def machine() -> str:
 
 def table(results: list[dict]) -> str:
     """The table of several results, in Markdown."""
-    today = datetime.date.today().isoformat()
+    dates = sorted(result["date"][:10] for result in results)
+    days = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
     # fewer than the machine has where the process was pinned: such figures are not those of the machine
     used = " and ".join(str(cores) for cores in sorted({result["cores"] for result in results}))
     columns = HEAD.count("|") - 1
     lines = [line(row) for result in results for row in result["rows"]]
     return (
-        "\n".join([f"{machine()}; measured on {used} of its cores; {today}.", "", HEAD, "|" + "---|" * columns, *lines])
+        "\n".join([f"{machine()}; measured on {used} of its cores; {days}.", "", HEAD, "|" + "---|" * columns, *lines])
         + "\n"
     )
 
