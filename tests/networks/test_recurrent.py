@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from lmkeras.errors import InputError
+from lmkeras.networks import recurrent
 from lmkeras.networks.recurrent import lstm_classifier, lstm_language_model
 from tests.layers.formulas import dense, fill, weights_of
 
@@ -179,3 +180,15 @@ def test_a_classifier_takes_no_kernel_that_only_gpus_have(monkeypatch):
     traced.clear()
     lstm_classifier(vocabulary_size=9, num_classes=2, embedding_dim=4, units=3)(np.array([[3, 5, 0]]))
     assert not traced
+
+
+def test_files_written_with_keras_own_layers_load(monkeypatch, tmp_path):
+    with monkeypatch.context() as patch:
+        patch.setattr(recurrent, "LSTM", keras.layers.LSTM)
+        patch.setitem(recurrent._CELLS, "lstm", keras.layers.LSTM)
+        for name, network in {"language": new(num_layers=2), "classes": new_classifier(num_layers=2)}.items():
+            network.save(tmp_path / f"{name}.keras")
+    loaded = keras.saving.load_model(tmp_path / "language.keras")
+    np.testing.assert_allclose(loaded(IDS), new(num_layers=2)(IDS), atol=1e-6)
+    loaded = keras.saving.load_model(tmp_path / "classes.keras")
+    np.testing.assert_allclose(loaded(CLASSIFIED), new_classifier(num_layers=2)(CLASSIFIED), atol=1e-6)

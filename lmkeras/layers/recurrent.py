@@ -1,0 +1,168 @@
+"""Keras' LSTM with little work inside its loop over time.
+
+Keras multiplies each word's vector by the input kernel inside the loop, and TensorFlow's gradient of such a loop
+multiplies matrices for each weight at each time. Here one product ahead of the loop serves all times, and one behind
+the gradient's loop serves each weight; what stays inside is the one product that depends on the time before, and the
+gates, whose chain of operations XLA compiles into one.
+
+Shape letters: B batch, T tokens, D width, U units.
+"""
+
+import keras
+import tensorflow as tf
+
+_UNROLLED_TOKENS = 64  # up to here each time is a part of the graph of its own, which is faster than a loop
+
+
+def _cell(inputs, recurrent, bias, c):
+    """One time: the gates' two products [B, 4U] and the cell state before → output, cell state, what gradients need."""
+    z = tf.cast(inputs, "float32") + tf.cast(recurrent, "float32") + tf.cast(bias, "float32")
+    i, f, g, o = tf.split(z, 4, axis=-1)
+    i, f, g, o = tf.sigmoid(i), tf.sigmoid(f), tf.tanh(g), tf.sigmoid(o)
+    c = f * c + i * g
+    squashed = tf.tanh(c)
+    return tf.cast(o * squashed, inputs.dtype), c, i, f, g, o, squashed
+
+
+def _cell_gradient(dh, later, dc, c, i, f, g, o, squashed):
+    """Gradients of the cell state before and of the gates' sums [B, 4U], in this order.
+
+    Args:
+        dh: gradient of the output, as the layers above know it.
+        later: gradient of the output, as later times know it.
+        dc: gradient of the cell state after.
+        c: the cell state before.
+        i, f, g, o: the gates.
+        squashed: tanh of the cell state after.
+    """
+    dh = tf.cast(dh, "float32") + tf.cast(later, "float32")
+    dc = dc + dh * o * (1 - squashed * squashed)
+    dz = [dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g * g), dh * squashed * o * (1 - o)]
+    return dc * f, tf.cast(tf.concat(dz, axis=-1), later.dtype)
+
+
+_compiled_cell = tf.function(_cell, jit_compile=True, autograph=False)
+_compiled_cell_gradient = tf.function(_cell_gradient, jit_compile=True, autograph=False)
+
+
+def _loop(length, step, state, arrays, backward=False):
+    """Calls step(t, *state) → (state, outputs) for each time; each array gets an output of each time, by their order.
+
+    Returns:
+        The last state and the arrays.
+    """
+
+    def body(k, state, arrays):
+        t = length - 1 - k if backward else k
+        state, outputs = step(t, *state)
+        return k + 1, state, [array.write(t, y) for array, y in zip(arrays, outputs, strict=False)]
+
+    loop = 0, state, arrays
+    if isinstance(length, int) and length <= _UNROLLED_TOKENS:
+        for _ in range(length):
+            loop = body(*loop)
+    else:
+        loop = tf.while_loop(lambda k, *_: k < length, body, loop, maximum_iterations=length)
+    return loop[1:]
+
+
+def _arrays(like, length, count=1):
+    """Arrays for `length` tensors like this one."""
+    return [tf.TensorArray(like.dtype, length, element_shape=like.shape) for _ in range(count)]
+
+
+def _reader(x):
+    """Function t → x[t]."""
+    return tf.TensorArray(x.dtype, _length(x), element_shape=x.shape[1:]).unstack(x).read
+
+
+def _length(x):
+    return tf.shape(x)[0] if x.shape[0] is None else x.shape[0]
+
+
+def _outputs(inputs, kernel, bias, h, c):
+    """The recurrence in plain operations: what is exported runs wherever TensorFlow does, compiler or not.
+
+    Args:
+        inputs: the inputs' products [T, B, 4U], in the order i, f, g, o.
+        kernel: the recurrent kernel [U, 4U].
+        bias: [4U].
+        h: the output before [B, U].
+        c: float32, the cell state before [B, U].
+
+    Returns:
+        Outputs [T, B, U], the last output, the last cell state.
+    """
+    read, length = _reader(inputs), _length(inputs)
+
+    def step(t, h, c):
+        h, c, *_ = _cell(read(t), tf.matmul(h, kernel), bias, c)
+        return (h, c), (h,)
+
+    (h, c), (outputs,) = _loop(length, step, (h, c), _arrays(h, length))
+    return outputs.stack(), h, c
+
+
+@tf.custom_gradient
+def _trained_outputs(inputs, kernel, bias, h, c):
+    """`_outputs`, with its gates compiled and its gradient written out."""
+    read, length, first = _reader(inputs), _length(inputs), h
+
+    def step(t, h, c):
+        h, new_c, *gates = _compiled_cell(read(t), tf.matmul(h, kernel), bias, c)
+        return (h, new_c), (h, c, *gates)
+
+    arrays = [*_arrays(h, length), *_arrays(c, length, count=6)]
+    (h, c), (outputs, *kept) = _loop(length, step, (h, c), arrays)
+    outputs = outputs.stack()
+
+    def gradient(d_outputs, dh, dc):
+        read = _reader(d_outputs)
+
+        def step(t, dh, dc):
+            dc, dz = _compiled_cell_gradient(read(t), dh, dc, *(array.read(t) for array in kept))
+            return (tf.matmul(dz, kernel, transpose_b=True), dc), (dz,)
+
+        (dh, dc), (dz,) = _loop(length, step, (dh, dc), _arrays(inputs[0], length), backward=True)
+        dz = dz.stack()
+        before = tf.reshape(tf.concat([first[None], outputs[:-1]], axis=0), (-1, kernel.shape[0]))  # [T·B, U]
+        rows = tf.reshape(dz, (-1, kernel.shape[1]))  # [T·B, 4U]
+        d_bias = tf.matmul(tf.ones_like(rows[:, :1]), rows, transpose_a=True)[0]  # faster than a sum
+        return dz, tf.matmul(before, rows, transpose_a=True), tf.cast(d_bias, bias.dtype), dh, dc
+
+    return (outputs, h, c), gradient
+
+
+@keras.saving.register_keras_serializable("lmkeras")
+class LSTM(keras.layers.LSTM):
+    """Keras' LSTM, with its arguments, weights, states and outputs, trained in less time on a CPU.
+
+    Gates and cell states are float32 inside in every precision; under mixed_bfloat16 products and outputs are bfloat16.
+    What is asked for beyond the defaults (other activations, dropout inside, a mask, the other direction) and what runs
+    where there is a GPU, by cuDNN or not, is left to Keras.
+
+    Source: Hochreiter and Schmidhuber 1997; Gers et al. 2000 for the forget gate.
+
+    Example:
+        >>> LSTM(5, return_sequences=True)(np.zeros((2, 7, 3))).shape
+        TensorShape([2, 7, 5])
+    """
+
+    def inner_loop(self, sequences, initial_state, mask, training=False):
+        """What Keras calls for the loop over time: sequences [B, T, D] → last output, outputs, states."""
+        if mask is not None or not self._is_plain() or tf.config.list_logical_devices("GPU"):
+            return super().inner_loop(sequences, initial_state, mask, training=training)
+        dtype, cell = self.compute_dtype, self.cell
+        kernel, recurrent_kernel, bias = (
+            tf.cast(weight, dtype) for weight in (cell.kernel, cell.recurrent_kernel, cell.bias)
+        )
+        inputs = tf.tensordot(tf.transpose(sequences, (1, 0, 2)), kernel, axes=1)  # [T, B, 4U]
+        h, c = initial_state
+        recur = _trained_outputs if training else _outputs
+        outputs, h, c = recur(inputs, recurrent_kernel, bias, h, tf.cast(c, "float32"))
+        return h, tf.transpose(outputs, (1, 0, 2)), [h, c]
+
+    def _is_plain(self) -> bool:
+        activations = self.activation is keras.activations.tanh, self.recurrent_activation is keras.activations.sigmoid
+        others = self.dropout, self.recurrent_dropout, self.go_backwards, self.unroll, self.zero_output_for_mask
+        return all(activations) and self.use_bias and not any(others)
