@@ -1,12 +1,13 @@
 """Does WordPieceTokenizer give what BertTokenizerFast gives, in Python and in a TensorFlow graph, and how fast?
 
-    python benchmarks/word_piece_parity.py [corpus ...] [--texts 50000] [--seed 0] [--vocabulary FOLDER]
+    python benchmarks/word_piece_parity.py [corpus ...] [--texts 50000] [--seed 0] [--vocabulary FOLDER] [--rounds 3]
 
 For each setting (uncased, cased, accents kept, ideographs inside words) a vocabulary is learnt from the corpus and
 from random Unicode texts, or read from FOLDER, a BERT checkpoint's. Then random texts and the corpus, by paragraph, are
 encoded by transformers, by the tokenizer and by its TensorFlow twin, alone and in pairs cut to random lengths. Also,
 each of Unicode's characters, in two contexts, is cut into words by the library and by the twin. Prints the number of
-outputs that differ, which must be 0, and sentences per second with one thread each; exits with 1 if any differ.
+outputs that differ, which must be 0, and exits with 1 if any differ; with --texts 0 nothing is compared. Then both are
+timed, uncased, with one thread each, on batches of sentences and on one sentence of 20 words.
 """
 
 import argparse
@@ -16,8 +17,10 @@ import random
 import re
 import sys
 import tempfile
-import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from measuring import Side, print_figures, report, run_sides, seconds_per_call
 
 BATCH = 256
 SETTINGS = {
@@ -126,44 +129,70 @@ def differences_of_characters(rules) -> tuple[int, int]:
     return compared, different
 
 
-def rates(sentences: list[str], sides: dict) -> dict[str, float]:
-    """Sentences per second of each side in batches, the best of ten rounds in which all take turns."""
-    best = dict.fromkeys(sides, float("inf"))
-    for _ in range(10):
-        for name, (encode, prepared) in sides.items():
-            started = time.perf_counter()
-            for batch in prepared:
-                encode(batch)
-            best[name] = min(best[name], time.perf_counter() - started)
-    return {name: len(sentences) / seconds for name, seconds in best.items()}
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Compares and prints; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("corpus", nargs="*", default=["builtin:python-docs"], help="files or other sources of text")
-    parser.add_argument("--texts", type=int, default=50_000, help="number of random texts")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the random texts")
-    parser.add_argument(
-        "--vocabulary", help="folder of a BERT checkpoint, whose vocabulary takes the learnt one's place"
-    )
-    options = parser.parse_args(arguments)
-    os.environ |= {"TOKENIZERS_PARALLELISM": "false", "RAYON_NUM_THREADS": "1"}
-
-    import tensorflow as tf
-    from transformers import BertTokenizerFast
-
+def paragraphs_of(corpus: list[str]) -> list[str]:
     from lmkeras.corpora import open_corpus
+
+    return [part for text in open_corpus(corpus) for part in text.split("\n\n") if part.strip()]
+
+
+def twin_side(vocabulary: str, sentences: list[list[str]]):
+    import tensorflow as tf
+
     from lmkeras.tokenizers.word_piece import WordPieceTokenizer
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
+    twin = WordPieceTokenizer.from_pretrained(vocabulary, lowercase=True).in_graph()
+    return lambda batch: twin.encode(batch), [tf.constant(batch) for batch in sentences]
+
+
+def fast_side(vocabulary: str, sentences: list[list[str]]):
+    os.environ |= {"TOKENIZERS_PARALLELISM": "false", "RAYON_NUM_THREADS": "1"}
+    from transformers import BertTokenizerFast
+
+    return BertTokenizerFast.from_pretrained(vocabulary, do_lower_case=True, model_max_length=10**9), sentences
+
+
+SIDES = {"twin": twin_side, "BertTokenizerFast": fast_side}
+
+
+def measured(side: str, vocabulary: str, corpus: list[str]) -> dict[str, float]:
+    """Sentences per second in batches, and milliseconds that a sentence of 20 words takes alone."""
+    sentences = [part for text in paragraphs_of(corpus) for part in re.split(r"(?<=[.!?])\s+", text) if len(part) > 20]
+    alone = " ".join(" ".join(sentences).split()[:20])
+    sentences = sentences[: 20 * BATCH]
+    encode, inputs = SIDES[side](vocabulary, [[alone], *batches(sentences)])
+    seconds = seconds_per_call(lambda: [encode(batch) for batch in inputs[1:]], seconds=2)
+    return {
+        "sentences_per_second": len(sentences) / seconds,
+        "alone": 1000 * seconds_per_call(lambda: encode(inputs[0])),
+    }
+
+
+def report_speed(vocabulary: str, corpus: list[str], rounds: int):
+    arguments = (*corpus, "--vocabulary", vocabulary)
+    found = run_sides(__file__, [Side(name, arguments=arguments) for name in SIDES], rounds)
+    ours, theirs = (found[name] for name in SIDES)
+    row = {"peer": "BertTokenizerFast, one thread"}
+    batched, alone = f"WordPiece in graph, batches of {BATCH} sentences", "WordPiece in graph, one sentence of 20 words"
+    figures = [("sentences_per_second", batched, "sentences/s", "0.5x"), ("alone", alone, "ms", None)]
+    report(
+        "word_piece_parity",
+        [
+            row | {"what": what, "unit": unit, "ours": ours[figure], "theirs": theirs[figure], "goal": goal}
+            for figure, what, unit, goal in figures
+        ],
+    )
+
+
+def compare(options, folder: Path) -> int:
+    """Compares under every setting, prints, and leaves each one's vocabulary in the folder; the number that differ."""
+    from transformers import BertTokenizerFast
+
+    from lmkeras.tokenizers.word_piece import WordPieceTokenizer
+
     rng = random.Random(options.seed)
-    noise = [random_text(rng) for _ in range(options.texts)]
-    paragraphs = [part for text in open_corpus(options.corpus) for part in text.split("\n\n") if part.strip()]
-    sentences = [part for text in paragraphs for part in re.split(r"(?<=[.!?])\s+", text) if len(part) > 20][
-        : 20 * BATCH
-    ]
+    noise, paragraphs = [random_text(rng) for _ in range(options.texts)], paragraphs_of(options.corpus)
     print(f"{len(noise)} random texts, {len(paragraphs)} paragraphs of {', '.join(options.corpus)}")
     failures = 0
     for name, settings in SETTINGS.items():
@@ -171,10 +200,10 @@ def main(arguments: list[str] | None = None) -> int:
             ours = WordPieceTokenizer.from_pretrained(options.vocabulary, **settings)
         else:
             ours = WordPieceTokenizer(vocabulary_size=12_000, **settings).fit([*paragraphs, *noise[:20_000]])
-        with tempfile.TemporaryDirectory() as folder:
-            ours.save_vocabulary(folder)
-            theirs = BertTokenizerFast.from_pretrained(folder, model_max_length=10**9)
-        twin = ours.in_graph()
+        ours.save_vocabulary(folder / name)
+        if not noise:
+            return 0
+        theirs, twin = BertTokenizerFast.from_pretrained(folder / name, model_max_length=10**9), ours.in_graph()
         found = {
             # not too short for the texts: transformers also returns every combination of what it cuts off
             "random texts": differences(noise, ours, twin, theirs, itertools.cycle(range(12, 60))),
@@ -184,17 +213,27 @@ def main(arguments: list[str] | None = None) -> int:
         for kind, (compared, different) in found.items():
             failures += different
             print(f"{name}, {kind}: {compared} outputs compared, {different} differences", flush=True)
-        texts = list(batches(sentences))
-        speeds = rates(
-            sentences,
-            {
-                "BertTokenizerFast": (theirs, texts),
-                "WordPieceTokenizer": (ours, texts),
-                "TensorFlow twin": (twin.encode, [tf.constant(batch) for batch in texts]),
-            },
-        )
-        for side, speed in speeds.items():
-            print(f"  {side}: {speed:,.0f} sentences/s, {speed / speeds['BertTokenizerFast']:.2f} of BertTokenizerFast")
+    return failures
+
+
+def main(arguments: list[str] | None = None) -> int | None:
+    """Compares, times and prints; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("corpus", nargs="*", default=["builtin:python-docs"], help="files or other sources of text")
+    parser.add_argument("--texts", type=int, default=50_000, help="number of random texts; 0 compares nothing")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random texts")
+    parser.add_argument(
+        "--vocabulary", help="folder of a BERT checkpoint, whose vocabulary takes the learnt one's place"
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="how often both are timed")
+    parser.add_argument("--side", choices=SIDES, help="what the script calls itself with")
+    options = parser.parse_args(arguments)
+    if options.side:
+        return print_figures(**measured(options.side, options.vocabulary, options.corpus))
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    with tempfile.TemporaryDirectory() as folder:
+        failures = compare(options, Path(folder))
+        report_speed(str(Path(folder, "uncased")), options.corpus, options.rounds)
     return 1 if failures else 0
 
 

@@ -20,14 +20,16 @@ def lowered(texts):
 
 
 def test_every_character_around_a_sigma():
-    characters = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
+    # all of the planes that have any assigned, and some of the others
+    codes = [*range(0xD800), *range(0xE000, 0x32000), *range(0xE0000, 0xE0200), *range(0x32000, 0x110000, 997)]
+    characters = [*map(chr, codes)]
     for context in ("A{}Σ", "{}Σ", "AΣ{}A"):
         text = " ".join(map(context.format, characters))
         codes = LOWER(tf.constant([text.encode()])).flat_values.numpy()
         assert np.array_equal(codes, np.frombuffer(text.lower().encode("utf-32-le"), np.int32))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200)
 @example(texts=[])
 @example(texts=["", "Σ", "", "ΑΣ", "Σ"])
 @given(texts=st.lists(st.one_of(st.text(CONTEXT, max_size=12), st.text(max_size=8)), max_size=5))
