@@ -16,7 +16,7 @@ import math
 from pathlib import Path
 
 import numpy as np
-from measuring import Side, fastest, print_figures, report, run_sides
+from measuring import Side, fastest, matrix_rate, print_figures, report, run_sides
 
 QUICK_NATS, REACH_NATS, TEN_MINUTES = 1.88, 1.4697, 600
 # what lmkeras is asked for in each part: the network's sizes and the training's settings
@@ -30,6 +30,7 @@ SETTINGS = {
     "ten_minutes": (PROTOTYPE, {"steps": 1000, "batch_size": 16}),
 }
 WIDTH, HEADS, LAYERS, CONTEXT, BATCH, STEPS, WARM_UP = 128, 4, 4, 64, 12, 2000, 100
+CHARACTERS = 65
 HIGHEST_RATE, LOWEST_RATE = 1e-3, 1e-4
 
 
@@ -108,6 +109,14 @@ SIDES = {
 }
 
 
+def floor_seconds(part: str) -> float:
+    """Seconds of lmkeras' training alone, if its matrix products ran at the rate of large ones in bfloat16."""
+    sizes, training = SETTINGS[part]
+    width, layers, length = (sizes[name] for name in ("d_model", "num_layers", "context_length"))
+    flop_per_token = 6 * (12 * layers * width**2 + CHARACTERS * width) + 12 * layers * length * width
+    return training["steps"] * training["batch_size"] * length * flop_per_token / matrix_rate("bfloat16")
+
+
 def measure(path: Path, part: str, rounds: int) -> dict:
     """The row of a part. It has no figure of ours where the loss is not reached, or not in time."""
     own = [name for name in SIDES if name == f"lmkeras {part}" or (part == "quick" and name.startswith("pytorch"))]
@@ -124,6 +133,7 @@ def measure(path: Path, part: str, rounds: int) -> dict:
     goal_nats, goal = {"quick": (QUICK_NATS, "8x"), "reach": (REACH_NATS, "240 s")}[part]
     row = {"what": f"Tiny Shakespeare to {goal_nats} nats, whole process", "unit": "s", "goal": goal}
     row |= {"ours": seconds if nats <= goal_nats else None, "note": f"{nats:.4f} nats after {seconds:.1f} s"}
+    row["floor"] = floor_seconds(part)
     if part == "quick":
         peer, theirs = fastest(found, "process_seconds", "pytorch", lowest=True)
         row |= {"peer": peer, "theirs": theirs, "note": f"{row['note']}, peer {found[peer]['nats']:.4f} nats"}
