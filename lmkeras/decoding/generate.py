@@ -6,6 +6,7 @@ own ids while the other already takes what was drawn; so a row's text does not d
 Shape letters: B batch, P prompt length, T total length, V vocabulary.
 """
 
+import contextlib
 import dataclasses
 import math
 
@@ -13,7 +14,12 @@ import tensorflow as tf
 
 from lmkeras.decoding.samplers import penalize_repetition, sample
 from lmkeras.errors import InputError
+from lmkeras.layers.attention import compiled_steps
 from lmkeras.networks.language import LanguageNetwork
+
+# XLA compiles anew for every shape: lengths are rounded up to multiples, and what is beyond stays empty
+_CACHE_MULTIPLE = 64
+_TEXT_MULTIPLE = 512
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,10 +63,15 @@ class GenerationLoop:
     Args:
         network: a built language network with logits at every position.
         banned_ids: ids never to be generated, such as the one that stands for unknown words.
+        compiled: whether XLA compiles a transformer's steps, once for each number of texts and length of the cache;
+            without it the loop is made of TensorFlow's plain operations, which any server has.
     """
 
-    def __init__(self, network: LanguageNetwork, banned_ids: tuple[int, ...] = ()):
+    def __init__(self, network: LanguageNetwork, banned_ids: tuple[int, ...] = (), compiled: bool = True):
         self.network = network
+        # not a recurrent network's: 16 texts of 512 units came at 3.1k tokens/s with XLA, 3.6k without
+        self._compiled = compiled and network.context_length is not None
+        self._stretch = tf.function(self._steps, autograph=False, jit_compile=True) if self._compiled else self._steps
         self._banned = tf.reduce_any(
             tf.one_hot(list(banned_ids), network.vocabulary_size, on_value=True, off_value=False), 0
         )
@@ -118,7 +129,7 @@ class GenerationLoop:
             # where a text's context starts depends on the position alone, so it is the same in every batch
             half = limit // 2
             first = half * tf.maximum(0, (position - limit + half - 1) // half)
-            length = tf.minimum(length, limit)
+            length = tf.minimum(_rounded_up(length, _CACHE_MULTIPLE), limit)
         state = self.network.initial_state(tf.shape(ids)[0], length)
         logits, cache = self.network.step(ids[:, first:position], state)
         return logits[:, -1], cache
@@ -136,15 +147,46 @@ class GenerationLoop:
         """
         length = tf.shape(state["ids"])[1]
         stop = tf.minimum(state["position"] + steps, length)
-        uniform = self._uniform(sampling["seed"], length, state["samples"])
-
-        def unfinished(state):
-            return (state["position"] < stop) & ~tf.reduce_all(state["finished"])
+        room = _rounded_up(length, _TEXT_MULTIPLE)
+        uniform = self._uniform(sampling["seed"], room, state["samples"])
+        state = {**state, "ids": tf.pad(state["ids"], [[0, 0], [0, room - length]])}
 
         def body(state):
-            return (self._one_token(state, sampling, uniform),)
+            state = self._stretch(state, sampling, uniform, stop)
+            return (
+                tf.cond(self._going_on(state, stop), lambda: self._read_on(state, sampling, uniform), lambda: state),
+            )
 
-        return tf.while_loop(unfinished, body, (state,))[0]
+        state = tf.while_loop(lambda state: self._going_on(state, stop), body, (state,))[0]
+        return {**state, "ids": state["ids"][:, :length]}
+
+    @staticmethod
+    def _going_on(state, stop):
+        return (state["position"] < stop) & ~tf.reduce_all(state["finished"])
+
+    def _has_room(self, cache):
+        limit = self.network.context_length
+        return True if limit is None else cache["length"] < limit
+
+    def _steps(self, state, sampling, uniform, stop):
+        """Token after token, until `stop` or until the cache is full."""
+
+        def body(state):
+            new, state = self._one_token(state, sampling, uniform)
+            logits, cache = self.network.step(new[:, None], state["cache"])
+            return ({**state, "logits": logits[:, -1], "cache": cache},)
+
+        def going_on(state):
+            return self._going_on(state, stop) & self._has_room(state["cache"])
+
+        with compiled_steps() if self._compiled else contextlib.nullcontext():
+            return tf.while_loop(going_on, body, (state,))[0]
+
+    def _read_on(self, state, sampling, uniform):
+        """One token where the cache is full: positions go up to the context length, so the later half is read anew."""
+        _, state = self._one_token(state, sampling, uniform)
+        logits, cache = self._read(state["ids"], state["position"])
+        return {**state, "logits": logits, "cache": cache}
 
     @staticmethod
     def _uniform(seed, steps, samples):
@@ -156,6 +198,7 @@ class GenerationLoop:
         return tf.map_fn(draws, tf.range(samples), fn_output_signature=tf.float32)
 
     def _one_token(self, state, sampling, uniform):
+        """The next token [B] of every text, and the state with it but for the logits after it."""
         position, ids = state["position"], state["ids"]
         drawn = self._draw(state, sampling, uniform)
         in_prompt = position < state["prompt_lengths"]
@@ -164,9 +207,8 @@ class GenerationLoop:
         rows = tf.range(tf.shape(ids)[0])
         ids = tf.tensor_scatter_nd_update(ids, tf.stack([rows, tf.fill(tf.shape(rows), position)], -1), new)
         seen = tf.tensor_scatter_nd_update(state["seen"], tf.stack([rows, new], -1), tf.ones_like(rows, tf.bool))
-        logits, cache = self._next(ids, position, new, state["cache"])
-        changed = {"ids": ids, "position": position + 1, "logits": logits, "seen": seen, "finished": finished}
-        return {**state, **changed, "cache": cache}
+        changed = {"ids": ids, "position": position + 1, "seen": seen, "finished": finished}
+        return new, {**state, **changed}
 
     def _draw(self, state, sampling, uniform):
         # the end of a text (id 0) is neither repeated nor banned
@@ -177,15 +219,6 @@ class GenerationLoop:
         chance = tf.gather_nd(uniform, tf.stack([state["sample_index"], drawn_so_far], -1))
         return sample(logits, chance, sampling["temperature"], sampling["top_k"], sampling["top_p"])
 
-    def _next(self, ids, position, new, cache):
-        """Logits after the token at `position`, and the cache with it."""
 
-        def step():
-            logits, new_cache = self.network.step(new[:, None], cache)
-            return logits[:, -1], new_cache
-
-        if self.network.context_length is None:
-            return step()
-        # a full cache: positions are learned up to the context length, so the later half is read anew from position 0
-        full = cache["length"] >= self.network.context_length
-        return tf.cond(full, lambda: self._read(ids, position + 1), step)
+def _rounded_up(length, multiple):
+    return (length + multiple - 1) // multiple * multiple

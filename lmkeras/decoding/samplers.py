@@ -5,6 +5,9 @@ Shape letters: B batch, V vocabulary.
 
 import tensorflow as tf
 
+_SHORTLIST = 64  # as many of the likeliest ids are sorted where top_k is no more than that
+_BLOCK = 128  # ids whose probabilities are first summed together
+_BELOW_ONE = 1 - 2**-24  # the largest float32 below 1
 _EXCLUDED = -1e9  # finite: minus infinity times a probability of zero would be NaN
 
 
@@ -29,7 +32,7 @@ def keep_top_k(logits: tf.Tensor, top_k: tf.Tensor) -> tf.Tensor:
     """Excludes all but the `top_k` likeliest ids (ties with the last of them stay too).
 
     Args:
-        logits: float32 [B, V].
+        logits: float32 [B, V], V known when it is traced.
         top_k: int32 scalar; 0, or V and more, keeps all.
 
     Returns:
@@ -37,14 +40,17 @@ def keep_top_k(logits: tf.Tensor, top_k: tf.Tensor) -> tf.Tensor:
 
     Source: Fan et al. 2018.
     """
-    vocabulary_size = tf.shape(logits)[-1]
+    shortlist = min(_SHORTLIST, logits.shape[-1])
 
     def keep():
-        # only as many are sorted as are kept
-        lowest = tf.math.top_k(logits, k=top_k).values[:, -1:]
+        # XLA must know how many are sorted, top_k itself may change from call to call
+        def kth(size):
+            return tf.gather(tf.math.top_k(logits, k=size).values, [top_k - 1], axis=1)
+
+        lowest = tf.cond(top_k <= shortlist, lambda: kth(shortlist), lambda: kth(logits.shape[-1]))
         return tf.where(logits < lowest, _EXCLUDED, logits)
 
-    return tf.cond((top_k > 0) & (top_k < vocabulary_size), keep, lambda: logits)
+    return tf.cond((top_k > 0) & (top_k < logits.shape[-1]), keep, lambda: logits)
 
 
 def keep_top_p(logits: tf.Tensor, top_p: tf.Tensor) -> tf.Tensor:
@@ -80,13 +86,26 @@ def draw(logits: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
     Returns:
         int32 [B].
     """
-    probabilities = tf.nn.softmax(logits)
-    cumulative = tf.cumsum(probabilities, axis=-1)
-    possible = probabilities > 0
+    size = logits.shape[-1]
+    blocks = -(-size // _BLOCK)
+    probabilities = tf.pad(tf.nn.softmax(logits), [[0, 0], [0, blocks * _BLOCK - size]])
+    probabilities = tf.reshape(probabilities, [-1, blocks, _BLOCK])
+    # first the block in which it passes, then the id in that block: running sums of all V take XLA long
+    block, rest = _passes(tf.reduce_sum(probabilities, axis=-1), uniform)
+    id_in_block, _ = _passes(tf.gather(probabilities, block, batch_dims=1), rest)
+    return block * _BLOCK + id_in_block
+
+
+def _passes(weights, uniform):
+    """Where the running sum of weights [B, N] passes its share `uniform` [B], and at what share of that weight."""
+    cumulative, possible = tf.cumsum(weights, axis=-1), weights > 0
     # not the last sum: summed in parallel (XLA, GPUs), rounding lets it exceed all those at ids that are possible
-    total = tf.reduce_max(tf.where(possible, cumulative, 0.0), axis=-1, keepdims=True)
-    passed = possible & (cumulative > uniform[:, None] * total)
-    return tf.argmax(passed, axis=-1, output_type=tf.int32)  # the first that is True
+    total = tf.reduce_max(tf.where(possible, cumulative, 0.0), axis=-1)
+    target = uniform * total
+    at = tf.argmax(possible & (cumulative > target[:, None]), axis=-1, output_type=tf.int32)  # the first that is True
+    before = tf.gather(tf.pad(cumulative, [[0, 0], [1, 0]]), at, batch_dims=1)
+    share = (target - before) / tf.gather(weights, at, batch_dims=1)
+    return at, tf.clip_by_value(share, 0.0, _BELOW_ONE)
 
 
 def sample(

@@ -3,6 +3,9 @@
 Shape letters: B batch, T tokens, L cache length, D width, H heads, K key size of one head.
 """
 
+import contextlib
+import contextvars
+
 import keras
 import tensorflow as tf
 from keras import ops
@@ -98,14 +101,27 @@ def token_mask(mask):
     return mask if mask is None or len(mask.shape) == 2 else None
 
 
-def _placed(cache, new, start):
-    """The cache [B, H, L, K] with `new` [B, H, T, K] at positions start .. start + T - 1.
+_compiled = contextvars.ContextVar("compiled_steps", default=False)
 
-    `ops.slice_update` would do, but outside XLA it is compiled anew for every shape, and not every server has it.
-    """
-    positions = ops.arange(ops.shape(cache)[2]) - start  # [L], those of `new` from 0 to T - 1
-    length = ops.shape(new)[2]
-    spread = ops.take(ops.cast(new, cache.dtype), ops.clip(positions, 0, length - 1), axis=2)
+
+@contextlib.contextmanager
+def compiled_steps():
+    """Within it `SelfAttention.step` is traced for XLA, which changes a cache where it stands."""
+    token = _compiled.set(True)
+    try:
+        yield
+    finally:
+        _compiled.reset(token)
+
+
+def _placed(cache, new, start):
+    """The cache [B·H, L, K] with `new` [B·H, T, K] at positions start .. start + T - 1."""
+    if _compiled.get():
+        return ops.slice_update(cache, (0, start, 0), ops.cast(new, cache.dtype))
+    # outside XLA a slice's update is compiled anew for every shape, and not every server has it
+    positions = ops.arange(ops.shape(cache)[1]) - start  # [L], those of `new` from 0 to T - 1
+    length = ops.shape(new)[1]
+    spread = ops.take(ops.cast(new, cache.dtype), ops.clip(positions, 0, length - 1), axis=1)
     inside = ops.logical_and(positions >= 0, positions < length)
     return ops.where(inside[:, None], spread, cache)
 
@@ -213,8 +229,11 @@ class SelfAttention(keras.layers.Layer):
         return token_mask(previous_mask)
 
     def initial_cache(self, batch_size, max_length):
-        """An empty cache for `max_length` tokens: keys and values, each zeros [B, H, L, K]."""
-        shape = (batch_size, self.num_heads, max_length, self._key_dim)
+        """An empty cache for `max_length` tokens: keys and values, each zeros [B·H, L, K].
+
+        One dimension for texts and heads: of a dimension of 1, a single text, XLA would make a copy of the cache.
+        """
+        shape = (batch_size * self.num_heads, max_length, self._key_dim)
         return {name: ops.zeros(shape, self.compute_dtype) for name in ("keys", "values")}
 
     def step(self, x, cache, start):
@@ -228,11 +247,18 @@ class SelfAttention(keras.layers.Layer):
         Returns:
             ([B, T, D], the cache with these tokens added).
         """
-        queries, keys, values = self._project(x, start)
+        batch, length = ops.shape(x)[0], ops.shape(x)[1]
+        rows = (batch * self.num_heads, length, self._key_dim)
+        queries, keys, values = (ops.reshape(heads, rows) for heads in self._project(x, start))
         keys, values = _placed(cache["keys"], keys, start), _placed(cache["values"], values, start)
-        at = start + ops.arange(ops.shape(x)[1])
-        allowed = (at[:, None] >= ops.arange(ops.shape(keys)[2]))[None, None]  # [1, 1, T, L]
-        return self._join(attend(queries, keys, values, allowed)), {"keys": keys, "values": values}
+        at = start + ops.arange(length)
+        allowed = at[:, None] >= ops.arange(ops.shape(keys)[1])  # [T, L]
+        scale = ops.cast(self._key_dim**-0.5, queries.dtype)
+        scores = ops.cast(tf.matmul(queries * scale, keys, transpose_b=True), "float32")  # [B·H, T, L]
+        weights = ops.softmax(ops.where(allowed, scores, -1e9), axis=-1)
+        heads = ops.matmul(ops.cast(weights, values.dtype), values)
+        heads = ops.reshape(heads, (batch, self.num_heads, length, self._key_dim))
+        return self._join(heads), {"keys": keys, "values": values}
 
     def get_config(self):
         """The constructor's arguments."""
