@@ -13,11 +13,6 @@ from lmkeras.tokenizers.word_piece_training import PREFIX
 if TYPE_CHECKING:
     from lmkeras.tokenizers.word_piece import WordPieceTokenizer
 
-# All pieces are paths in one tree. A step in it is an entry of a table, from (node, character) to (next node, 1 + id
-# of the piece that ends there), each of the two in one int64; 0 stands for no node and for no piece.
-_CHARACTER_BITS, _PIECE_BITS = 21, 32
-_ROOT = 1
-
 
 class InGraphWordPieces(tf.Module):
     """Word pieces to ids and back, and what BERT reads of them.
@@ -31,10 +26,9 @@ class InGraphWordPieces(tf.Module):
         self._unknown_id, self._cls_id, self._sep_id = tokenizer.unknown_id, tokenizer.cls_id, tokenizer.sep_id
         self._text = InGraphBertText(tokenizer.rules, tokenizer.special_tokens.names())
         pieces = _pieces(tokenizer)
-        whole = {text.encode(): piece for text, piece in pieces.items() if len(text) <= LONGEST_WORD}
-        self._whole_words = _table(whole, tf.string, tf.int32)
-        steps, self._root_inside_words = _tree(pieces)
-        self._steps = _table(steps, tf.int64, tf.int64)
+        keys, values = tf.constant([*pieces], tf.string), tf.constant([*pieces.values()], tf.int32)
+        self._pieces = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, values), 0)
+        self._longest_piece = max(map(len, pieces))
         decoder = decoders.WordPiece(prefix=PREFIX)
         ids = {token: id for id, token in enumerate(tokenizer.vocabulary)}
         self._has_text = tf.constant([0 < id == ids[token] for id, token in enumerate(tokenizer.vocabulary)])
@@ -48,18 +42,16 @@ class InGraphWordPieces(tf.Module):
             codes, rows, starts = self._text.words(texts)
             ends = tf.concat([starts[1:], tf.size(codes)[None]], axis=0)
             words = tf.RaggedTensor.from_row_starts(codes, starts, validate=False)
-            pieces = self._whole_words.lookup(tf.strings.unicode_encode(words, "UTF-8"))
-            pieces = tf.where(ends - starts > LONGEST_WORD, 1 + self._unknown_id, pieces)
+            words = tf.strings.unicode_encode(words, "UTF-8")
+            pieces = tf.where(ends - starts > LONGEST_WORD, 1 + self._unknown_id, self._pieces.lookup(words))
             # most words are pieces as they stand, in many texts all of them
             places, pieces = tf.cond(
                 tf.reduce_all(pieces > 0),
                 lambda: (starts, pieces),
-                lambda: self._with_cut_words(codes, starts, ends, pieces),
+                lambda: self._with_cut_words(words, starts, ends, pieces),
             )
-            id_rows = tf.gather(rows, places)
-            return tf.RaggedTensor.from_value_rowids(
-                pieces - 1, id_rows, nrows=tf.size(texts, tf.int64), validate=False
-            )
+            id_rows, count = tf.gather(rows, places), tf.size(texts, tf.int64)
+            return tf.RaggedTensor.from_value_rowids(pieces - 1, id_rows, nrows=count, validate=False)
 
     @tf.function(input_signature=[tf.RaggedTensorSpec([None, None], tf.int32)])
     def decode(self, ids: tf.RaggedTensor) -> tf.Tensor:
@@ -95,63 +87,64 @@ class InGraphWordPieces(tf.Module):
         second = tf.concat([pair_ids, self._sep_id * column], axis=1)
         return tf.concat([first, second], axis=1), tf.concat([tf.zeros_like(first), tf.ones_like(second)], axis=1)
 
-    def _with_cut_words(self, codes: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor, pieces: tf.Tensor):
+    def _with_cut_words(self, words: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor, pieces: tf.Tensor):
         """Cuts words where there is 0 for a piece.
 
         Args:
-            codes: int32 [N].
-            starts, ends: int32 [W], of the words in codes.
+            words: strings [W].
+            starts, ends: int32 [W], where their characters are among those of all words.
             pieces: int32 [W], 1 + id of the piece that a word is, or 0.
 
         Returns:
-            Where pieces start in codes, ascending, and 1 + id of each; int32 both.
+            Where pieces start among the characters, ascending, and 1 + id of each; int32 both.
         """
         cut = tf.where(pieces == 0)[:, 0]
-        start, end = tf.gather(starts, cut), tf.gather(ends, cut)
-        place, piece, word = self._longest_pieces(codes, start, end)
+        start = tf.gather(starts, cut)
+        place, piece, word = self._longest_pieces(tf.gather(words, cut), start, tf.gather(ends, cut))
         unknown = tf.gather(tf.math.unsorted_segment_min(piece, word, tf.size(start)) == 0, word)
         instead = tf.where(place == tf.gather(start, word), 1 + self._unknown_id, 0)
         piece = tf.where(unknown, instead, piece)
         # adds, where a word is cut, its first piece to the 0 that stands there
         places = tf.concat([starts, place], axis=0)
-        pieces = tf.scatter_nd(places[:, None], tf.concat([pieces, piece], axis=0), tf.shape(codes))
+        pieces = tf.scatter_nd(places[:, None], tf.concat([pieces, piece], axis=0), ends[-1:])
         there = tf.where(pieces > 0)[:, 0]
         return tf.cast(there, tf.int32), tf.gather(pieces, there)
 
-    def _longest_pieces(self, codes: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """The pieces of words, from `starts` to `ends` [W] in codes, in any order.
+    def _longest_pieces(self, words: tf.Tensor, start: tf.Tensor, end: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """The pieces of words [W] whose characters are those from `start` to `end` [W], in any order.
 
-        All words walk down the tree at once, one character in a round. A word that cannot go on takes the longest
-        piece that it came by, and starts again behind it.
+        In each round all words that are not at their end look all of their beginnings up, take the longest that is a
+        piece, and go on with what is left.
 
         Returns:
             Where each piece starts, 1 + its id, and which word it is of; int32 all. A word that has no piece somewhere
             has 0 there, and nothing behind it.
         """
 
-        def one_character_of_each_word(found, word, start, at, node, longest, longest_end):
-            key = tf.bitwise.left_shift(node, _CHARACTER_BITS) + tf.cast(tf.gather(codes, at), tf.int64)
-            step = self._steps.lookup(key)
-            node, piece = tf.bitwise.right_shift(step, _PIECE_BITS), tf.cast(step & (2**_PIECE_BITS - 1), tf.int32)
-            at += 1
-            longest, longest_end = tf.where(piece > 0, piece, longest), tf.where(piece > 0, at, longest_end)
-            end = tf.gather(ends, word)
-            over = (node == 0) | (at == end)
-            taken = tf.stack([start, longest, word])
-            found = tf.concat([found, tf.gather(taken, tf.where(over)[:, 0], axis=1)], axis=1)
-            walking = tf.where(~over | ((longest > 0) & (longest_end < end)))[:, 0]
-            start, at = tf.where(over, longest_end, start), tf.where(over, longest_end, at)
-            node = tf.where(over, tf.constant(self._root_inside_words, tf.int64), node)
-            longest = tf.where(over, 0, longest)
-            return found, *(tf.gather(state, walking) for state in (word, start, at, node, longest, longest_end))
+        def one_piece_of_each_word(found, texts, prefix_length, word, start, end):
+            counts = tf.minimum(end - start, self._longest_piece)
+            behind = tf.cumsum(counts)
+            every = tf.range(behind[-1])
+            row, first = tf.searchsorted(behind, every, side="right"), behind - counts
+            length = 1 + every - tf.gather(first, row)
+            from_start = tf.zeros_like(length)
+            beginnings = tf.strings.substr(tf.gather(texts, row), from_start, prefix_length + length, "UTF8_CHAR")
+            pieces = self._pieces.lookup(beginnings)
+            longest = tf.math.segment_max(tf.where(pieces > 0, length, 0), row)
+            piece = tf.gather(pieces, first + tf.maximum(longest, 1) - 1)
+            found = tf.concat([found, tf.stack([start, piece, word])], axis=1)
+            start += longest
+            on = tf.where((piece > 0) & (start < end))[:, 0]
+            taken = prefix_length + tf.gather(longest, on)
+            texts = tf.strings.substr(tf.gather(texts, on), taken, tf.fill(tf.shape(taken), LONGEST_WORD), "UTF8_CHAR")
+            return found, PREFIX + texts, len(PREFIX), *(tf.gather(state, on) for state in (word, start, end))
 
-        word = tf.range(tf.size(starts))
-        root = tf.fill(tf.shape(starts), tf.constant(_ROOT, tf.int64))
+        vector = tf.TensorShape([None])
         found = tf.while_loop(
-            lambda found, word, *_: tf.size(word) > 0,
-            one_character_of_each_word,
-            (tf.zeros([3, 0], tf.int32), word, starts, starts, root, tf.zeros_like(starts), starts),
-            shape_invariants=(tf.TensorShape([3, None]), *(tf.TensorShape([None]),) * 6),
+            lambda found, texts, *_: tf.size(texts) > 0,
+            one_piece_of_each_word,
+            (tf.zeros([3, 0], tf.int32), words, 0, tf.range(tf.size(start)), start, end),
+            shape_invariants=(tf.TensorShape([3, None]), vector, tf.TensorShape([]), vector, vector, vector),
         )[0]
         return tuple(tf.unstack(found))
 
@@ -176,24 +169,3 @@ def _pieces(tokenizer: "WordPieceTokenizer") -> dict[str, int]:
     for place, name in enumerate(tokenizer.special_tokens.names()):
         pieces[chr(STAND_INS + place)] = pieces.pop(name)
     return pieces
-
-
-def _tree(pieces: dict[str, int]) -> tuple[dict[int, int], int]:
-    """The steps in the tree of all pieces, and the node behind the prefix of those inside words."""
-    nodes = {"": _ROOT}
-    for text in [*pieces, PREFIX]:
-        for length in range(1, len(text) + 1):
-            nodes.setdefault(text[:length], len(nodes) + _ROOT)
-    inner = {path[:-1] for path in nodes}
-    steps = {}
-    for path, node in nodes.items():
-        if path:
-            key = nodes[path[:-1]] << _CHARACTER_BITS | ord(path[-1])
-            steps[key] = (node if path in inner else 0) << _PIECE_BITS | pieces.get(path, 0)
-    return steps, nodes[PREFIX]
-
-
-def _table(entries: dict, key_dtype: tf.DType, value_dtype: tf.DType) -> tf.lookup.StaticHashTable:
-    """A lookup table that gives 0 for what is not in it."""
-    keys, values = tf.constant([*entries], key_dtype), tf.constant([*entries.values()], value_dtype)
-    return tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, values), 0)
