@@ -33,7 +33,7 @@ pretrained pretrained.checkpoint pretrained.bert
 layers layers.fused layers.position layers.attention layers.blocks layers.vocabulary_loss layers.recurrent
 networks networks.settings networks.registry networks.language networks.classification
 networks.dense networks.convolutional networks.recurrent networks.transformer
-networks.bert.calling networks.bert.encoder networks.bert.classifier networks.bert
+networks.bert.calling networks.bert.encoder networks.bert.classifier networks.bert.packed networks.bert
 metrics reports
 training training.settings training.curves training.devices training.muon training.optimizers
 training.layer_rates training.fit training.rate_finder
