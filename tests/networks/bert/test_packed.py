@@ -1,0 +1,64 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lmkeras.networks.bert import Bert, BertClassifier, PackedBertClassifier
+
+SIZES = {
+    "vocab_size": 29,
+    "hidden_size": 12,
+    "num_attention_heads": 3,
+    "intermediate_size": 20,
+    "max_position_embeddings": 9,
+    "layer_norm_eps": 1e-3,
+}
+IDS = np.array([[4, 9, 2, 0, 0, 0], [7, 1, 3, 5, 28, 6], [0, 0, 0, 0, 0, 0], [8, 0, 5, 2, 0, 0]], np.int32)
+TYPES = np.array([[0, 0, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1], [0, 0, 0, 0, 0, 0], [0, 0, 1, 1, 0, 0]], np.int32)
+
+
+def drawn(**sizes):
+    """A classifier with weights so large that every part of it shows in the logits."""
+    network = BertClassifier(Bert(**{**SIZES, **sizes}), 3)
+    draw = np.random.default_rng(0)
+    network.set_weights([draw.normal(0, 0.5, weight.shape) for weight in network.get_weights()])
+    return network
+
+
+def as_exported(packed):
+    """As a function with shapes left open, which TensorFlow optimizes as it does an exported one."""
+    return tf.function(packed, autograph=False, reduce_retracing=True)
+
+
+@pytest.mark.parametrize("activation", ["gelu", "gelu_new", "relu", "silu"])
+@pytest.mark.parametrize("layers", [1, 3])
+def test_it_gives_the_logits_of_the_network(activation, layers):
+    network = drawn(hidden_act=activation, num_hidden_layers=layers)
+    packed = as_exported(PackedBertClassifier(network))
+    for inputs in (IDS, {"input_ids": IDS}, {"input_ids": IDS, "token_type_ids": TYPES}):
+        inputs = tf.nest.map_structure(tf.constant, inputs)
+        expected = network(inputs, training=False).numpy()
+        assert np.ptp(expected, axis=0).max() > 0.1
+        np.testing.assert_allclose(packed(inputs), expected, rtol=0, atol=2e-5)
+        one = tf.nest.map_structure(lambda array: array[1:2], inputs)
+        np.testing.assert_allclose(packed(one), expected[1:2], rtol=0, atol=2e-5)
+
+
+def test_how_far_texts_are_padded_and_who_is_beside_them_does_not_matter():
+    packed = as_exported(PackedBertClassifier(drawn(num_hidden_layers=2)))
+    together = packed({"input_ids": tf.constant(IDS)}).numpy()
+    longer = packed({"input_ids": tf.constant(np.pad(IDS, [[0, 0], [0, 3]]))})
+    alone = np.concatenate([packed({"input_ids": tf.constant(row[None])}) for row in IDS])
+    np.testing.assert_allclose(longer, together, rtol=0, atol=2e-5)
+    np.testing.assert_allclose(alone, together, rtol=0, atol=2e-5)
+
+
+def test_bfloat16_products_keep_two_digits():
+    """Eight bits of mantissa: logits of some size are off by a few thousandths of it, and not equal."""
+    keras.utils.set_random_seed(2)
+    network = BertClassifier(Bert(**SIZES, num_hidden_layers=3, initializer_range=0.3), 3)
+    expected = network({"input_ids": tf.constant(IDS)}, training=False).numpy()
+    packed = PackedBertClassifier(network, "bfloat16")
+    found = as_exported(packed)({"input_ids": tf.constant(IDS)}).numpy()
+    assert 0 < np.abs(found - expected).max() < 0.02 * np.abs(expected).max()
+    assert len(packed.weights) == len(network.weights) - 3 * 8
