@@ -73,6 +73,21 @@ def test_a_batch_gives_what_each_prompt_gives_alone(loop, sampling, samples):
     assert together == alone
 
 
+@pytest.mark.parametrize("block", ["pre_norm", "post_norm"])
+@pytest.mark.parametrize("sampling", STYLES)
+def test_xla_gives_what_plain_operations_give(block, sampling):
+    """The same ids, beyond the context length too, and logits equal to 1e-4 of weights that are 3 times the usual."""
+    network = build(block)
+    states = []
+    for compiled in (True, False):
+        loop = GenerationLoop(network, compiled=compiled)
+        prompts, lengths = tf.constant([[0, 3, 4, 5], [0, 7, 0, 0]]), tf.constant([4, 2])
+        state = loop.start(prompts, lengths, tf.constant(1), tf.constant(2 * CONTEXT))
+        states.append(loop.advance(state, sampling.tensors(), tf.constant(2 * CONTEXT)))
+    np.testing.assert_array_equal(states[0]["ids"], states[1]["ids"])
+    np.testing.assert_allclose(states[0]["logits"], states[1]["logits"], atol=1e-4)
+
+
 @pytest.mark.parametrize("sampling", STYLES)
 def test_piece_by_piece_gives_the_same(loop, sampling):
     assert run(loop, PROMPTS, 12, sampling, pieces=5) == run(loop, PROMPTS, 12, sampling)

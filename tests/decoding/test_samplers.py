@@ -166,6 +166,27 @@ def test_excluded_ids_never_come_from_large_vocabularies(compiled):
         assert not excluded[np.arange(64), ids].any()
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_draws_from_large_vocabularies_invert_the_cumulative_distribution(compiled):
+    rng = np.random.default_rng(3)
+    logits, uniform = rng.normal(size=(500, 1000)), rng.random(500, "float32")
+    ids = tf.function(draw, jit_compile=compiled)(tf.constant(logits, tf.float32), tf.constant(uniform)).numpy()
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    ends = np.take_along_axis(np.cumsum(p, 1), ids[:, None], 1)[:, 0]
+    begins = ends - np.take_along_axis(p, ids[:, None], 1)[:, 0]
+    assert (begins - 1e-6 <= uniform).all()
+    assert (uniform <= ends + 1e-6).all()
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("top_k", [1, 63, 64, 65, 199, 200])
+def test_top_k_of_large_vocabularies(top_k, compiled):
+    """On both sides of the number up to which ids are sorted only in part."""
+    logits = np.random.default_rng(top_k).permutation(200) / 4
+    result = tf.function(keep_top_k, jit_compile=compiled)(row(logits), tf.constant(top_k))
+    assert kept(result) == top_k_set(logits, top_k)
+
+
 @quick
 @given(logits=some_logits, top_k=st.integers(0, 14))
 def test_top_k_keeps_the_k_largest(logits, top_k):
