@@ -35,7 +35,7 @@ networks networks.settings networks.registry networks.language networks.classifi
 networks.dense networks.convolutional networks.recurrent networks.transformer
 networks.bert.calling networks.bert.encoder networks.bert.classifier networks.bert.packed networks.bert
 metrics reports
-training training.settings training.curves training.devices training.muon training.optimizers
+training training.settings training.curves training.devices training.adam training.muon training.optimizers
 training.layer_rates training.fit training.rate_finder
 decoding decoding.samplers decoding.generate decoding.score decoding.text
 export

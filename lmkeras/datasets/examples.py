@@ -22,7 +22,7 @@ Text = str | tuple[str, str]
 
 _TOKENIZED_AT_A_TIME = 1024
 _POOL_BATCHES = 64  # texts are sorted by length inside pools of so many batches, so that batches stay mixed
-_LENGTH_STEP = 8  # lengths are multiples of it: fewer shapes
+_LENGTH_STEP = 8  # lengths are multiples of this, and there are four of them from a power of two to the next
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,9 +68,9 @@ class EncodedExamples:
         """The texts of these numbers as a network's inputs.
 
         Returns:
-            int32 [B, T], padded with 0 to a multiple of eight, no longer than the longest text of all. Where the first
-            texts' lengths are known, a dictionary: these as input_ids, and token_type_ids int32 [B, T], 1 in the second
-            text and 0 elsewhere.
+            int32 [B, T], padded with 0 to one of few lengths: 8, 16, 24 … 64, 80, 96, 112, 128, 160 … and no longer
+            than the longest text of all. Where the first texts' lengths are known, a dictionary: these as input_ids,
+            and token_type_ids int32 [B, T], 1 in the second text and 0 elsewhere.
         """
         lengths = self.lengths[rows]
         size = self._padded(lengths.max())
@@ -99,7 +99,9 @@ class EncodedExamples:
 
     def _padded(self, lengths):
         """T of batches whose longest texts have these lengths."""
-        steps = -(-lengths // _LENGTH_STEP) * _LENGTH_STEP
+        # what is compiled for a length is compiled anew for the next: long texts get longer steps
+        step = np.maximum(_LENGTH_STEP, 2.0 ** np.ceil(np.log2(np.maximum(lengths, 1)) - 3)).astype(int)
+        steps = -(-lengths // step) * step
         return np.maximum(1, np.minimum(steps, self.lengths.max(initial=0)))
 
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras import ops
 
 from lmkeras.errors import InputError
-from lmkeras.layers.fused import dense, rotation, scaled_softmax
+from lmkeras.layers.fused import dense, dropout, rotation, scaled_softmax
 from lmkeras.layers.position import rotation_angles
 
 
@@ -33,13 +33,12 @@ def attention_weights(queries, keys, allowed=None):
 
 
 def _weights(queries, keys, allowed, dtype, bounded=False):
-    # finite, so that a row with nothing allowed (padding) gives a mean and not NaN
-    mask = ops.zeros((1, 1, 1, 1)) if allowed is None else ops.where(allowed, 0.0, -1e9)
+    allowed = ops.ones((1, 1, 1, 1), "bool") if allowed is None else allowed
     scores = tf.matmul(queries, keys, transpose_b=True)  # [B, H, T, L]
-    return scaled_softmax(scores, mask, scale=queries.shape[-1] ** -0.5, dtype=dtype, bounded=bounded)
+    return scaled_softmax(scores, allowed, scale=queries.shape[-1] ** -0.5, dtype=dtype, bounded=bounded)
 
 
-def attend(queries, keys, values, allowed=None, dropout=None, training=False, bounded=False):
+def attend(queries, keys, values, allowed=None, dropout_layer=None, training=False, bounded=False):
     """softmax(Q Kᵀ / sqrt(K)) V: the values [B, H, L, K] by `attention_weights`, as [B, H, T, K].
 
     Args:
@@ -47,15 +46,15 @@ def attend(queries, keys, values, allowed=None, dropout=None, training=False, bo
         keys: [B, H, L, K].
         values: [B, H, L, K].
         allowed: as for `attention_weights`.
-        dropout: a layer applied to the attention weights, or None.
+        dropout_layer: a Dropout layer applied to the attention weights, or None.
         training: whether dropout is active.
         bounded: see `scaled_softmax`.
 
     Source: Vaswani et al. 2017, equation 1.
     """
     weights = _weights(queries, keys, allowed, keras.backend.standardize_dtype(values.dtype), bounded)
-    if dropout is not None:
-        weights = dropout(weights, training=training)
+    if dropout_layer is not None:
+        weights = dropout(dropout_layer, weights, training)
     return ops.matmul(weights, values)
 
 

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from lmkeras.layers.attention import SelfAttention, fresh, token_mask
-from lmkeras.layers.fused import dense, gelu, layer_norm, relu_squared, rms_norm
+from lmkeras.layers.fused import add_norm, dense, dropout, fuses, gelu, product, relu_squared, rms_norm
 
 
 class _Block(keras.layers.Layer):
@@ -40,10 +40,6 @@ class _Block(keras.layers.Layer):
     @property
     def _residual_dtype(self):
         return "float32" if self.compute_dtype in ("bfloat16", "float16") else self.compute_dtype
-
-    def _add(self, x, y, dropout, training):
-        y = dropout(y, training=training) if self.rate else y
-        return x + ops.cast(y, x.dtype)
 
     def compute_mask(self, x, previous_mask=None):
         """What later layers get of the mask."""
@@ -128,17 +124,20 @@ class TransformerBlock(_Block):
         return self._attention.attention_weights(x, mask)
 
     def _apply(self, x, attention, training):
-        x = self._norm(self._attention_norm, self._add(x, attention(x), self._attention_dropout, training))
-        y = dense(self._contract, self._activate(dense(self._expand, x)))
-        return self._norm(self._feed_forward_norm, self._add(x, y, self._feed_forward_dropout, training))
+        x = self._add_norm(self._attention_norm, x, dropout(self._attention_dropout, attention(x), training))
+        y = dense(self._contract, self._expanded(x))
+        return self._add_norm(self._feed_forward_norm, x, dropout(self._feed_forward_dropout, y, training))
 
-    def _norm(self, norm, x):
-        return layer_norm(x, norm.gamma, norm.beta, epsilon=norm.epsilon, dtype=self._residual_dtype)
+    def _add_norm(self, norm, x, y):
+        precision = {"dtype": self._residual_dtype, "within": self.compute_dtype}
+        return add_norm(x, y, norm.gamma, norm.beta, epsilon=norm.epsilon, **precision)
 
-    def _activate(self, x):
-        if self.activation is keras.activations.gelu:
-            return gelu(x, dtype=self.compute_dtype)
-        return self.activation(x)
+    def _expanded(self, x):
+        if self.activation is keras.activations.gelu and fuses(self.compute_dtype):
+            return gelu(
+                product(x, self._expand.kernel, self.compute_dtype), self._expand.bias, dtype=self.compute_dtype
+            )
+        return self.activation(dense(self._expand, x))
 
     def get_config(self):
         """The constructor's arguments."""
@@ -183,9 +182,11 @@ class DecoderBlock(_Block):
             norm.supports_masking = True  # else Keras warns of a lost mask, which attention gets from the block
 
     def _apply(self, x, attention, training):
-        x = self._add(x, attention(self._norm(self._attention_norm, x)), self._attention_dropout, training)
+        y = dropout(self._attention_dropout, attention(self._norm(self._attention_norm, x)), training)
+        x = x + ops.cast(y, x.dtype)
         y = relu_squared(dense(self._expand, self._norm(self._feed_forward_norm, x)), dtype=self.compute_dtype)
-        return self._add(x, dense(self._contract, y), self._feed_forward_dropout, training)
+        y = dropout(self._feed_forward_dropout, dense(self._contract, y), training)
+        return x + ops.cast(y, x.dtype)
 
     def _norm(self, norm, x):
         return rms_norm(x, norm.scale, epsilon=norm.epsilon, dtype=self.compute_dtype)

@@ -32,17 +32,18 @@ def fused(gradient):
             each tensor, None where there is none.
 
     Returns:
-        A decorator for a function of tensors, of options by name, and of `dtype`, the precision of what it gives.
+        A decorator for a function of tensors, of options by name, and of `dtype`, the precision of what it gives. The
+        layer's own precision is `within`, where that is another.
     """
 
     def decorate(formula):
         # one cluster for all layers: only other shapes and options are compiled anew
         forward = tf.function(formula, jit_compile=True, autograph=False)
-        backward = tf.function(gradient, jit_compile=True, autograph=False)
+        backward = tf.function(functools.partial(_of_equal_types, gradient), jit_compile=True, autograph=False)
 
         @functools.wraps(formula)
-        def apply(*tensors, dtype, **options):
-            if not fuses(dtype):
+        def apply(*tensors, dtype, within=None, **options):
+            if not fuses(within or dtype):
                 return formula(*tensors, dtype=dtype, **options)
 
             @tf.custom_gradient
@@ -55,6 +56,12 @@ def fused(gradient):
         return apply
 
     return decorate
+
+
+def _of_equal_types(gradient, *tensors, **options):
+    """The gradients in the precision of what they are gradients of."""
+    gradients = tf.nest.flatten(gradient(*tensors, **options))
+    return [g if g is None else ops.cast(g, x.dtype) for g, x in zip(gradients, tensors, strict=False)]
 
 
 def product(x, kernel, dtype, bias=None, transpose=False):
@@ -72,7 +79,9 @@ def product(x, kernel, dtype, bias=None, transpose=False):
     """
     rows = ops.reshape(ops.cast(x, dtype), (-1, x.shape[-1]))
     y = tf.matmul(rows, ops.cast(kernel, dtype), transpose_b=transpose)
-    if bias is not None:
+    if bias is not None and fuses(dtype):
+        y = add_bias(y, bias, dtype=dtype)  # oneDNN's bfloat16 products with a bias are slower than this
+    elif bias is not None:
         y = tf.nn.bias_add(y, ops.cast(bias, dtype))  # by this name TensorFlow makes it a part of the product
     return ops.reshape(y, (*ops.shape(x)[:-1], y.shape[-1]))
 
@@ -141,6 +150,10 @@ def layer_norm(x, scale, offset, *, epsilon, dtype):
 
     Source: Ba et al. 2016.
     """
+    return _layer_norm(x, scale, offset, epsilon, dtype)
+
+
+def _layer_norm(x, scale, offset, epsilon, dtype):
     x, scale, offset = _float32(x, scale, offset)
     centred = x - _row_means(x)
     return ops.cast(centred * ops.rsqrt(_row_means(centred * centred) + epsilon) * scale + offset, dtype)
@@ -155,10 +168,10 @@ def _rotation_gradient(x, cos, sin, y, upstream, normalize, epsilon=1e-7):
     x, upstream = _float32(x, upstream)
     dn = _turned(upstream, cos, -sin)
     if not normalize:
-        return ops.cast(dn, y.dtype), None, None
+        return dn, None, None
     root = ops.rsqrt(_row_means(x * x) + epsilon)
     n = x * root
-    return ops.cast(root * (dn - n * _row_means(dn * n)), y.dtype), None, None
+    return root * (dn - n * _row_means(dn * n)), None, None
 
 
 @fused(_rotation_gradient)
@@ -179,26 +192,28 @@ def rotation(x, cos, sin, *, normalize, dtype, epsilon=1e-7):
     return ops.cast(_turned(x, cos, sin), dtype)
 
 
-def _softmax_gradient(scores, mask, y, upstream, scale, bounded=False):
+def _softmax_gradient(scores, allowed, y, upstream, scale, bounded=False):
     weights, upstream = _float32(y, upstream)
-    inner = ops.matmul(upstream * weights, ops.ones((weights.shape[-1], 1)))
-    return ops.cast(scale * weights * (upstream - inner), scores.dtype), None
+    inner = ops.matmul(upstream * weights, ops.ones((ops.shape(weights)[-1], 1)))
+    return scale * weights * (upstream - inner), None
 
 
 @fused(_softmax_gradient)
-def scaled_softmax(scores, mask, *, scale, dtype, bounded=False):
-    """softmax(scale · scores + mask) over the last dimension.
+def scaled_softmax(scores, allowed, *, scale, dtype, bounded=False):
+    """softmax(scale · scores) over the last dimension, as far as is allowed.
 
     Args:
         scores: [B, H, T, L].
-        mask: float32, broadcastable to the scores: 0 where a query may look, a large negative number where not.
+        allowed: bool, broadcastable to the scores: where a query may look. It looks everywhere alike if nowhere.
         scale: a number.
         dtype: precision of the result; inside it is float32.
         bounded: whether scores, scaled, are within ±40 and each query may look somewhere, so that the exponential
             function needs no help to stay finite.
     """
     (scores,) = _float32(scores)
-    scores = scores * scale + mask
+    # finite, so that a row with nothing allowed (padding) gives a mean and not NaN; and chosen, not added, as oneDNN's
+    # product with an addition that is broadcast is hundreds of times slower
+    scores = ops.where(allowed, scores * scale, -1e9)
     if not bounded:
         return ops.cast(ops.softmax(scores, axis=-1), dtype)
     powers = ops.exp(scores)
@@ -206,6 +221,7 @@ def scaled_softmax(scores, mask, *, scale, dtype, bounded=False):
 
 
 def _relu_squared_gradient(x, y, upstream):
+    x, upstream = _float32(x, upstream)
     return 2 * ops.relu(x) * upstream
 
 
@@ -215,15 +231,70 @@ def relu_squared(x, *, dtype):
     return ops.cast(ops.square(ops.relu(x)), dtype)
 
 
-def _gelu_gradient(x, y, upstream):
-    (wide,) = _float32(x)
+def _add_bias_gradient(x, bias, y, upstream):
+    return upstream, _column_sums(ops.cast(upstream, "float32"))
+
+
+@fused(_add_bias_gradient)
+def add_bias(x, bias, *, dtype):
+    """x [..., D] + bias [D]."""
+    return ops.cast(sum(_float32(x, bias)), dtype)
+
+
+def _gelu_gradient(x, bias, y, upstream):
+    wide = sum(_float32(x, bias))
     density = ops.exp(-0.5 * wide * wide) / math.sqrt(2 * math.pi)
     slope = 0.5 * (1 + ops.erf(wide * math.sqrt(0.5))) + wide * density
-    return ops.cast(slope * ops.cast(upstream, "float32"), x.dtype)
+    dx = slope * ops.cast(upstream, "float32")
+    return dx, _column_sums(dx)
 
 
 @fused(_gelu_gradient)
-def gelu(x, *, dtype):
-    """x Φ(x), Φ the normal distribution function. Source: Hendrycks and Gimpel 2016."""
-    (wide,) = _float32(x)
+def gelu(x, bias, *, dtype):
+    """z Φ(z) of z = x + bias, with Φ the normal distribution function. Source: Hendrycks and Gimpel 2016."""
+    wide = sum(_float32(x, bias))
     return ops.cast(wide * 0.5 * (1 + ops.erf(wide * math.sqrt(0.5))), dtype)
+
+
+def _add_norm_gradient(x, added, scale, offset, y, upstream, epsilon):
+    total = x + ops.cast(added, x.dtype)
+    dx, d_scale, d_offset = _layer_norm_gradient(total, scale, offset, y, upstream, epsilon)
+    return dx, dx, d_scale, d_offset
+
+
+@fused(_add_norm_gradient)
+def add_norm(x, added, scale, offset, *, epsilon, dtype):
+    """`layer_norm` of x + added: a residual connection and the norm behind it."""
+    return _layer_norm(x + ops.cast(added, x.dtype), scale, offset, epsilon, dtype)
+
+
+def dropout(layer: keras.layers.Dropout, x, training):
+    """What a Dropout layer gives; where chains are clusters, its chance is a hash of the layer's seed and the place."""
+    if training and layer.rate and fuses(keras.backend.standardize_dtype(x.dtype)):
+        return _dropped(x, layer.seed_generator.next(), rate=layer.rate, dtype="bfloat16")
+    return layer(x, training=training) if layer.rate else x
+
+
+def _mixed(x):
+    """uint32 to uint32, each bit of the result depending on each of x. Source: MurmurHash3's last step (Appleby)."""
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
+        x = (x ^ tf.bitwise.right_shift(x, tf.constant(shift, "uint32"))) * tf.constant(factor, "uint32")
+    return x ^ tf.bitwise.right_shift(x, tf.constant(16, "uint32"))
+
+
+def _kept(shape, seed, rate):
+    """1 / (1 - rate) where a value is kept, 0 where it is dropped."""
+    seed = tf.cast(seed, "uint32")
+    count = tf.range(tf.reduce_prod(shape))
+    chance = _mixed(_mixed(tf.cast(count, "uint32") + _mixed(seed[0])) ^ _mixed(seed[1]))
+    kept = chance >= tf.constant(round(rate * 2**32), "uint32")
+    return tf.reshape(tf.where(kept, 1 / (1 - rate), 0.0), shape)
+
+
+def _dropped_gradient(x, seed, y, upstream, rate):
+    return ops.cast(upstream, "float32") * _kept(tf.shape(x), seed, rate), None
+
+
+@fused(_dropped_gradient)
+def _dropped(x, seed, *, rate, dtype):
+    return ops.cast(ops.cast(x, "float32") * _kept(tf.shape(x), seed, rate), dtype)

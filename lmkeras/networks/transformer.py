@@ -169,6 +169,7 @@ class TransformerClassifier(EmbeddingClassifier):
     """Embedding - positions - TransformerBlocks - mean - Dense; `transformer_classifier` builds one."""
 
     xla_on_cpu = False  # it compiles anew for every length that a batch may have: 40 s for what else takes 5
+    bfloat16_on_cpu = True
 
     def __init__(
         self, vocabulary_size, num_classes, d_model, num_heads, num_layers, dff, max_length, dropout, **kwargs

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import keras
 
 from lmkeras.errors import InputError
+from lmkeras.training.adam import Adam, AdamW
 from lmkeras.training.muon import Muon
 
 
@@ -51,11 +52,13 @@ class _LayerRates:
 def _class_with_layer_rates(optimizer: type[keras.optimizers.Optimizer]) -> type[keras.optimizers.Optimizer]:
     """The optimizer's subclass, which Keras finds again by name."""
     subclass = type(f"LayerRates{optimizer.__name__}", (_LayerRates, optimizer), {"__module__": __name__})
-    return keras.saving.register_keras_serializable("lmkeras")(subclass)
+    # Keras' Adam and the one here have the same name
+    name = f"{optimizer.__module__.split('.')[0]}.{subclass.__name__}"
+    return keras.saving.register_keras_serializable("lmkeras", name)(subclass)
 
 
 # A compiled network that was saved with one of these is loaded where this module has been imported.
-for _optimizer in (keras.optimizers.Adam, keras.optimizers.AdamW, Muon):
+for _optimizer in (Adam, AdamW, Muon):
     _class_with_layer_rates(_optimizer)
 
 

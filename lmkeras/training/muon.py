@@ -8,6 +8,8 @@ import math
 import keras
 from keras import ops
 
+from lmkeras.training.adam import adam_step
+
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # Jordan et al. 2024: the steepest odd quintic that keeps [0, 1.2] bounded
 
 
@@ -100,20 +102,13 @@ class Muon(keras.optimizers.Optimizer):
         if self._squares[index] is None:
             self._muon_step(gradient, variable, rate, self._momenta[index])
         else:
-            self._adam_step(gradient, variable, rate * self.adam_share, self._momenta[index], self._squares[index])
+            adam_step(self, gradient, variable, self._momenta[index], self._squares[index], rate * self.adam_share)
 
     def _muon_step(self, gradient, variable, rate, momentum):
         self.assign(momentum, momentum * self.momentum + gradient)
         direction = orthogonalized(gradient + momentum * self.momentum, dtype=self.products)
         # an orthogonal n x m matrix has a root mean square of 1 / sqrt(max(n, m))
         self.assign_sub(variable, rate * 0.2 * math.sqrt(max(variable.shape)) * direction)
-
-    def _adam_step(self, gradient, variable, rate, mean, squares):
-        step = ops.cast(self.iterations + 1, variable.dtype)
-        self.assign_add(mean, (gradient - mean) * (1 - self.beta_1))
-        self.assign_add(squares, (ops.square(gradient) - squares) * (1 - self.beta_2))
-        corrected = ops.sqrt(1 - ops.power(self.beta_2, step)) / (1 - ops.power(self.beta_1, step))
-        self.assign_sub(variable, rate * corrected * mean / (ops.sqrt(squares) + self.epsilon))
 
     def get_config(self):
         """The constructor's arguments."""

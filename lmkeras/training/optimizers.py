@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from lmkeras.errors import unknown_name
+from lmkeras.training.adam import Adam, AdamW
 from lmkeras.training.muon import Muon
 
 _LEARNING_RATES = {"muon": 0.02, "adamw": 0.003, "adam": 0.003}
@@ -95,8 +96,8 @@ def build_optimizer(
     # Keras squares an embedding's gradient row by row before it sums those of one id, unless clipping sums them first
     clip_norm = clip_norm or 1e9
     if name == "adam":
-        return keras.optimizers.Adam(rate, beta_2=0.99, global_clipnorm=clip_norm)
+        return Adam(rate, beta_2=0.99, global_clipnorm=clip_norm)
     if name == "adamw":
-        return keras.optimizers.AdamW(rate, weight_decay=weight_decay, beta_2=0.99, global_clipnorm=clip_norm)
+        return AdamW(rate, weight_decay=weight_decay, beta_2=0.99, global_clipnorm=clip_norm)
     products = "bfloat16" if policy == "mixed_bfloat16" else "float32"
     return Muon(rate, weight_decay=weight_decay, products=products, global_clipnorm=clip_norm)

@@ -15,6 +15,7 @@ from keras import ops
 
 from lmkeras.errors import InputError, unknown_name
 from lmkeras.layers.blocks import TransformerBlock
+from lmkeras.layers.fused import layer_norm
 from lmkeras.networks.bert.calling import INPUTS, by_name, outputs_type
 from lmkeras.networks.language import require_sizes
 from lmkeras.pretrained import bert as table
@@ -205,7 +206,9 @@ class Bert(keras.Model):
         token_types = ops.zeros_like(ids) if token_type_ids is None else token_type_ids
         positions = self.position_embeddings(ops.arange(ops.shape(ids)[1]))
         x = self.word_embeddings(ids) + positions + self.token_type_embeddings(token_types)
-        return self.dropout_layer(self.embeddings_norm(x), training=training)
+        norm = self.embeddings_norm
+        x = layer_norm(x, norm.gamma, norm.beta, epsilon=norm.epsilon, dtype=self.compute_dtype)
+        return self.dropout_layer(x, training=training)
 
     def layer_groups(self) -> list[list[keras.layers.Layer]]:
         """All layers with weights from the bottom up: the embeddings, each block, the pooler."""
