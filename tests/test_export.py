@@ -9,7 +9,8 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from lmkeras import InputError, LanguageModel
-from tests.models.reviews import drawn, learnt
+from lmkeras.export import export_text_classifier
+from tests.models.reviews import drawn, learnt, reviews
 
 TEXTS = [f"Ann saw {count} cats, 猫 and déjà vu. " for count in range(20)]
 PROMPTS = ["Ann ", "", "猫 and"]
@@ -96,18 +97,8 @@ def test_saved_model_cli_runs_it(exported):
     model, folder = exported
     tool = os.path.join(os.path.dirname(sys.executable), "saved_model_cli")
     values = 'prompt=["Ann "];max_new_tokens=12;temperature=0.0;top_k=0;top_p=1.0;seed=0'
-    command = [
-        tool,
-        "run",
-        "--dir",
-        str(folder),
-        "--tag_set",
-        "serve",
-        "--signature_def",
-        "generate",
-        "--input_exprs",
-        values,
-    ]
+    flags = {"--dir": folder, "--tag_set": "serve", "--signature_def": "generate", "--input_exprs": values}
+    command = [tool, "run", *(str(word) for flag in flags.items() for word in flag)]
     run = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
     assert run.returncode == 0, run.stderr[-2000:]
     assert repr([model.generate("Ann ", 12, temperature=0).encode()]) in run.stdout
@@ -262,6 +253,34 @@ def test_this_process_labels_batches_of_any_size(name, classifiers):
         assert [result[key].dtype.name for key in ("label", "labels", "probabilities")] == ["string"] * 2 + ["float32"]
         decoded = {key: [text.decode() for text in result[key].numpy()] for key in ("label", "labels")}
         require_same({**decoded, "probabilities": result["probabilities"]}, model.predict(texts), model.labels)
+
+
+def test_bert_in_bfloat16_keeps_labels_and_two_digits(tmp_path):
+    model = learnt("bert", "word_piece")
+    texts = [text for text, _ in reviews(60, seed=5)]
+    parts = (model.network, model.tokenizer, model._layout(), model.labels, model.pairs)
+    export_text_classifier(*parts, tmp_path / "model", dtype="bfloat16")
+    loaded = tf.saved_model.load(str(tmp_path / "model"))
+    result = loaded.classify(tf.constant(texts))
+    predictions = model.predict(texts)
+    assert [label.decode() for label in result["label"].numpy()] == [prediction.label for prediction in predictions]
+    expected = np.array([list(prediction.probabilities.values()) for prediction in predictions])
+    assert 0 < np.abs(result["probabilities"].numpy() - expected).max() < 0.01
+    for network, dtype, message in (
+        (model.network, "float16", "bfloat16"),
+        (learnt().network, "bfloat16", "only BERT"),
+    ):
+        with pytest.raises(InputError, match=message):
+            export_text_classifier(network, *parts[1:], tmp_path / "other", dtype=dtype)
+
+
+@pytest.mark.parametrize("kind", ["dense words", "bert word_piece"])
+def test_a_trained_classifier_leaves_its_optimizer_behind(kind, tmp_path):
+    model = learnt(*kind.split())
+    model.export(tmp_path / "model")
+    variables = tf.train.list_variables(str(tmp_path / "model" / "variables" / "variables"))
+    stored = sorted(shape for name, shape in variables if ".ATTRIBUTES" in name)
+    assert stored == sorted(list(weight.shape) for weight in model.network.weights)
 
 
 def test_a_classifier_takes_no_folder_that_is_in_use(tmp_path):
