@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -94,16 +94,22 @@ def lines_typed() -> Iterator[str]:
         ) from error
 
 
-def export(run: Run, folder: Folder, overwrite: bool = False) -> None:
+def export(
+    run: Run, folder: Folder, overwrite: bool = False, dtype: Literal["float32", "bfloat16"] = "float32"
+) -> None:
     """Write a SavedModel that takes text and gives text or labels, and needs TensorFlow alone.
 
     Args:
         run: folder of a saved model.
         folder: a new folder for the SavedModel.
         overwrite: replace a SavedModel that is there already.
+        dtype: precision of matrix products; bfloat16 is for BERT on CPUs with instructions for it.
     """
     with loaded(run, "cpu") as model:
-        model.export(folder, overwrite)
+        options = {"dtype": dtype} if model.kind == "text_classifier" else {}
+        if dtype != "float32" and not options:
+            raise InputError(f"only BERT classifiers are exported in another precision: leave out --dtype {dtype}")
+        model.export(folder, overwrite, **options)
         signatures = {"language_model": "signatures generate and score", "text_classifier": "signature classify"}
         print(f"exported to {folder}: {signatures[model.kind]}")
 

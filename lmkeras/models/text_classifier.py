@@ -261,19 +261,21 @@ class TextClassifier(TextModel):
             self._labeller = TextLabeller(self.network, self.tokenizer, self._layout(), self.labels, self.pairs)
         return self._labeller
 
-    def export(self, folder: str | Path, overwrite: bool = False) -> None:
+    def export(self, folder: str | Path, overwrite: bool = False, dtype: str = "float32") -> None:
         """Writes a SavedModel with the signature `classify`, see `lmkeras.export`.
 
         Args:
             folder: a new folder, or an empty one.
             overwrite: whether a SavedModel that is there already is replaced.
+            dtype: precision of matrix products: "float32", or of BERT "bfloat16", which is twice to three times as fast
+                on CPUs with instructions for it, slow on others, and keeps about two digits of a probability.
 
         Raises:
-            InputError: the folder is in use, or the tokenizer cannot be exported.
+            InputError: the folder is in use, the tokenizer cannot be exported, or not in this precision.
         """
         self._require_network()
         parts = (self.network, self.tokenizer, self._layout(), self.labels, self.pairs)
-        export_text_classifier(*parts, folder, overwrite)
+        export_text_classifier(*parts, folder, overwrite, dtype)
 
     def _own_config(self) -> dict:
         names = ("labels", "pairs", "max_length", "long_texts")

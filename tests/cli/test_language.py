@@ -104,6 +104,9 @@ def test_export_and_info(trained, tmp_path, capsys):
     assert code == 2
     assert "--overwrite" in err
     assert run(capsys, "export", trained, tmp_path / "exported", "--overwrite")[0] == 0
+    code, _, err = run(capsys, "export", trained, tmp_path / "other", "--dtype", "bfloat16")
+    assert (code, (tmp_path / "other").exists()) == (2, False)
+    assert "only BERT" in err
     code, out, _ = run(capsys, "info", trained)
     assert json.loads(out)["network"]["d_model"] == 16
 
