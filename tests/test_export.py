@@ -121,7 +121,7 @@ def test_plain_tensorflow_operations_alone(exported):
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_a_gpu_host_bakes_in_no_kernel_of_its_own(cell, tmp_path, monkeypatch):
-    """As on a host with a GPU, Keras is told that cuDNN may serve; training may use it, an export must not."""
+    """As on a host with a GPU, all are told that cuDNN may serve; training may use it, an export must not."""
     keras_rnn, traced = sys.modules["keras.src.backend.tensorflow.rnn"], []
     monkeypatch.setattr(keras_rnn, "cudnn_ok", lambda *args, **kwargs: True)
     for name in ("_cudnn_lstm", "_cudnn_gru"):
@@ -130,6 +130,7 @@ def test_a_gpu_host_bakes_in_no_kernel_of_its_own(cell, tmp_path, monkeypatch):
     monkeypatch.setattr(keras_rnn, "cudnn_ok", lambda *args, **kwargs: False)
     model.fit(TEXTS, steps=1, verbose=0)
     monkeypatch.setattr(keras_rnn, "cudnn_ok", lambda *args, **kwargs: True)
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind=None: ["a GPU"] if kind == "GPU" else [])
     with pytest.raises(ZeroDivisionError):
         model.network(np.zeros((1, 3), int))  # outside an export the fast kernel is taken
     traced.clear()

@@ -37,8 +37,8 @@ class ConvolutionalClassifier(EmbeddingClassifier):
 
     def features(self, x, mask, training):
         """The largest output of each filter over the windows that hold a token at least."""
-        mask = ops.cast(ops.expand_dims(mask, -1), x.dtype)
-        x = x * mask
+        mask = ops.cast(ops.expand_dims(mask, -1), self.compute_dtype)
+        x = ops.cast(x, self.compute_dtype) * mask
         return ops.concatenate([self._largest(x, mask, convolution) for convolution in self.convolutions], axis=-1)
 
     def _largest(self, x, mask, convolution):

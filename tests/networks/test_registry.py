@@ -2,12 +2,13 @@ import keras
 import pytest
 
 from lmkeras.errors import InputError
+from lmkeras.layers.recurrent import LSTM
 from lmkeras.networks import registry
 from lmkeras.networks.recurrent import RecurrentLanguageNetwork
 from lmkeras.networks.transformer import TransformerLanguageNetwork
 
 KINDS = {
-    "lstm": (RecurrentLanguageNetwork, keras.layers.LSTM),
+    "lstm": (RecurrentLanguageNetwork, LSTM),
     "gru": (RecurrentLanguageNetwork, keras.layers.GRU),
     "simple_rnn": (RecurrentLanguageNetwork, keras.layers.SimpleRNN),
 }
