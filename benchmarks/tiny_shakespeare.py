@@ -26,7 +26,7 @@ SETTINGS = {
         {"num_layers": 4, "d_model": 128, "num_heads": 4, "context_length": 64},
         {"steps": 300, "batch_size": 32},
     ),
-    "reach": (PROTOTYPE, {"steps": 750, "batch_size": 16}),
+    "reach": (PROTOTYPE, {"steps": 700, "batch_size": 16}),
     "ten_minutes": (PROTOTYPE, {"steps": 1000, "batch_size": 16}),
 }
 WIDTH, HEADS, LAYERS, CONTEXT, BATCH, STEPS, WARM_UP = 128, 4, 4, 64, 12, 2000, 100

@@ -30,9 +30,11 @@ def orthogonalized(matrix, steps: int = 5, dtype: str = "float32"):
     x = matrix if wide else ops.transpose(matrix)  # the products below are then of the smaller size
     x = ops.cast(x / (ops.sqrt(ops.sum(ops.square(x))) + 1e-7), dtype)
     a, b, c = _COEFFICIENTS
+    one = ops.eye(x.shape[0], dtype=dtype)
     for _ in range(steps):
         gram = ops.matmul(x, ops.transpose(x))
-        x = a * x + ops.matmul(b * gram + c * ops.matmul(gram, gram), x)
+        # a x + b (x xᵀ) x + c (x xᵀ)² x, with nothing done element by element but on the small square
+        x = ops.matmul(a * one + ops.matmul(gram, b * one + c * gram), x)
     return ops.cast(x if wide else ops.transpose(x), matrix.dtype)
 
 
