@@ -39,13 +39,15 @@ def vocabulary_loss(hidden, kernel, bias, targets, weights, dtype, transposed=Fa
         offsets = bias[0] if bias else ops.zeros((vocabulary_size,))
         for start in range(0, hidden.shape[0], step):
             part = slice(start, start + step)
-            logits = product(rounded[part], matrix, dtype, transpose=transposed)
-            part_loss, d_logits = _chunk_loss(logits, offsets, targets[part], weights[part])
-            total = total + part_loss
-            d_hidden.append(product(d_logits, matrix, dtype, transpose=not transposed))
-            factors = (d_logits, rounded[part]) if transposed else (rounded[part], d_logits)
-            d_kernel += ops.cast(tf.matmul(*factors, transpose_a=True), "float32")
-            d_bias += ops.cast(product(tf.ones((1, d_logits.shape[0])), d_logits, dtype)[0], "float32")
+            # one part after the other: together they would hold all that this is to spare
+            with tf.control_dependencies([d_kernel, d_bias, *d_hidden[-1:]] if d_hidden else []):
+                logits = product(tf.identity(rounded[part]), matrix, dtype, transpose=transposed)
+                part_loss, d_logits = _chunk_loss(logits, offsets, targets[part], weights[part])
+                total = total + part_loss
+                d_hidden.append(product(d_logits, matrix, dtype, transpose=not transposed))
+                factors = (d_logits, rounded[part]) if transposed else (rounded[part], d_logits)
+                d_kernel += ops.cast(tf.matmul(*factors, transpose_a=True), "float32")
+                d_bias += ops.cast(product(tf.ones((1, d_logits.shape[0])), d_logits, dtype)[0], "float32")
         gradients = [ops.concatenate(d_hidden, axis=0), d_kernel, d_bias]
 
         def gradient(upstream):
