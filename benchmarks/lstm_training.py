@@ -9,7 +9,7 @@ targets), PyTorch's nn.LSTM in float32 and with bfloat16 autocast, lmkeras as La
 import argparse
 
 from measuring import Side, fastest, matrix_rate, print_figures, report, run_sides
-from training_speed import clock, corpus, pytorch_step, time_steps, windows, zipf_ids
+from training_speed import clock, corpus, plain_keras_lstm, pytorch_step, time_steps, windows, zipf_ids
 
 VOCABULARY, EMBEDDING, UNITS, BATCH, LENGTH = 10_000, 256, 512, 64, 32
 STEPS, WARM_UP = 30, 6
@@ -29,13 +29,9 @@ def lmkeras_side():
 
 
 def keras_side(jit_compile="auto"):
-    import keras
     import tensorflow as tf
 
-    words = keras.Input(shape=(None,), dtype="int32")
-    x = keras.layers.Embedding(VOCABULARY, EMBEDDING)(words)
-    x = keras.layers.LSTM(UNITS, return_sequences=True)(x)
-    network = keras.Model(words, keras.layers.Dense(VOCABULARY, activation="softmax")(x))
+    network = plain_keras_lstm(VOCABULARY, EMBEDDING, UNITS)
     network.compile("adam", "sparse_categorical_crossentropy", jit_compile=jit_compile)
     stream = windows(zipf_ids(VOCABULARY, WORDS), BATCH, LENGTH)
     inputs, targets = zip(*[next(stream) for _ in range(STEPS)], strict=True)

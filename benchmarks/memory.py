@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 
 from measuring import Side, print_figures, report, run_sides
-from training_speed import corpus, windows, zipf_ids
+from training_speed import corpus, plain_keras_lstm, windows, zipf_ids
 
 VOCABULARY, EMBEDDING, UNITS, BATCH, LENGTH = 50_000, 256, 512, 32, 128
 WORDS = 20_000
@@ -37,14 +37,9 @@ def lmkeras_side():
 
 
 def keras_side():
-    import keras
-
     inputs, targets = next(windows(zipf_ids(VOCABULARY, WORDS), BATCH, LENGTH))
     before = peak_mib()
-    words = keras.Input(shape=(None,), dtype="int32")
-    x = keras.layers.Embedding(VOCABULARY, EMBEDDING)(words)
-    x = keras.layers.LSTM(UNITS, return_sequences=True)(x)
-    network = keras.Model(words, keras.layers.Dense(VOCABULARY, activation="softmax")(x))
+    network = plain_keras_lstm(VOCABULARY, EMBEDDING, UNITS)
     network.compile("adam", "sparse_categorical_crossentropy")
     network.fit(inputs, targets, batch_size=BATCH, verbose=0)
     return peak_mib() - before

@@ -89,3 +89,13 @@ def pytorch_step(forward, optimizer, batches, bfloat16: bool) -> Callable[[], fl
         return float(loss.detach())
 
     return step
+
+
+def plain_keras_lstm(vocabulary_size: int, embedding_dim: int, units: int):
+    """Document 003's functional language model, in Keras as it comes."""
+    import keras
+
+    words = keras.Input(shape=(None,), dtype="int32")
+    x = keras.layers.Embedding(vocabulary_size, embedding_dim)(words)
+    x = keras.layers.LSTM(units, return_sequences=True)(x)
+    return keras.Model(words, keras.layers.Dense(vocabulary_size, activation="softmax")(x))

@@ -252,10 +252,7 @@ class SelfAttention(keras.layers.Layer):
         keys, values = _placed(cache["keys"], keys, start), _placed(cache["values"], values, start)
         at = start + ops.arange(length)
         allowed = at[:, None] >= ops.arange(ops.shape(keys)[1])  # [T, L]
-        scale = ops.cast(self._key_dim**-0.5, queries.dtype)
-        scores = ops.cast(tf.matmul(queries * scale, keys, transpose_b=True), "float32")  # [B·H, T, L]
-        weights = ops.softmax(ops.where(allowed, scores, -1e9), axis=-1)
-        heads = ops.matmul(ops.cast(weights, values.dtype), values)
+        heads = attend(queries, keys, values, allowed)  # [B·H, T, K]
         heads = ops.reshape(heads, (batch, self.num_heads, length, self._key_dim))
         return self._join(heads), {"keys": keys, "values": values}
 

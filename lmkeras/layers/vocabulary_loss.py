@@ -11,7 +11,7 @@ from lmkeras.layers.fused import product
 _CHUNK_LOGITS = 1 << 24  # logits held at a time: 32 MB in bfloat16
 
 
-def vocabulary_loss(hidden, kernel, bias, targets, weights, dtype, transposed=False):
+def vocabulary_loss(hidden, kernel, bias, targets, weights, dtype, transposed=False, training=True):
     """The weighted sum of -log softmax(hidden · kernel + bias)[target] over tokens.
 
     Logits are made for a part of the tokens at a time, and their gradients are found along with the loss, so that
@@ -25,6 +25,7 @@ def vocabulary_loss(hidden, kernel, bias, targets, weights, dtype, transposed=Fa
         weights: float32 [N], how much each token counts; with no gradient.
         dtype: precision of the matrix products and of the logits; what is summed over the vocabulary is float32.
         transposed: whether the kernel is [V, D].
+        training: whether gradients will be asked for; without, no part waits for those of the part before.
 
     Returns:
         float32 scalar, in nats.
@@ -36,13 +37,13 @@ def vocabulary_loss(hidden, kernel, bias, targets, weights, dtype, transposed=Fa
     def loss(hidden, kernel, *bias):
         total, matrix, d_hidden, d_kernel, d_bias = 0.0, ops.cast(kernel, dtype), [], 0.0, 0.0
         rounded = ops.cast(hidden, dtype)
-        offsets = bias[0] if bias else ops.zeros((vocabulary_size,))
         for start in range(0, hidden.shape[0], step):
             part = slice(start, start + step)
             # one part after the other: together they would hold all that this is to spare
-            with tf.control_dependencies([d_kernel, d_bias, *d_hidden[-1:]] if d_hidden else []):
+            before = [d_kernel, d_hidden[-1]] if training and d_hidden else [total] if d_hidden else []
+            with tf.control_dependencies(before):
                 logits = product(tf.identity(rounded[part]), matrix, dtype, transpose=transposed)
-                part_loss, d_logits = _chunk_loss(logits, offsets, targets[part], weights[part])
+                part_loss, d_logits = _chunk_loss(logits, bias, targets[part], weights[part])
                 total = total + part_loss
                 d_hidden.append(product(d_logits, matrix, dtype, transpose=not transposed))
                 factors = (d_logits, rounded[part]) if transposed else (rounded[part], d_logits)
@@ -63,15 +64,13 @@ def vocabulary_loss(hidden, kernel, bias, targets, weights, dtype, transposed=Fa
 
 def _chunk_loss(logits, bias, targets, weights):
     """The loss of some tokens, and its gradient with respect to their logits [N, V]."""
-    wide = ops.cast(logits, "float32")
-    # conversions and the maximum are faster outside XLA; what is taken off the logits need not be the exact maximum
-    largest = ops.max(wide, axis=-1, keepdims=True) + ops.max(bias)
-    loss, d_logits = _compiled_core(wide, bias, largest, targets, weights)
+    wide = sum(bias, ops.cast(logits, "float32"))
+    # conversions and the maximum are faster outside XLA
+    loss, d_logits = _compiled_core(wide, ops.max(wide, axis=-1, keepdims=True), targets, weights)
     return loss, ops.cast(d_logits, logits.dtype)
 
 
-def _core(logits, bias, largest, targets, weights):
-    logits = logits + bias
+def _core(logits, largest, targets, weights):
     powers = ops.exp(logits - largest)
     total = ops.sum(powers, axis=-1, keepdims=True)
     chosen = ops.take_along_axis(logits, targets[:, None], axis=1)

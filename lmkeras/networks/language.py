@@ -130,7 +130,8 @@ class LanguageNetwork(keras.Model):
         share = ops.reshape(weights / ops.maximum(total, 1e-9), (-1,))
         kernel, bias = self._last_layer()
         targets = ops.reshape(targets, (-1,))
-        return vocabulary_loss(x, kernel, bias, targets, share, self.compute_dtype, self.head is None), total
+        options = {"transposed": self.head is None, "training": training}
+        return vocabulary_loss(x, kernel, bias, targets, share, self.compute_dtype, **options), total
 
     def get_config(self):
         """The constructor's arguments; subclasses add theirs."""
