@@ -19,18 +19,21 @@ import numpy as np
 from measuring import Side, fastest, matrix_rate, print_figures, report, run_sides
 
 QUICK_NATS, REACH_NATS, TEN_MINUTES = 1.88, 1.4697, 600
-# what lmkeras is asked for in each part: the network's sizes and the training's settings
+CHARACTERS = 65
+# what lmkeras is asked for in each part: the network's sizes, and the trainings that follow one another. Short windows
+# first: an update on as many tokens is quicker, and what is learnt first is learnt from them as well.
 PROTOTYPE = {"num_layers": 6, "d_model": 256, "num_heads": 4, "context_length": 256}
+SHORT = {"batch_size": 64, "window_length": 64, "schedule": "constant"}
+WHOLE = {"batch_size": 16, "window_length": 256, "warmup_steps": 5}
 SETTINGS = {
     "quick": (
-        {"num_layers": 4, "d_model": 128, "num_heads": 4, "context_length": 64},
-        {"steps": 300, "batch_size": 32},
+        {"num_layers": 2, "d_model": 128, "num_heads": 4, "context_length": 32},
+        [{"steps": 165, "batch_size": 96, "window_length": 32}],
     ),
-    "reach": (PROTOTYPE, {"steps": 700, "batch_size": 16}),
-    "ten_minutes": (PROTOTYPE, {"steps": 1000, "batch_size": 16}),
+    "reach": (PROTOTYPE, [{"steps": 220, **SHORT}, {"steps": 440, **WHOLE}]),
+    "ten_minutes": (PROTOTYPE, [{"steps": 220, **SHORT}, {"steps": 1000, **WHOLE}]),
 }
 WIDTH, HEADS, LAYERS, CONTEXT, BATCH, STEPS, WARM_UP = 128, 4, 4, 64, 12, 2000, 100
-CHARACTERS = 65
 HIGHEST_RATE, LOWEST_RATE = 1e-3, 1e-4
 
 
@@ -45,9 +48,10 @@ def lmkeras_side(path, part):
     from lmkeras import LanguageModel
 
     train, validation = halves(path)
-    sizes, training = SETTINGS[part]
+    sizes, trainings = SETTINGS[part]
     model = LanguageModel("transformer", "characters", **sizes)
-    model.fit([train], validation_fraction=0, verbose=0, **training)
+    for training in trainings:
+        model.fit([train], validation_fraction=0, verbose=0, **training)
     return model.evaluate([validation])["loss_nats"]
 
 
@@ -111,10 +115,14 @@ SIDES = {
 
 def floor_seconds(part: str) -> float:
     """Seconds of lmkeras' training alone, if its matrix products ran at the rate of large ones in bfloat16."""
-    sizes, training = SETTINGS[part]
-    width, layers, length = (sizes[name] for name in ("d_model", "num_layers", "context_length"))
-    flop_per_token = 6 * (12 * layers * width**2 + CHARACTERS * width) + 12 * layers * length * width
-    return training["steps"] * training["batch_size"] * length * flop_per_token / matrix_rate("bfloat16")
+    sizes, trainings = SETTINGS[part]
+    width, layers = sizes["d_model"], sizes["num_layers"]
+    flop = 0
+    for training in trainings:
+        length = training["window_length"]
+        flop_per_token = 6 * (12 * layers * width**2 + CHARACTERS * width) + 12 * layers * length * width
+        flop += training["steps"] * training["batch_size"] * length * flop_per_token
+    return flop / matrix_rate("bfloat16")
 
 
 def measure(path: Path, part: str, rounds: int) -> dict:

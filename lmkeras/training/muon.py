@@ -6,6 +6,7 @@ Keras has a Muon of its own, whose steps have another length in almost every rel
 import math
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from lmkeras.training.adam import adam_step
@@ -22,20 +23,40 @@ def orthogonalized(matrix, steps: int = 5, dtype: str = "float32"):
         dtype: precision of the matrix products; bfloat16 moves singular values by about a hundredth.
 
     Returns:
-        [n, m], in the matrix' precision.
+        [n, m], in that precision.
 
     Source: Jordan et al. 2024 (Muon).
     """
-    wide = matrix.shape[0] <= matrix.shape[1]
-    x = matrix if wide else ops.transpose(matrix)  # the products below are then of the smaller size
-    x = ops.cast(x / (ops.sqrt(ops.sum(ops.square(x))) + 1e-7), dtype)
+    wide = matrix.shape[0] <= matrix.shape[1]  # the square below is then of the smaller size
+    x = ops.cast(matrix, dtype)
     a, b, c = _COEFFICIENTS
-    one = ops.eye(x.shape[0], dtype=dtype)
-    for _ in range(steps):
-        gram = ops.matmul(x, ops.transpose(x))
+    one = ops.eye(min(x.shape), dtype=dtype)
+    for step in range(steps):
+        gram = tf.matmul(x, x, transpose_a=not wide, transpose_b=wide)
+        factor = 1.0
+        if step == 0:
+            # x divided by its norm, whose square is the trace, without a pass over x
+            factor = 1 / (ops.sqrt(tf.linalg.trace(ops.cast(gram, "float32"))) + 1e-7)
+            gram = gram * ops.cast(factor * factor, dtype)
         # a x + b (x xᵀ) x + c (x xᵀ)² x, with nothing done element by element but on the small square
-        x = ops.matmul(a * one + ops.matmul(gram, b * one + c * gram), x)
-    return ops.cast(x if wide else ops.transpose(x), matrix.dtype)
+        square = ops.cast(factor, dtype) * (a * one + ops.matmul(gram, b * one + c * gram))
+        x = ops.matmul(square, x) if wide else ops.matmul(x, square)
+    return x
+
+
+def _ahead(gradient, momentum, share, dtype):
+    """The momentum with a gradient added, and where it will be with the same gradient once more (Nesterov)."""
+    momentum = momentum * share + gradient
+    return momentum, ops.cast(gradient + momentum * share, dtype)
+
+
+def _moved(weights, direction, rate):
+    return weights - rate * ops.cast(direction, weights.dtype)
+
+
+# as one operation each: they are bound by memory
+_compiled_ahead = tf.function(_ahead, jit_compile=True, autograph=False)
+_compiled_moved = tf.function(_moved, jit_compile=True, autograph=False)
 
 
 @keras.saving.register_keras_serializable("lmkeras")
@@ -107,10 +128,13 @@ class Muon(keras.optimizers.Optimizer):
             adam_step(self, gradient, variable, self._momenta[index], self._squares[index], rate * self.adam_share)
 
     def _muon_step(self, gradient, variable, rate, momentum):
-        self.assign(momentum, momentum * self.momentum + gradient)
-        direction = orthogonalized(gradient + momentum * self.momentum, dtype=self.products)
+        tensors = (tf.convert_to_tensor(tensor) for tensor in (gradient, momentum))
+        new_momentum, ahead = _compiled_ahead(*tensors, self.momentum, self.products)
+        self.assign(momentum, new_momentum)
+        direction = orthogonalized(ahead, dtype=self.products)
         # an orthogonal n x m matrix has a root mean square of 1 / sqrt(max(n, m))
-        self.assign_sub(variable, rate * 0.2 * math.sqrt(max(variable.shape)) * direction)
+        rate = rate * 0.2 * math.sqrt(max(variable.shape))
+        self.assign(variable, _compiled_moved(tf.convert_to_tensor(variable), direction, rate))
 
     def get_config(self):
         """The constructor's arguments."""
