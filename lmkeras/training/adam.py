@@ -1,26 +1,12 @@
-"""Adam and AdamW that read and write each large weight once an update."""
-
-import math
+"""Adam and AdamW that read and write each weight once an update, where it stands."""
 
 import keras
 import tensorflow as tf
 from keras import ops
 
-_LARGE = 1 << 16  # smaller weights are in the processor's cache for as long as their update takes
-
-
-def _moved(weights, gradient, mean, squares, rate, beta_1, beta_2, epsilon):
-    """Weights and moments after an update."""
-    mean = mean + (gradient - mean) * (1 - beta_1)
-    squares = squares + (ops.square(gradient) - squares) * (1 - beta_2)
-    return weights - rate * mean / (ops.sqrt(squares) + epsilon), mean, squares
-
-
-_compiled_moved = tf.function(_moved, jit_compile=True, autograph=False)
-
 
 def adam_step(optimizer, gradient, variable, mean, squares, rate):
-    """One update of Adam, as a single operation where the weight is large.
+    """One update of Adam.
 
     Args:
         optimizer: a Keras optimizer with beta_1, beta_2 and epsilon.
@@ -33,16 +19,44 @@ def adam_step(optimizer, gradient, variable, mean, squares, rate):
     Source: Kingma and Ba 2015, section 2, with the moments' corrections in the rate.
     """
     step = ops.cast(optimizer.iterations + 1, variable.dtype)
-    gradient = ops.cast(ops.convert_to_tensor(gradient), variable.dtype)
-    rate = rate * ops.sqrt(1 - ops.power(optimizer.beta_2, step)) / (1 - ops.power(optimizer.beta_1, step))
-    moved = _compiled_moved if math.prod(variable.shape) >= _LARGE else _moved
-    tensors = (tf.convert_to_tensor(tensor) for tensor in (variable, gradient, mean, squares, rate))
-    values = moved(*tensors, optimizer.beta_1, optimizer.beta_2, optimizer.epsilon)
-    for target, value in zip((variable, mean, squares), values, strict=True):
-        optimizer.assign(target, value)
+    betas = [ops.cast(beta, variable.dtype) for beta in (optimizer.beta_1, optimizer.beta_2)]
+    tf.raw_ops.ResourceApplyAdam(
+        var=_handle(variable),
+        m=_handle(mean),
+        v=_handle(squares),
+        beta1_power=betas[0] ** step,
+        beta2_power=betas[1] ** step,
+        lr=rate,
+        beta1=betas[0],
+        beta2=betas[1],
+        epsilon=ops.cast(optimizer.epsilon, variable.dtype),
+        grad=ops.cast(ops.convert_to_tensor(gradient), variable.dtype),
+    )
 
 
-class OneUpdate:
+def _handle(variable):
+    return (variable.value if isinstance(variable, keras.Variable) else variable).handle
+
+
+class ClipOnce:
+    """Clipping of all gradients together that reads each once, and of an embedding's only the rows there are."""
+
+    def _clip_gradients(self, grads):
+        if not self.global_clipnorm:
+            return super()._clip_gradients(grads)
+        return tf.clip_by_global_norm([_with_rows_once(gradient) for gradient in grads], self.global_clipnorm)[0]
+
+
+def _with_rows_once(gradient):
+    """The same gradient; where it is rows, those of one id are added up, before they are squared."""
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient
+    ids, places = tf.unique(gradient.indices)
+    rows = tf.math.unsorted_segment_sum(gradient.values, places, tf.size(ids))
+    return tf.IndexedSlices(rows, ids, gradient.dense_shape)
+
+
+class OneUpdate(ClipOnce):
     """What Adam and AdamW here have beside Keras': see the module."""
 
     def update_step(self, gradient, variable, learning_rate):

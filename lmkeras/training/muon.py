@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from lmkeras.training.adam import adam_step
+from lmkeras.training.adam import ClipOnce, adam_step
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # Jordan et al. 2024: the steepest odd quintic that keeps [0, 1.2] bounded
 
@@ -60,7 +60,7 @@ _compiled_moved = tf.function(_moved, jit_compile=True, autograph=False)
 
 
 @keras.saving.register_keras_serializable("lmkeras")
-class Muon(keras.optimizers.Optimizer):
+class Muon(ClipOnce, keras.optimizers.Optimizer):
     """Muon for matrices, Adam for vectors, embeddings and the last layer.
 
     Args:
