@@ -129,7 +129,7 @@ class LanguageNetwork(keras.Model):
         total = ops.sum(ops.cast(weights, "float32"))
         share = ops.reshape(weights / ops.maximum(total, 1e-9), (-1,))
         kernel, bias = self._last_layer()
-        targets = ops.reshape(targets, (-1,))
+        targets = ops.cast(ops.reshape(targets, (-1,)), "int32")
         options = {"transposed": self.head is None, "training": training}
         return vocabulary_loss(x, kernel, bias, targets, share, self.compute_dtype, **options), total
 

@@ -73,7 +73,7 @@ class RecurrentLanguageNetwork(LanguageNetwork):
         """The states [B, T, D] after every token, or [B, D] after the last where return_sequences is False."""
         x = self.dropout_layer(self.embedding(ids), training=training)
         for layer in self.recurrent_layers:
-            x = self.dropout_layer(layer(x)[0], training=training)
+            x = self.dropout_layer(layer(x, training=training)[0], training=training)
         return self._resized(x if self.return_sequences else x[:, -1])
 
     def _resized(self, x):

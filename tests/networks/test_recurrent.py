@@ -8,8 +8,10 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from lmkeras.errors import InputError
+from lmkeras.layers import recurrent as recurrent_layers
 from lmkeras.networks import recurrent
 from lmkeras.networks.recurrent import lstm_classifier, lstm_language_model
 from tests.layers.formulas import dense, fill, weights_of
@@ -192,3 +194,18 @@ def test_files_written_with_keras_own_layers_load(monkeypatch, tmp_path):
     np.testing.assert_allclose(loaded(IDS), new(num_layers=2)(IDS), atol=1e-6)
     loaded = keras.saving.load_model(tmp_path / "classes.keras")
     np.testing.assert_allclose(loaded(CLASSIFIED), new_classifier(num_layers=2)(CLASSIFIED), atol=1e-6)
+
+
+@pytest.mark.skipif(bool(tf.config.list_logical_devices("GPU")), reason="cuDNN's there")
+def test_an_update_goes_through_the_recurrence_with_the_written_gradient(monkeypatch):
+    lengths, plain = [], recurrent_layers._outputs
+
+    def trained(inputs, *rest):
+        lengths.append(inputs.shape[0])
+        return plain(inputs, *rest)
+
+    monkeypatch.setattr(recurrent_layers, "_trained_outputs", trained)
+    network = lstm_language_model(13, embedding_dim=4, units=5, num_layers=2)
+    network.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False)
+    network.train_on_batch(IDS, IDS)
+    assert lengths == [6, 6]
