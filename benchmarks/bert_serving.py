@@ -5,7 +5,7 @@ Runtime with the `tokenizers` library, all with the same weights, the same sente
 words into ids included. The head is fresh, as speed does not depend on it; that all sides find the same probabilities
 is checked. Sentences are those of SST-2 where its folder is given, else of Python's own help texts.
 
-    python benchmarks/bert_serving.py [PATH/sst2] [--rounds 3]
+    python benchmarks/bert_serving.py [PATH/sst2] [--rounds 1]
 """
 
 import argparse

@@ -4,7 +4,7 @@
 likeliest, 1 text and 16 texts at once. Nobody may end a text early. Compilation is left out of the rate and given
 beside it, as first_seconds. Each peer runs in all of its settings, and its fastest counts.
 
-    python benchmarks/generation.py [--rounds 3]
+    python benchmarks/generation.py [--rounds 1]
 """
 
 import argparse
@@ -121,7 +121,7 @@ SIDES = {
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--only", nargs="*", choices=SIDES, help="fewer sides")
     parser.add_argument("--side", choices=SIDES, help="what the script calls itself with")
     options = parser.parse_args()

@@ -31,7 +31,10 @@ SETTINGS = {
         [{"steps": 165, "batch_size": 96, "window_length": 32}],
     ),
     "reach": (PROTOTYPE, [{"steps": 220, **SHORT}, {"steps": 440, **WHOLE}]),
-    "ten_minutes": (PROTOTYPE, [{"steps": 220, **SHORT}, {"steps": 1000, **WHOLE}]),
+    "ten_minutes": (
+        {**PROTOTYPE, "dropout": 0.1},
+        [{"steps": 220, **SHORT}, {"steps": 1280, **WHOLE, "weight_decay": 0.1}],
+    ),
 }
 WIDTH, HEADS, LAYERS, CONTEXT, BATCH, STEPS, WARM_UP = 128, 4, 4, 64, 12, 2000, 100
 HIGHEST_RATE, LOWEST_RATE = 1e-3, 1e-4
