@@ -5,8 +5,8 @@ BIN := .venv/bin
 RUN := demo-run
 EXPORT := demo-export
 REFERENCES := tensorflow pytorch minilm
-# Benchmarks write to .bench. What needs a data set takes it from this folder, and is left out where it is not there.
-DATA ?= ../shared/data
+# Benchmarks write to .bench. What needs a data set takes it from the folder DATA, and is left out where it is not there.
+DATA ?=
 SHAKESPEARE := $(wildcard $(DATA)/language_modeling/tinyshakespeare/input.txt)
 BENCHMARKS := startup memory tokenizer_speed word_piece_parity lstm_training transformer_training bert_training \
 	generation bert_serving $(if $(SHAKESPEARE),tiny_shakespeare)

@@ -34,11 +34,12 @@ def sst2_examples(folder: Path):
 
 
 def long_examples():
-    """Texts of more tokens than 128, and labels."""
+    """Texts of more tokens than 128, of any words of the vocabulary, and labels."""
+    from lmkeras.tokenizers.word_piece import WordPieceTokenizer
+
     random = np.random.default_rng(0)
-    texts = [
-        " ".join(words) for words in random.choice("the a film is not good bad plot".split(), (BATCH * STEPS, 140))
-    ]
+    words = [piece for piece in WordPieceTokenizer.from_pretrained(WEIGHTS).vocabulary if piece.isalpha()]
+    texts = [" ".join(some) for some in random.choice(words, (BATCH * STEPS, 140))]
     return texts, [str(label) for label in random.integers(0, 2, len(texts))]
 
 

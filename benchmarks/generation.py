@@ -2,7 +2,7 @@
 
 6 layers, 384 wide, 6 heads, vocabulary 10,000, random weights; prompts of 16 tokens, 256 new tokens drawn from the 40
 likeliest, 1 text and 16 texts at once. Nobody may end a text early. Compilation is left out of the rate and given
-beside it, as first_seconds. Each peer runs in all of its settings, and its fastest counts.
+beside it, as first_seconds. Each peer's fastest setting counts, of those below.
 
     python benchmarks/generation.py [--rounds 1]
 """

@@ -37,6 +37,8 @@ def lmkeras_side():
 
 
 def keras_side():
+    import keras  # noqa: F401 (TensorFlow itself is not a step's memory)
+
     inputs, targets = next(windows(zipf_ids(VOCABULARY, WORDS), BATCH, LENGTH))
     before = peak_mib()
     network = plain_keras_lstm(VOCABULARY, EMBEDDING, UNITS)

@@ -33,7 +33,7 @@ SETTINGS = {
     "reach": (PROTOTYPE, [{"steps": 220, **SHORT}, {"steps": 440, **WHOLE}]),
     "ten_minutes": (
         {**PROTOTYPE, "dropout": 0.1},
-        [{"steps": 220, **SHORT}, {"steps": 1280, **WHOLE, "weight_decay": 0.1}],
+        [{"steps": 220, **SHORT}, {"steps": 1450, **WHOLE, "weight_decay": 0.1}],
     ),
 }
 WIDTH, HEADS, LAYERS, CONTEXT, BATCH, STEPS, WARM_UP = 128, 4, 4, 64, 12, 2000, 100

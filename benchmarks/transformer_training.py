@@ -1,8 +1,8 @@
 """Training a transformer language model: tokens a second of lmkeras, PyTorch and KerasHub's GPT-2.
 
-6 layers, 384 wide, 6 heads, context 256, vocabulary 10,000, batches of 16, no dropout. lmkeras trains by its defaults,
-PyTorch (eager and compiled) and KerasHub in bfloat16, which is their fastest setting where processors multiply it;
---all-settings measures float32 and KerasHub with XLA too, and the fastest counts.
+6 layers, 384 wide, 6 heads, context 256, vocabulary 10,000, batches of 16, no dropout. All train by AdamW, lmkeras in
+its default precision, PyTorch (eager and compiled) and KerasHub in bfloat16, which is faster than float32 where
+processors multiply it; --all-settings measures float32 and KerasHub with XLA too, and the fastest counts.
 
     python benchmarks/transformer_training.py [--rounds 1] [--all-settings]
 """

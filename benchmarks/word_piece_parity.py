@@ -150,7 +150,9 @@ def fast_side(vocabulary: str, sentences: list[list[str]]):
     os.environ |= {"TOKENIZERS_PARALLELISM": "false", "RAYON_NUM_THREADS": "1"}
     from transformers import BertTokenizerFast
 
-    return BertTokenizerFast.from_pretrained(vocabulary, do_lower_case=True, model_max_length=10**9), sentences
+    tokenizer = BertTokenizerFast.from_pretrained(vocabulary, do_lower_case=True, model_max_length=10**9)
+    ids_alone = {"add_special_tokens": False, "return_attention_mask": False, "return_token_type_ids": False}
+    return lambda batch: tokenizer(batch, **ids_alone), sentences
 
 
 SIDES = {"twin": twin_side, "BertTokenizerFast": fast_side}

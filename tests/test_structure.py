@@ -30,7 +30,8 @@ tokenizers.in_graph.bert_characters tokenizers.in_graph.bert_text tokenizers.in_
 tokenizers.keras_words tokenizers.byte_pair tokenizers.word_piece tokenizers
 datasets.windows datasets.layout datasets.examples datasets
 pretrained pretrained.checkpoint pretrained.bert
-layers layers.fused layers.position layers.attention layers.blocks layers.vocabulary_loss layers.recurrent
+layers layers.fused layers.dropout layers.position layers.attention layers.blocks
+layers.vocabulary_loss layers.recurrent
 networks networks.settings networks.registry networks.language networks.classification
 networks.dense networks.convolutional networks.recurrent networks.transformer
 networks.bert.calling networks.bert.encoder networks.bert.classifier networks.bert.packed networks.bert

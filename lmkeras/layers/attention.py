@@ -11,7 +11,8 @@ import tensorflow as tf
 from keras import ops
 
 from lmkeras.errors import InputError
-from lmkeras.layers.fused import dense, dropout, rotation, scaled_softmax
+from lmkeras.layers.dropout import dropout
+from lmkeras.layers.fused import dense, rotation, scaled_softmax
 from lmkeras.layers.position import rotation_angles
 
 

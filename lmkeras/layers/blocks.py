@@ -7,7 +7,8 @@ import keras
 from keras import ops
 
 from lmkeras.layers.attention import SelfAttention, fresh, token_mask
-from lmkeras.layers.fused import add_norm, dense, dropout, fuses, gelu, product, relu_squared, rms_norm
+from lmkeras.layers.dropout import dropout
+from lmkeras.layers.fused import add_norm, dense, fuses, gelu, product, relu_squared, rms_norm
 
 
 class _Block(keras.layers.Layer):

@@ -1,9 +1,9 @@
 """Chains of element-wise operations as one operation, forward and backward, for layers that compute in bfloat16.
 
 On a CPU, TensorFlow multiplies bfloat16 matrices several times as fast as float32 ones, but only outside XLA; what
-stands between the products is bound by memory, and each operation outside XLA reads and writes all of it again. So
-here each such chain is a cluster of its own that XLA compiles, and so is its gradient, written out in closed form:
-it needs no more than what is named, while XLA's own would read intermediate values that the chain would have to write.
+stands between is bound by memory, and each operation outside XLA reads and writes all of it again. So here each such
+chain is a cluster of its own that XLA compiles, and so is its gradient, written out in closed form: it needs what is
+named alone, while XLA's own would read intermediate values that the chain would have to write.
 
 In other precisions, and where there is a GPU (Keras compiles the whole step there), the formula is all there is, and
 its gradient is TensorFlow's.
@@ -18,6 +18,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from lmkeras.errors import InputError
+
 
 def fuses(dtype: str) -> bool:
     """Whether chains are clusters where layers compute in this precision."""
@@ -28,8 +30,7 @@ def fused(gradient):
     """Makes a chain of operations one cluster, and its gradient another.
 
     Args:
-        gradient: function of the chain's tensors, its output and the output's gradient, which gives the gradient of
-            each tensor, None where there is none.
+        gradient: function of the chain's tensors, its output and that one's gradient: each tensor's, or None.
 
     Returns:
         A decorator for a function of tensors, of options by name, and of `dtype`, the precision of what it gives. The
@@ -76,7 +77,12 @@ def product(x, kernel, dtype, bias=None, transpose=False):
 
     Returns:
         [..., M].
+
+    Raises:
+        InputError: the kernel is of integers, as Keras' quantization makes them.
     """
+    if keras.backend.is_int_dtype(kernel.dtype):
+        raise InputError("the network's weights are quantized, which it cannot compute with: load it anew")
     rows = ops.reshape(ops.cast(x, dtype), (-1, x.shape[-1]))
     y = tf.matmul(rows, ops.cast(kernel, dtype), transpose_b=transpose)
     if bias is not None and fuses(dtype):
@@ -196,7 +202,8 @@ def rotation(x, cos, sin, *, normalize, dtype, epsilon=1e-7):
 def _softmax_gradient(scores, allowed, y, upstream, scale, bounded=False):
     weights, upstream = _float32(y, upstream)
     inner = ops.matmul(upstream * weights, ops.ones((ops.shape(weights)[-1], 1)))
-    return scale * weights * (upstream - inner), None
+    # a row that may look nowhere has weights, and still no scores that they depend on
+    return ops.where(allowed, scale * weights * (upstream - inner), 0.0), None
 
 
 @fused(_softmax_gradient)
@@ -212,8 +219,8 @@ def scaled_softmax(scores, allowed, *, scale, dtype, bounded=False):
             function needs no help to stay finite.
     """
     (scores,) = _float32(scores)
-    # finite, so that a row with nothing allowed (padding) gives a mean and not NaN; and chosen, not added, as oneDNN's
-    # product with an addition that is broadcast is hundreds of times slower
+    # finite, so that a row with nothing allowed (padding) gives a mean and not NaN; and chosen, not added: oneDNN's
+    # product with an addition that is broadcast takes hundreds of times as long
     scores = ops.where(allowed, scores * scale, -1e9)
     if not bounded:
         return ops.cast(ops.softmax(scores, axis=-1), dtype)
@@ -267,35 +274,3 @@ def _add_norm_gradient(x, added, scale, offset, y, upstream, epsilon):
 def add_norm(x, added, scale, offset, *, epsilon, dtype):
     """`layer_norm` of x + added: a residual connection and the norm behind it."""
     return _layer_norm(x + ops.cast(added, x.dtype), scale, offset, epsilon, dtype)
-
-
-def dropout(layer: keras.layers.Dropout, x, training):
-    """What a Dropout layer gives; where chains are clusters, its chance is a hash of the layer's seed and the place."""
-    if training and layer.rate and fuses(keras.backend.standardize_dtype(x.dtype)):
-        return _dropped(x, layer.seed_generator.next(), rate=layer.rate, dtype="bfloat16")
-    return layer(x, training=training) if layer.rate else x
-
-
-def _mixed(x):
-    """uint32 to uint32, each bit of the result depending on each of x. Source: MurmurHash3's last step (Appleby)."""
-    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
-        x = (x ^ tf.bitwise.right_shift(x, tf.constant(shift, "uint32"))) * tf.constant(factor, "uint32")
-    return x ^ tf.bitwise.right_shift(x, tf.constant(16, "uint32"))
-
-
-def _kept(shape, seed, rate):
-    """1 / (1 - rate) where a value is kept, 0 where it is dropped."""
-    seed = tf.cast(seed, "uint32")
-    count = tf.range(tf.reduce_prod(shape))
-    chance = _mixed(_mixed(tf.cast(count, "uint32") + _mixed(seed[0])) ^ _mixed(seed[1]))
-    kept = chance >= tf.constant(round(rate * 2**32), "uint32")
-    return tf.reshape(tf.where(kept, 1 / (1 - rate), 0.0), shape)
-
-
-def _dropped_gradient(x, seed, y, upstream, rate):
-    return ops.cast(upstream, "float32") * _kept(tf.shape(x), seed, rate), None
-
-
-@fused(_dropped_gradient)
-def _dropped(x, seed, *, rate, dtype):
-    return ops.cast(ops.cast(x, "float32") * _kept(tf.shape(x), seed, rate), dtype)

@@ -89,12 +89,14 @@ class LanguageNetwork(keras.Model):
     def train_step(self, data):
         """Keras' training step; with the harness' loss and no metrics the logits are never held together."""
         ids, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
-        if not self._needs_loss_alone(targets):
+        # float16 gradients of single logits are too small but where Keras has scaled the loss before
+        if weights is not None or self.compute_dtype == "float16" or not self._needs_loss_alone(ids, targets):
             return super().train_step(data)
         with tf.GradientTape() as tape:
-            loss, _ = self._token_loss(ids, targets, weights, training=True)
+            loss, _ = self._token_loss(ids, targets, None, training=True)
             self._loss_tracker.update_state(loss, sample_weight=ids.shape[0])
-            scaled = self.optimizer.scale_loss(loss)
+            # replicas' gradients are added up
+            scaled = self.optimizer.scale_loss(loss / tf.distribute.get_strategy().num_replicas_in_sync)
         self.optimizer.apply(tape.gradient(scaled, self.trainable_variables), self.trainable_variables)
         return self.get_metrics_result()
 
@@ -104,7 +106,7 @@ class LanguageNetwork(keras.Model):
         Keras weights each batch's mean by its number of rows; rows here hold different numbers of real tokens.
         """
         ids, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
-        if self._needs_loss_alone(targets):
+        if self._needs_loss_alone(ids, targets) and (weights is None or weights.shape == targets.shape):
             self._loss_tracker.update_state(*self._token_loss(ids, targets, weights))
             return self.get_metrics_result()
         logits = self(ids, training=False)
@@ -115,18 +117,19 @@ class LanguageNetwork(keras.Model):
         self._loss_tracker.update_state(mean, sample_weight=total)
         return self.compute_metrics(ids, targets, logits, sample_weight=weights)
 
-    def _needs_loss_alone(self, targets) -> bool:
+    def _needs_loss_alone(self, ids, targets) -> bool:
         """Whether nothing but the mean loss of the harness is asked for, of a known number of targets."""
         harness_loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        plain = isinstance(self.loss, type(harness_loss)) and self.loss.get_config() == harness_loss.get_config()
-        return plain and len(self.metrics) == 1 and None not in targets.shape
+        plain = type(self.loss) is type(harness_loss) and self.loss.get_config() == harness_loss.get_config()
+        known = None not in ids.shape and None not in targets.shape
+        return plain and known and len(self.metrics) == 1 and not self.losses
 
     def _token_loss(self, ids, targets, weights, training=False):
         """The mean loss of the targets by their weights, and the sum of these."""
         x = self.hidden(ids, training)
         x = ops.reshape(x, (-1, x.shape[-1]))
-        weights = ops.ones(targets.shape) if weights is None else weights
-        total = ops.sum(ops.cast(weights, "float32"))
+        weights = ops.ones(targets.shape) if weights is None else ops.cast(weights, "float32")
+        total = ops.sum(weights)
         share = ops.reshape(weights / ops.maximum(total, 1e-9), (-1,))
         kernel, bias = self._last_layer()
         targets = ops.cast(ops.reshape(targets, (-1,)), "int32")

@@ -4,6 +4,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from lmkeras.errors import InputError
+
 
 def adam_step(optimizer, gradient, variable, mean, squares, rate):
     """One update of Adam.
@@ -58,6 +60,12 @@ def _with_rows_once(gradient):
 
 class OneUpdate(ClipOnce):
     """What Adam and AdamW here have beside Keras': see the module."""
+
+    def build(self, variables):
+        """Creates the moments."""
+        if self.amsgrad:
+            raise InputError("amsgrad is not done here: take keras.optimizers.Adam or AdamW for it")
+        super().build(variables)
 
     def update_step(self, gradient, variable, learning_rate):
         """One variable's update."""

@@ -73,7 +73,7 @@ def precision(network: keras.Model, policy: str):
     """A context in which the network's layers compute by a Keras dtype policy; float32 again afterwards.
 
     Weights are float32 under every policy offered here, so the same network trains in one and is saved in another.
-    Embeddings give float32 in any case: the sums that begin with them are worth it.
+    Embeddings give float32 in any case, for the sums that begin with them.
 
     Args:
         network: a built network.

@@ -35,7 +35,7 @@ class _LayerRates:
     def update_step(self, gradient, variable, learning_rate):
         """One variable's update, at its own learning rate."""
         rate = learning_rate * self._factors[self._get_variable_index(variable)]
-        if self.weight_decay is not None and self._use_weight_decay(variable):
+        if self.weight_decay and self._use_weight_decay(variable):
             self.assign_sub(variable, variable * self.weight_decay * keras.ops.cast(rate, variable.dtype))
         super().update_step(gradient, variable, rate)
 
@@ -60,6 +60,8 @@ def _class_with_layer_rates(optimizer: type[keras.optimizers.Optimizer]) -> type
 # A compiled network that was saved with one of these is loaded where this module has been imported.
 for _optimizer in (Adam, AdamW, Muon):
     _class_with_layer_rates(_optimizer)
+_OLDER_NAMES = {f"lmkeras>{_class_with_layer_rates(one).__name__}": one for one in (Adam, AdamW, Muon)}
+keras.saving.get_custom_objects().update({name: _class_with_layer_rates(one) for name, one in _OLDER_NAMES.items()})
 
 
 def with_layer_rates(

@@ -163,7 +163,12 @@ def _growing_optimizer(network, settings, lowest, highest, steps, rate_factors):
     """The optimizer of the training to come, with a learning rate that grows by the same factor in each update."""
     name = settings.optimizer or getattr(network, "default_optimizer", "adamw")
     optimizer = build_optimizer(
-        name, "constant", steps, weight_decay=settings.weight_decay, clip_norm=settings.clip_norm
+        name,
+        "constant",
+        steps,
+        weight_decay=settings.weight_decay,
+        clip_norm=settings.clip_norm,
+        policy=training_policy(network, settings.precision),
     )
     optimizer = with_layer_rates(optimizer, rate_factors or {})
     optimizer.learning_rate = keras.optimizers.schedules.ExponentialDecay(lowest, steps - 1, highest / lowest)

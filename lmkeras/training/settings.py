@@ -42,7 +42,8 @@ class TrainingSettings:
     """Precision of the layers' arithmetic; weights stay float32. auto: matrix products in bfloat16 on a CPU that has
     instructions for them, for networks that gain by it; else float32."""
     xla: Literal["auto", "on", "off"] = "auto"
-    """Whether XLA compiles the update; auto: where it was measured to help."""
+    """Whether XLA compiles the whole update; auto: where it was measured to help. Parts of it are compiled in any
+    case."""
     tensorboard: bool = True
     """Whether a run's folder gets TensorBoard logs."""
 

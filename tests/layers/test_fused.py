@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from lmkeras.errors import InputError
 from lmkeras.layers import fused
 from lmkeras.layers.position import rotation_angles
 
@@ -14,6 +15,7 @@ def floats(*shape):
 
 
 MASK = np.tril(np.ones((6, 6), bool))
+GAPS = np.where(np.arange(6)[:, None] == 2, False, MASK)  # the third query may look nowhere
 ANGLES = rotation_angles(6, 8, start=3)
 CASES = {
     "rms_norm": (fused.rms_norm, [floats(3, 6, 8), floats(8)], [], {"epsilon": 1e-6}),
@@ -21,6 +23,7 @@ CASES = {
     "rotation": (fused.rotation, [floats(3, 2, 6, 8)], ANGLES, {"normalize": False}),
     "normalized rotation": (fused.rotation, [floats(3, 2, 6, 8)], ANGLES, {"normalize": True}),
     "softmax": (fused.scaled_softmax, [floats(3, 2, 6, 6)], [MASK], {"scale": 0.3}),
+    "softmax with a row of nothing": (fused.scaled_softmax, [floats(3, 2, 6, 6)], [GAPS], {"scale": 0.3}),
     "bounded softmax": (fused.scaled_softmax, [floats(3, 2, 6, 6)], [MASK], {"scale": 0.3, "bounded": True}),
     "relu_squared": (fused.relu_squared, [floats(40, 8)], [], {}),
     "gelu": (fused.gelu, [floats(40, 8), floats(8)], [], {}),
@@ -88,31 +91,9 @@ def test_gelu_is_kerass():
     np.testing.assert_allclose(fused.gelu(x, bias, dtype="float32"), keras.ops.gelu(x + bias, False), atol=1e-6)
 
 
-class TestDropout:
-    X = tf.ones((64, 1000), "bfloat16")
-
-    def dropped(self, rate, calls=1, seed=0):
-        layer = keras.layers.Dropout(rate, seed=seed)
-        return [tf.cast(fused.dropout(layer, self.X, training=True), "float32").numpy() for _ in range(calls)]
-
-    @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
-    def test_as_many_are_dropped_as_shall_be_and_the_rest_makes_up_for_them(self, rate):
-        (y,) = self.dropped(rate)
-        deviation = np.sqrt(rate * (1 - rate) / y.size)
-        assert abs(np.mean(y == 0) - rate) < 4 * deviation
-        np.testing.assert_allclose(y[y != 0], 1 / (1 - rate), rtol=2**-8)
-
-    def test_places_calls_and_seeds_are_independent(self):
-        (first, second), (other,) = self.dropped(0.5, calls=2), self.dropped(0.5, seed=1)
-        pairs = [(first, second), (first, other), (first[:, :-1], first[:, 1:]), (first[:-1], first[1:])]
-        for a, b in pairs:  # of two independent coins, half agree
-            assert abs(np.mean((a == 0) == (b == 0)) - 0.5) < 4 * 0.5 / np.sqrt(a.size)
-
-    def test_the_gradient_is_dropped_where_the_value_was(self):
-        layer, x = keras.layers.Dropout(0.3, seed=2), tf.Variable(self.X)
-        with tf.GradientTape() as tape:
-            y = fused.dropout(layer, tf.convert_to_tensor(x), training=True)
-        np.testing.assert_array_equal(tape.gradient(y, x), y)
-
-    def test_nothing_is_dropped_outside_training(self):
-        np.testing.assert_array_equal(fused.dropout(keras.layers.Dropout(0.5), self.X, training=False), self.X)
+def test_quantized_layers_are_refused():
+    layer = keras.layers.Dense(4)
+    layer.build((None, 8))
+    layer.quantize("int8")
+    with pytest.raises(InputError, match="quantized"):
+        fused.dense(layer, floats(2, 8))

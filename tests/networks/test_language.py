@@ -7,6 +7,7 @@ import tensorflow as tf
 
 import lmkeras
 from lmkeras.networks import registry
+from lmkeras.networks.language import LanguageNetwork
 from tests.layers.formulas import fill
 
 VOCABULARY = 13
@@ -102,3 +103,38 @@ def test_a_small_step_lowers_the_loss_by_the_squared_gradient(name, tie_embeddin
     network.train_on_batch(IDS, TARGETS)
     # Taylor: loss(w - r·g) = loss(w) - r·|g|² + O(r²), at the learning rate r = 0.001
     assert before - losses(network).mean() == pytest.approx(1e-3 * squares, rel=0.1)
+
+
+def updated(network, plain, **options):
+    """The weights after an update by the network's own training step, or by Keras' with logits."""
+    if plain:
+        network.train_step = super(LanguageNetwork, network).train_step
+    network.fit(IDS, TARGETS, batch_size=7, verbose=0, shuffle=False, **options)
+    return [np.asarray(weight) for weight in network.trainable_weights]
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("name", SIZES)
+def test_an_update_without_logits_is_keras_update(name, tied):
+    for ours, keras_own in zip(
+        updated(new(name, tie_embeddings=tied), False), updated(new(name, tie_embeddings=tied), True), strict=True
+    ):
+        np.testing.assert_allclose(ours, keras_own, atol=1e-7)
+
+
+@pytest.mark.parametrize("weights", [WEIGHTS, WEIGHTS.astype("float64")])
+def test_weighted_updates_are_keras(weights):
+    for ours, keras_own in zip(
+        updated(new("lstm"), False, sample_weight=weights),
+        updated(new("lstm"), True, sample_weight=weights),
+        strict=True,
+    ):
+        np.testing.assert_allclose(ours, keras_own, atol=1e-7)
+
+
+def test_a_loss_that_a_layer_adds_counts():
+    network, plain = new("lstm"), new("lstm")
+    for one in (network, plain):
+        one.head.kernel.regularizer = keras.regularizers.L2(1.0)
+    for ours, keras_own in zip(updated(network, False), updated(plain, True), strict=True):
+        np.testing.assert_allclose(ours, keras_own, atol=1e-7)

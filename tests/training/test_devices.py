@@ -2,7 +2,9 @@ import pytest
 import tensorflow as tf
 
 from lmkeras.errors import InputError
-from lmkeras.training.devices import place
+from lmkeras.networks import registry
+from lmkeras.training import devices
+from lmkeras.training.devices import place, training_policy
 
 
 @pytest.mark.parametrize(("device", "placed"), [("cpu", "/device:CPU:0"), ("auto", "")])
@@ -32,3 +34,29 @@ def test_gpus_grow_their_memory_and_are_placed_by_number(monkeypatch):
     assert grown == [("first", True), ("second", True)]
     with pytest.raises(InputError, match="finds 2"):
         place("gpu:2")
+
+
+@pytest.fixture(params=[True, False])
+def multiplies(request, monkeypatch):
+    monkeypatch.setattr(devices, "_multiplies_bfloat16", lambda: request.param)
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [])
+    return request.param
+
+
+@pytest.mark.parametrize(("name", "gains"), [("transformer", True), ("lstm", True), ("gru", False)])
+def test_auto_is_bfloat16_where_processor_and_network_gain_by_it(multiplies, name, gains):
+    network = registry.build(name, vocabulary_size=7)
+    assert training_policy(network, "auto") == ("mixed_bfloat16" if multiplies and gains else "float32")
+    assert training_policy(network, "mixed_float16") == "mixed_float16"
+
+
+def test_auto_is_float32_on_a_gpu(monkeypatch):
+    monkeypatch.setattr(devices, "_multiplies_bfloat16", lambda: True)
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: ["a GPU"])
+    assert training_policy(registry.build("transformer", vocabulary_size=7), "auto") == "float32"
+
+
+@pytest.mark.parametrize(("flags", "expected"), [("fpu amx_bf16", True), ("avx512_bf16", True), ("fpu avx2", False)])
+def test_the_processor_is_asked(monkeypatch, flags, expected):
+    monkeypatch.setattr(devices.Path, "read_text", lambda path: f"flags : {flags}")
+    assert devices._multiplies_bfloat16.__wrapped__() == expected

@@ -8,6 +8,7 @@ import tensorflow as tf
 from lmkeras.errors import InputError
 from lmkeras.networks.dense import dense_classifier
 from lmkeras.networks.transformer import transformer_classifier
+from lmkeras.training.adam import Adam, AdamW
 from lmkeras.training.layer_rates import freeze, layer_factors, with_layer_rates
 from lmkeras.training.muon import Muon
 from lmkeras.training.optimizers import WarmupSchedule, build_optimizer
@@ -217,3 +218,9 @@ def test_one_group_at_least_is_trained(how_many):
         freeze(nested_network().layer_groups(), how_many),
     ):
         pass
+
+
+@pytest.mark.parametrize("optimizer", [Adam, AdamW, Muon])
+def test_networks_of_older_versions_find_their_optimizer(optimizer):
+    layered = type(with_layer_rates(optimizer(0.125), {}))
+    assert keras.saving.get_registered_object(f"lmkeras>LayerRates{optimizer.__name__}") is layered

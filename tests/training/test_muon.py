@@ -112,3 +112,25 @@ def test_an_id_that_comes_several_times_counts_as_the_sum(name, clip_norm):
         results.append(variable.numpy())
     np.testing.assert_allclose(*results, atol=1e-6)
     assert (results[0] != start).any()
+
+
+@pytest.mark.parametrize("shape", [(24, 16), (16, 64)])
+def test_bfloat16_products_move_singular_values_by_hundredths(shape):
+    matrix = tf.constant(np.random.default_rng(5).normal(size=shape), tf.float32)
+    exact = orthogonalized(matrix).numpy()
+    rounded = tf.cast(orthogonalized(matrix, dtype="bfloat16"), tf.float32).numpy()
+    moved = np.abs(np.linalg.svd(rounded)[1] - np.linalg.svd(exact)[1])
+    assert np.median(moved) < 0.03
+    assert moved.max() < 0.1
+    steps = [
+        updates(Muon(0.01, products=dtype), exact, [matrix.numpy()])[0] - exact for dtype in ("float32", "bfloat16")
+    ]
+    assert np.linalg.norm(steps[1] - steps[0]) < 0.1 * np.linalg.norm(steps[0])
+
+
+@pytest.mark.parametrize("length", [1e-3, 1e12])
+def test_a_matrix_of_any_length(length):
+    matrix = np.random.default_rng(6).normal(size=(8, 12)).astype("float32")
+    np.testing.assert_allclose(
+        orthogonalized(tf.constant(matrix * length)), orthogonalized(tf.constant(matrix)), atol=0.1
+    )
