@@ -28,11 +28,11 @@ def lmkeras_side():
     return timer.steps_per_second
 
 
-def keras_side(jit_compile="auto"):
+def keras_side():
     import tensorflow as tf
 
     network = plain_keras_lstm(VOCABULARY, EMBEDDING, UNITS)
-    network.compile("adam", "sparse_categorical_crossentropy", jit_compile=jit_compile)
+    network.compile("adam", "sparse_categorical_crossentropy")
     stream = windows(zipf_ids(VOCABULARY, WORDS), BATCH, LENGTH)
     inputs, targets = zip(*[next(stream) for _ in range(STEPS)], strict=True)
     batches = tf.data.Dataset.from_tensor_slices((list(inputs), list(targets))).prefetch(tf.data.AUTOTUNE)

@@ -57,11 +57,10 @@ def _class_with_layer_rates(optimizer: type[keras.optimizers.Optimizer]) -> type
     return keras.saving.register_keras_serializable("lmkeras", name)(subclass)
 
 
-# A compiled network that was saved with one of these is loaded where this module has been imported.
-for _optimizer in (Adam, AdamW, Muon):
-    _class_with_layer_rates(_optimizer)
-_OLDER_NAMES = {f"lmkeras>{_class_with_layer_rates(one).__name__}": one for one in (Adam, AdamW, Muon)}
-keras.saving.get_custom_objects().update({name: _class_with_layer_rates(one) for name, one in _OLDER_NAMES.items()})
+# A compiled network that was saved with one of these is loaded where this module has been imported; the name without
+# the optimizer's package is that of earlier versions.
+for _class in map(_class_with_layer_rates, (Adam, AdamW, Muon)):
+    keras.saving.get_custom_objects()[f"lmkeras>{_class.__name__}"] = _class
 
 
 def with_layer_rates(

@@ -132,7 +132,7 @@ def find_learning_rate(
     try:
         policy = training_policy(network, settings.precision)
         with precision(trial, policy):
-            optimizer = _growing_optimizer(network, settings, lowest, highest, steps, rate_factors)
+            optimizer = _growing_optimizer(network, settings, policy, lowest, highest, steps, rate_factors)
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
             trial.compile(optimizer, loss, jit_compile=uses_xla(network, settings.xla, policy))
             finding = _sweep(trial, train.take(steps))
@@ -159,7 +159,7 @@ class _Trial(keras.Model):
         return self.network(inputs, training=training)
 
 
-def _growing_optimizer(network, settings, lowest, highest, steps, rate_factors):
+def _growing_optimizer(network, settings, policy, lowest, highest, steps, rate_factors):
     """The optimizer of the training to come, with a learning rate that grows by the same factor in each update."""
     name = settings.optimizer or getattr(network, "default_optimizer", "adamw")
     optimizer = build_optimizer(
@@ -168,7 +168,7 @@ def _growing_optimizer(network, settings, lowest, highest, steps, rate_factors):
         steps,
         weight_decay=settings.weight_decay,
         clip_norm=settings.clip_norm,
-        policy=training_policy(network, settings.precision),
+        policy=policy,
     )
     optimizer = with_layer_rates(optimizer, rate_factors or {})
     optimizer.learning_rate = keras.optimizers.schedules.ExponentialDecay(lowest, steps - 1, highest / lowest)
