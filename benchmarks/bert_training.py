@@ -60,14 +60,14 @@ def lmkeras_side(folder):
 
 def write_batches(folder, path):
     """The batches that TextClassifier makes of SST-2, padded to the longest of each, as arrays in a file."""
-    from lmkeras.datasets import EncodedExamples, TextLayout, training_batches
+    from lmkeras.datasets import EncodedExamples, TextLayout, TrainingExamples
     from lmkeras.tokenizers.word_piece import WordPieceTokenizer
 
     tokenizer = WordPieceTokenizer.from_pretrained(WEIGHTS)
     texts, labels = zip(*sst2_examples(folder), strict=True)
     examples = EncodedExamples.encode(texts, tokenizer, TextLayout(512))
     classes = np.array([label == "positive" for label in labels], "int32")
-    batches = training_batches(examples, classes, BATCH).take(SST2_STEPS).as_numpy_iterator()
+    batches = TrainingExamples(examples, classes, BATCH).dataset().take(SST2_STEPS).as_numpy_iterator()
     arrays = {}
     for number, (ids, labels, _) in enumerate(batches):
         arrays |= {f"ids_{number}": ids[:, : (ids != 0).sum(1).max()], f"classes_{number}": labels}

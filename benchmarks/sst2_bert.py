@@ -66,7 +66,7 @@ def what_it_saw(model, data, options, seed):
     """The batches that our classifier was trained and judged on, as NumPy, and its optimizer's numbers."""
     import numpy as np
 
-    from lmkeras.datasets import EncodedExamples, evaluation_batches, training_batches
+    from lmkeras.datasets import EncodedExamples, TrainingExamples, evaluation_batches
     from lmkeras.models.recipe import layout_for
 
     layout, encoded = layout_for(model.network, model.tokenizer, False, None, "start"), {}
@@ -75,7 +75,7 @@ def what_it_saw(model, data, options, seed):
         classes = np.array([model.labels.index(label) for label in labels], "int32")
         encoded[part] = EncodedExamples.encode(texts, model.tokenizer, layout), classes
     steps = -(-len(data["train"]) // options.batch_size)
-    train = training_batches(*encoded["train"], options.batch_size, seed).take(steps * options.epochs)
+    train = TrainingExamples(*encoded["train"], options.batch_size, seed).dataset().take(steps * options.epochs)
     batches = {"train": list(train.as_numpy_iterator())}
     batches |= {part: list(evaluation_batches(*encoded[part]).as_numpy_iterator()) for part in PARTS[1:]}
     optimizer = model.network.optimizer

@@ -23,7 +23,8 @@ def run_verb(verbs: Mapping[str, Callable[..., None]], summary: str, arguments: 
         arguments: what follows the program's name; None for the process's own.
 
     Returns:
-        The exit code: 0, 2 for what the user can mend (said in one line on standard error), 130 for Ctrl-C.
+        The exit code: 0, 2 for what the user can mend (said in one line on standard error), 130 for Ctrl-C,
+        143 for SIGTERM while training.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if " ".join(arguments[:2]) in verbs:
@@ -33,6 +34,8 @@ def run_verb(verbs: Mapping[str, Callable[..., None]], summary: str, arguments: 
         with contextlib.redirect_stderr(errors):
             prepared = {name: _prepared(verb) for name, verb in verbs.items()}
             verb = tyro.extras.subcommand_cli_from_dict(prepared, prog="lmkeras", description=summary, args=arguments)
+        if getattr(sys.stdout, "errors", "") == "strict":
+            sys.stdout.reconfigure(errors="backslashreplace")  # for characters that the terminal has not
         verb()
     except BrokenPipeError:  # the reader, such as `head`, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -40,13 +43,30 @@ def run_verb(verbs: Mapping[str, Callable[..., None]], summary: str, arguments: 
         if exit_.code:
             print(f"lmkeras: {_one_line(errors.getvalue())}", file=sys.stderr)
         return int(exit_.code or 0)
-    except (InputError, OSError) as error:  # OSError: a folder that cannot be written, a disk that is full
-        print(f"lmkeras: {error}", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:  # with more to say where training was what was stopped
+        print(f"lmkeras: {str(interrupt) or 'stopped'}", file=sys.stderr)
+        return getattr(interrupt, "exit_code", 130)
+    except Exception as error:
+        if (message := _mendable(error)) is None:
+            raise
+        print(f"lmkeras: {' '.join(message.split())}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("lmkeras: stopped", file=sys.stderr)
-        return 130
     return 0
+
+
+def _mendable(error: Exception) -> str | None:
+    """What to say of an error that the user can mend; None for others, whose traceback is wanted."""
+    if isinstance(error, InputError | OSError):  # OSError: a folder that cannot be written, a disk that is full
+        return str(error)
+    exhausted = [MemoryError]
+    if "tensorflow" in sys.modules:
+        exhausted.append(sys.modules["tensorflow"].errors.ResourceExhaustedError)
+    if isinstance(error, tuple(exhausted)):
+        if "No space left" in str(error):
+            return "no space is left on the disk: free some, or name another place"
+        what = re.search(r"Unable to allocate .*|OOM when allocating tensor with shape\S+", str(error))
+        return f"not enough memory ({what[0] if what else error}): make sizes, batches or lengths smaller"
+    return None
 
 
 def _prepared(verb: Callable[..., None]) -> Callable[..., Callable[[], None]]:

@@ -1,9 +1,13 @@
 """A model as a SavedModel that takes text and gives text or labels, and needs TensorFlow alone to run."""
 
+import contextlib
+import fcntl
 import functools
 import os
+import re
+import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import tensorflow as tf
@@ -205,11 +209,34 @@ def _write(module: tf.Module, signatures: dict, folder: Path, overwrite: bool) -
         others = {path.name for path in folder.iterdir()} - _SAVED_MODEL_NAMES
         if others or not (folder / "saved_model.pb").is_file():
             raise InputError(f"{folder} is not a SavedModel alone: it is not overwritten. Name another folder")
-    elif folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file: name a folder")
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        raise InputError(f"{nearest} is a file: name a folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".exporting-") as aside:
+    prefix = f".exporting-{folder.name}-"
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=prefix) as aside, _locked(aside):
         tf.saved_model.save(module, f"{aside}/new", signatures)
         if folder.exists():
             os.replace(folder, f"{aside}/old")
         os.replace(f"{aside}/new", folder)
+    # only now: where an export was killed between those two moves, what it left is all that there was
+    _remove_leftovers(folder.parent, prefix)
+
+
+@contextlib.contextmanager
+def _locked(folder: str | Path) -> Iterator[None]:
+    """A context in which the folder is locked, however the process ends; BlockingIOError where another has it."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove_leftovers(parent: Path, prefix: str) -> None:
+    """Removes what exports to the same place left aside when they were killed, but not what is being written."""
+    for leftover in parent.iterdir():
+        if re.fullmatch(rf"{re.escape(prefix)}\w{{8}}", leftover.name):
+            with contextlib.suppress(OSError), _locked(leftover):
+                shutil.rmtree(leftover)

@@ -18,7 +18,7 @@ PACKAGE = Path(lmkeras.__file__).parent
 
 # The street: a module imports only from modules above it.
 STREET = """
-errors
+errors durable
 corpora.corpus corpora.characters corpora.records corpora.files corpora.paths corpora.tfds corpora.sources
 corpora.docstrings corpora.unlabelled
 corpora.labelled corpora.labelled_split corpora.labelled_files corpora.labelled_sources corpora
@@ -37,7 +37,7 @@ networks.dense networks.convolutional networks.recurrent networks.transformer
 networks.bert.calling networks.bert.encoder networks.bert.classifier networks.bert.packed networks.bert
 metrics reports
 training training.settings training.curves training.devices training.adam training.muon training.optimizers
-training.layer_rates training.fit training.rate_finder
+training.layer_rates training.checkpoints training.interruption training.state training.callbacks training.fit training.rate_finder
 decoding decoding.samplers decoding.generate decoding.score decoding.text
 export
 models models.folder models.text_model models.language_model

@@ -31,13 +31,14 @@ def train_classifier(
     network: Annotated[ClassificationNetworkSettings, Flat] = ClassificationNetworkSettings(),  # noqa: B008
     settings: Annotated[ClassifierFitSettings, Flat] = ClassifierFitSettings(),  # noqa: B008
     overwrite: bool = False,
+    resume: bool = False,
 ) -> None:
     """Train a text classifier on labelled text and save it.
 
     Args:
         text: .csv, .tsv, .jsonl with columns, .txt of label TAB text or __label__ lines (.gz too), a folder with a
             subfolder for each label, tfds:NAME:SPLIT, builtin:python-docstrings.
-        output: the run's folder: the model, metrics.jsonl, curves.png and TensorBoard logs.
+        output: the run's folder: the model, checkpoints, metrics.jsonl, curves.png and TensorBoard logs.
         validation: labelled text to validate on; None: examples of every label taken from the training text.
         validation_fraction: share of the examples taken for validation, from 0 (none) to below 1.
         text_column: column (.csv, .tsv) or key (.jsonl) that holds the text.
@@ -51,9 +52,11 @@ def train_classifier(
         weights: for bert, a folder or hub name of pretrained weights; None: begin from nothing.
         network: what to train.
         settings: how to train it.
-        overwrite: replace a model that is in the run's folder already.
+        overwrite: replace a model, or checkpoints, that are in the run's folder already.
+        resume: go on from the newest checkpoint in the run's folder, or begin where there is none; all other arguments
+            are to be what they were.
     """
-    run = new_run(output, overwrite)
+    run = new_run(output, overwrite, resume)
     columns = (text_column, label_column, pair_column, encoding)
     corpus = open_labelled_corpus(text, *columns)
     require_several_labels(corpus.label_counts())
@@ -65,7 +68,7 @@ def train_classifier(
 
     limits = {"max_length": max_length, "long_texts": long_texts, "weights": weights}
     model = TextClassifier(network.network, tokenizer, vocabulary_size, **limits, **network.sizes())
-    fit_and_save(model, run, corpus, held_out, validation_fraction=0, settings=settings)
+    fit_and_save(model, run, corpus, held_out, validation_fraction=0, settings=settings, resume=resume)
     if held_out is not None:
         print("on the examples that chose the weights:")
         print_judgement(model, held_out)

@@ -30,12 +30,13 @@ def train_lm(
     network: Annotated[LanguageNetworkSettings, Flat] = LanguageNetworkSettings(),  # noqa: B008
     settings: Annotated[FitSettings, Flat] = FitSettings(),  # noqa: B008
     overwrite: bool = False,
+    resume: bool = False,
 ) -> None:
     """Train a language model on text and save it.
 
     Args:
         text: files, globs or folders of .txt, .csv, .tsv or .jsonl (.gz too), tfds:NAME:SPLIT, builtin:python-docs.
-        output: the run's folder: the model, metrics.jsonl, curves.png and TensorBoard logs.
+        output: the run's folder: the model, checkpoints, metrics.jsonl, curves.png and TensorBoard logs.
         validation: text to validate on; None: the last part of the training text.
         validation_fraction: share of the text split off for validation, from 0 (none) to below 1.
         text_column: column (.csv, .tsv) or key (.jsonl) that holds the text.
@@ -44,15 +45,17 @@ def train_lm(
         vocabulary_size: the most tokens there may be; None: 4096 byte pairs, 10000 words, every character.
         network: what to train.
         settings: how to train it.
-        overwrite: replace a model that is in the run's folder already.
+        overwrite: replace a model, or checkpoints, that are in the run's folder already.
+        resume: go on from the newest checkpoint in the run's folder, or begin where there is none; all other arguments
+            are to be what they were.
     """
-    run = new_run(output, overwrite)
+    run = new_run(output, overwrite, resume)
     train, held_out = _corpora(text, validation, validation_fraction, text_column, encoding)
     quiet_tensorflow()
     from lmkeras.models.language_model import LanguageModel
 
     model = LanguageModel(network.network, tokenizer, vocabulary_size, **network.sizes())
-    fit_and_save(model, run, train, held_out, validation_fraction=0, settings=settings)
+    fit_and_save(model, run, train, held_out, validation_fraction=0, settings=settings, resume=resume)
     if held_out is not None:
         print_values(model.evaluate(held_out))
         _print_xz(train, held_out)

@@ -25,11 +25,26 @@ Flat = tyro.conf.arg(name="")
 _KINDS = {"language_model": "a language model", "text_classifier": "a text classifier"}
 
 
-def new_run(output: str, overwrite: bool) -> Path:
-    """A folder for a new run; InputError where it holds a model already, or cannot be made."""
+def new_run(output: str, overwrite: bool, resume: bool) -> Path:
+    """The folder of a run to train in.
+
+    Args:
+        output: the folder's name.
+        overwrite: whether what an earlier run left there may be replaced.
+        resume: whether the run goes on from its newest checkpoint.
+
+    Raises:
+        InputError: it holds a model, or checkpoints, that are neither to be replaced nor to be gone on from; or it
+            cannot be made.
+    """
     run = Path(output)
-    if (run / "config.json").exists() and not overwrite:
+    if overwrite and resume:
+        raise InputError("--overwrite starts anew and --resume goes on: say one of them")
+    begun = any((run / "checkpoints").glob("update-*"))
+    if (run / "config.json").exists() and not overwrite and not (resume and begun):
         raise InputError(f"{run} holds a model already: name another --output, or say --overwrite")
+    if begun and not overwrite and not resume:
+        raise InputError(f"{run} holds the checkpoints of a run that did not end: say --resume, or --overwrite")
     _require_writable(run)
     return run
 
@@ -44,7 +59,7 @@ def _require_writable(folder: Path) -> None:
 
 
 def fit_and_save(model, run: Path, *corpora, **options) -> None:
-    """Trains a model and saves it; Ctrl-C saves what there is and says so."""
+    """Trains a model and saves it; SIGTERM and Ctrl-C save what there is and say so."""
     try:
         model.fit(*corpora, run_folder=run, **options)
     except KeyboardInterrupt:

@@ -6,6 +6,7 @@ Shape letters: B batch, T tokens.
 import array
 import dataclasses
 import functools
+import hashlib
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -58,6 +59,15 @@ class EncodedExamples:
 
     def __len__(self) -> int:
         return len(self.starts) - 1
+
+    def digest(self, classes: np.ndarray) -> str:
+        """What no other examples with these classes have: in hexadecimal."""
+        digest = hashlib.sha256()
+        firsts = [] if self.first_lengths is None else [self.first_lengths]
+        for numbers in (self.ids, self.starts, classes, *firsts):
+            digest.update(f"{numbers.dtype} {len(numbers)}".encode())
+            digest.update(np.ascontiguousarray(numbers))
+        return digest.hexdigest()
 
     @functools.cached_property
     def lengths(self) -> np.ndarray:
@@ -127,14 +137,8 @@ def training_order(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) 
         yield batches[number]
 
 
-def training_batches(
-    examples: EncodedExamples,
-    classes: np.ndarray,
-    batch_size: int,
-    seed: int = 0,
-    class_weights: Sequence[float] | None = None,
-) -> "tf.data.Dataset":
-    """Batches for training without end, see `training_order`.
+class TrainingExamples:
+    """Examples in batches for training, forever; the order is a function of (seed, epoch), see `training_order`.
 
     Args:
         examples: the texts.
@@ -142,21 +146,42 @@ def training_batches(
         batch_size: B.
         seed: fixes the order.
         class_weights: how much an example of each class counts; None for 1 each.
-
-    Returns:
-        Dataset of (inputs, classes int32 [B], weights float32 [B]); the inputs are ids [B, T], or for pairs a
-        dictionary, see `EncodedExamples.inputs`.
     """
-    weights = np.ones(len(classes), np.float32)
-    if class_weights is not None:
-        weights = np.asarray(class_weights, np.float32)[classes]
 
-    def batches():
-        for epoch in itertools.count():
-            for rows in training_order(examples.lengths, batch_size, seed, epoch):
-                yield examples.inputs(rows), classes[rows], weights[rows]
+    def __init__(
+        self,
+        examples: EncodedExamples,
+        classes: np.ndarray,
+        batch_size: int,
+        seed: int = 0,
+        class_weights: Sequence[float] | None = None,
+    ):
+        self.examples, self.classes, self.batch_size, self.seed = examples, classes, batch_size, seed
+        self._weights = np.ones(len(classes), np.float32)
+        if class_weights is not None:
+            self._weights = np.asarray(class_weights, np.float32)[classes]
+        self.steps_per_epoch = -(-len(examples) // batch_size)
 
-    return _dataset(batches, examples)
+    def digest(self) -> str:
+        """What no other examples have, see `EncodedExamples.digest`."""
+        return self.examples.digest(self.classes)
+
+    def dataset(self, first_step: int = 0) -> "tf.data.Dataset":
+        """All batches from `first_step` on, without end.
+
+        Returns:
+            Dataset of (inputs, classes int32 [B], weights float32 [B]); the inputs are ids [B, T], or for pairs a
+            dictionary, see `EncodedExamples.inputs`.
+        """
+
+        def batches():
+            first_epoch, skip = divmod(first_step, self.steps_per_epoch)
+            for epoch in itertools.count(first_epoch):
+                order = training_order(self.examples.lengths, self.batch_size, self.seed, epoch)
+                for rows in itertools.islice(order, skip if epoch == first_epoch else 0, None):
+                    yield self.examples.inputs(rows), self.classes[rows], self._weights[rows]
+
+        return _dataset(batches, self.examples)
 
 
 def evaluation_batches(examples: EncodedExamples, classes: np.ndarray, batch_ids: int = 8192) -> "tf.data.Dataset":
@@ -168,7 +193,7 @@ def evaluation_batches(examples: EncodedExamples, classes: np.ndarray, batch_ids
         batch_ids: the most ids in a batch, those included that fill up the shorter texts.
 
     Returns:
-        Dataset of (inputs, classes, weights) as in `training_batches`, of known cardinality.
+        Dataset of (inputs, classes, weights) as in `TrainingExamples`, of known cardinality.
     """
     import tensorflow as tf
 

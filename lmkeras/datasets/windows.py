@@ -5,6 +5,7 @@ Shape letters: B batch, T tokens of a window.
 
 import array
 import dataclasses
+import hashlib
 import itertools
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 _BATCH_CHARACTERS = 1 << 22  # how much text is tokenized at a time
+_DIGESTED_AT_A_TIME = 1 << 22  # ids
 _SHOWN_AS_STARTS = 16  # one window in so many, see TrainingWindows
 
 
@@ -42,6 +44,14 @@ class TokenStream:
     def tokens(self) -> int:
         """Number of tokens, the zeros not counted."""
         return len(self.ids) - len(self.starts)
+
+    def digest(self) -> str:
+        """What no other corpus has: of the ids and where texts begin, in hexadecimal."""
+        digest = hashlib.sha256(f"{self.ids.dtype} {len(self.ids)}".encode())
+        for numbers in (self.ids, self.starts):
+            for first in range(0, len(numbers), _DIGESTED_AT_A_TIME):
+                digest.update(np.ascontiguousarray(numbers[first : first + _DIGESTED_AT_A_TIME]).view(np.uint8))
+        return digest.hexdigest()
 
 
 def tokenize(texts: Iterable[str], tokenizer: BaseTokenizer) -> TokenStream:
@@ -109,26 +119,35 @@ class TrainingWindows:
 
     def __init__(self, stream: TokenStream, length: int, batch_size: int, seed: int = 0):
         self.ids = stream.ids
-        self.length = min(length, len(stream.ids) - 1)
+        self._set_sizes(len(stream.ids), len(stream.starts), length, batch_size, seed)
+
+    def _set_sizes(self, ids: int, texts: int, length: int, batch_size: int, seed: int) -> None:
+        self.length = min(length, ids - 1)
         # one window is kept back, for the random start to have room
-        windows = max(1, (len(stream.ids) - 1) // self.length - 1)
+        windows = max(1, (ids - 1) // self.length - 1)
         self.batch_size = min(batch_size, windows)
         self.steps_per_epoch = windows // self.batch_size
         self.seed = seed
-        self._starts_are_rare = len(stream.ids) > _SHOWN_AS_STARTS * self.length * len(stream.starts)
+        self._spare = ids - 1 - self.steps_per_epoch * self.batch_size * self.length
+        self._starts_are_rare = ids > _SHOWN_AS_STARTS * self.length * texts
 
-    def epoch(self, epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """The batches of one epoch, inputs and targets, each int32 [B, T]."""
+    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The batches of one epoch from `first_step` on, inputs and targets, each int32 [B, T]."""
         random = np.random.default_rng((self.seed, epoch))
-        spare = len(self.ids) - 1 - self.steps_per_epoch * self.batch_size * self.length
-        first = random.integers(0, spare + 1)
-        order = random.permutation(self.steps_per_epoch * self.batch_size)
+        first = random.integers(0, self._spare + 1)
+        return self._batches(self.ids[first:], self.steps_per_epoch, random, first_step)
+
+    def _batches(
+        self, ids: np.ndarray, steps: int, random: np.random.Generator, first_step: int
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The windows that `ids` begins with, as many as `steps` batches take, in random order."""
+        rows = random.permutation(steps * self.batch_size).reshape(steps, self.batch_size)
+        as_starts = random.random(rows.shape) < (1 / _SHOWN_AS_STARTS if self._starts_are_rare else 0)
         offsets = np.arange(self.length + 1)
-        for rows in order.reshape(self.steps_per_epoch, self.batch_size):
-            windows = self.ids[(first + rows * self.length)[:, None] + offsets].astype(np.int32)
+        for batch, as_start in zip(rows[first_step:], as_starts[first_step:], strict=True):
+            windows = ids[batch[:, None] * self.length + offsets].astype(np.int32)
             inputs, targets = windows[:, :-1].copy(), windows[:, 1:]
-            if self._starts_are_rare:
-                inputs[random.random(len(inputs)) < 1 / _SHOWN_AS_STARTS, 0] = 0
+            inputs[as_start, 0] = 0
             yield inputs, targets
 
     def dataset(self, first_step: int = 0) -> "tf.data.Dataset":
@@ -138,7 +157,7 @@ class TrainingWindows:
         def batches():
             first_epoch, skip = divmod(first_step, self.steps_per_epoch)
             for epoch in itertools.count(first_epoch):
-                yield from itertools.islice(self.epoch(epoch), skip, None)
+                yield from self.epoch(epoch, skip)
                 skip = 0
 
         signature = (tf.TensorSpec((self.batch_size, self.length), tf.int32),) * 2

@@ -3,13 +3,16 @@
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from lmkeras.durable import sync
 from lmkeras.errors import InputError
 
 FORMAT_VERSION = 1
+_ASIDE = ".saving-"
 KINDS = {
     "language_model": ("lmkeras.models.language_model", "LanguageModel"),
     "text_classifier": ("lmkeras.models.text_classifier", "TextClassifier"),
@@ -26,7 +29,9 @@ def write_model(folder: str | Path, config: dict, files: dict[str, Callable[[Pat
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as aside:
+    for left in folder.glob(f"{_ASIDE}*"):  # by a process that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=_ASIDE) as aside:
         for name, write in files.items():
             write(Path(aside) / name)
         digests = {name: _digest(Path(aside) / name) for name in files}
@@ -34,7 +39,10 @@ def write_model(folder: str | Path, config: dict, files: dict[str, Callable[[Pat
         whole["digest"] = _digest_of(whole)
         (Path(aside) / "config.json").write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
         for name in (*files, "config.json"):
+            sync(Path(aside) / name)
+        for name in (*files, "config.json"):
             os.replace(Path(aside) / name, folder / name)
+    sync(folder)
 
 
 def read_config(folder: str | Path) -> dict:

@@ -91,6 +91,7 @@ class LanguageModel(TextModel):
         validation: Corpus | str | Path | Sequence[str] | None = None,
         validation_fraction: float = 0.1,
         run_folder: str | Path | None = None,
+        resume: bool = False,
         settings: FitSettings | None = None,
         callbacks: Sequence[keras.callbacks.Callback] = (),
         verbose: str | int = "auto",
@@ -102,7 +103,8 @@ class LanguageModel(TextModel):
             corpus: a corpus, a file, glob, folder or name that `open_corpus` takes, or a list of texts.
             validation: what to validate on; None splits it off the corpus's end.
             validation_fraction: share of the corpus split off, in (0, 1); 0 for no validation.
-            run_folder: where metrics.jsonl, curves.png and TensorBoard logs go; nowhere where it is None.
+            run_folder: where metrics.jsonl, curves.png, checkpoints and TensorBoard logs go; None: nowhere.
+            resume: go on from run_folder's newest checkpoint, if there is one; other arguments are to be as they were.
             settings: how to train, see FitSettings; None for the defaults.
             callbacks: further Keras callbacks.
             verbose: 0 shows nothing, 1 a progress bar, 2 a line an evaluation.
@@ -120,21 +122,18 @@ class LanguageModel(TextModel):
             if network.context_length is not None and length > network.context_length:
                 limit = network.context_length
                 raise InputError(f"window_length {length} is longer than the network's context_length {limit}")
-            windows = TrainingWindows(tokenize(train, tokenizer), length, settings.batch_size, settings.seed)
-            held_out = None if validation is None else _evaluation(network, tokenize(validation, tokenizer))
+            streams = {"text": tokenize(train, tokenizer)}
+            windows = TrainingWindows(streams["text"], length, settings.batch_size, settings.seed)
+            held_out = None
+            if validation is not None:
+                streams["validation"] = tokenize(validation, tokenizer)
+                held_out = _evaluation(network, streams["validation"])
             self.tokenizer, self.network = tokenizer, network  # nothing can be wrong with them from here on
             self._generator = self._scorer = None
+            run = self._run(run_folder, resume, {name: stream.digest for name, stream in streams.items()})
+            batches = (windows.dataset, windows.steps_per_epoch, settings, held_out)
             try:
-                return harness.fit(
-                    network,
-                    windows.dataset(),
-                    windows.steps_per_epoch,
-                    settings,
-                    held_out,
-                    run_folder,
-                    callbacks,
-                    verbose,
-                )
+                return harness.fit(network, *batches, run, callbacks, verbose)
             finally:
                 self._generator = self._scorer = None  # callbacks may have traced them in the training's precision
 

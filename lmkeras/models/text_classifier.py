@@ -1,22 +1,16 @@
 """The text classifier that a user holds: text in, labels and probabilities out."""
 
 import contextlib
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from lmkeras.corpora import (
-    LabelledCorpus,
-    as_labelled_corpus,
-    require_known_labels,
-    require_several_labels,
-    split_labelled,
-)
-from lmkeras.corpora.labelled import Text
-from lmkeras.datasets import TextLayout, evaluation_batches, training_batches
+from lmkeras.corpora import as_labelled_corpus, require_known_labels, require_several_labels, split_labelled
+from lmkeras.corpora.labelled import LabelledCorpus, Text
+from lmkeras.datasets import TextLayout, TrainingExamples, evaluation_batches
 from lmkeras.errors import InputError
 from lmkeras.export import export_text_classifier
 from lmkeras.models.prediction import Prediction, TextLabeller, of_the_other_kind
@@ -104,6 +98,7 @@ class TextClassifier(TextModel):
         validation: Labelled | None = None,
         validation_fraction: float = 0.1,
         run_folder: str | Path | None = None,
+        resume: bool = False,
         settings: ClassifierFitSettings | None = None,
         callbacks: Sequence[keras.callbacks.Callback] = (),
         verbose: str | int = "auto",
@@ -116,7 +111,8 @@ class TextClassifier(TextModel):
                 (texts, labels).
             validation: what to validate on; None takes examples of every label from the corpus at random.
             validation_fraction: share of the corpus taken, in (0, 1); 0 for no validation.
-            run_folder: where metrics.jsonl, curves.png and TensorBoard logs go; nowhere where it is None.
+            run_folder: where metrics.jsonl, curves.png, checkpoints and TensorBoard logs go; None: nowhere.
+            resume: go on from run_folder's newest checkpoint, if there is one; other arguments are to be as they were.
             settings: how to train, see ClassifierFitSettings; None for the defaults.
             callbacks: further Keras callbacks.
             verbose: 0 shows nothing, 1 a progress bar, 2 a line an evaluation.
@@ -131,18 +127,23 @@ class TextClassifier(TextModel):
         settings = changed(settings or ClassifierFitSettings(), changes)
         with place(settings.device):
             train, held_out = _parts(as_labelled_corpus(corpus), validation, validation_fraction, settings.seed)
-            batches, steps_per_epoch = self._prepared(train, held_out, settings)
+            train = self._prepared(train, held_out, settings)
+            digests, validation = {"text": train.digest}, None
             if held_out is not None:
-                held_out = evaluation_batches(*self._text_labeller().encode(held_out))
+                examples, classes = self._text_labeller().encode(held_out)
+                digests["validation"] = functools.partial(examples.digest, classes)
+                validation = evaluation_batches(examples, classes)
+            run = self._run(run_folder, resume, digests)
             with self._as_trained(settings) as factors:
-                batches = (batches, steps_per_epoch, settings, held_out)
-                judged = (["accuracy"], settings.monitor, factors)
-                return harness.fit(self.network, *batches, run_folder, callbacks, verbose, *judged)
+                options = (run, callbacks, verbose, True, settings.monitor, factors)
+                return harness.fit(self.network, train.dataset, train.steps_per_epoch, settings, validation, *options)
 
     def find_learning_rate(
         self, corpus: Labelled, settings: ClassifierFitSettings | None = None, steps: int = 100, **changes
     ) -> RateFinding:
         """Tries learning rates from small to large on a corpus; weights are what they were afterwards.
+
+        An untrained model gets its tokenizer and its fresh network here, from this corpus.
 
         Args:
             corpus: as in `fit`.
@@ -150,16 +151,14 @@ class TextClassifier(TextModel):
             steps: the most updates tried.
             changes: fields of the settings by name.
 
-        An untrained model gets its tokenizer and its fresh network here, from this corpus.
-
         Returns:
             The rates, their losses and a suggestion for settings.learning_rate; its `draw` makes a picture of them.
         """
         settings = changed(settings or ClassifierFitSettings(), changes)
         with place(settings.device):
-            batches, _ = self._prepared(as_labelled_corpus(corpus), None, settings)
+            train = self._prepared(as_labelled_corpus(corpus), None, settings)
             with self._as_trained(settings) as factors:
-                return find_learning_rate(self.network, batches, settings, steps=steps, rate_factors=factors)
+                return find_learning_rate(self.network, train.dataset(), settings, steps=steps, rate_factors=factors)
 
     @contextlib.contextmanager
     def _as_trained(self, settings):
@@ -171,10 +170,8 @@ class TextClassifier(TextModel):
         finally:
             self._labeller = None  # callbacks may have predicted, and so traced, in the training's precision
 
-    def _prepared(
-        self, train: LabelledCorpus, held_out: LabelledCorpus | None, settings
-    ) -> tuple[tf.data.Dataset, int]:
-        """Makes what is not made yet; returns the training batches and how many are an epoch."""
+    def _prepared(self, train: LabelledCorpus, held_out: LabelledCorpus | None, settings) -> TrainingExamples:
+        """Makes what is not made yet; returns what to train on."""
         counts = train.label_counts()
         require_several_labels(counts)
         labels, tokenizer, network = self.labels or tuple(counts), self.tokenizer, self.network
@@ -193,9 +190,7 @@ class TextClassifier(TextModel):
             self._layout(network, tokenizer, pairs)
         # nothing can be wrong from here on
         self.labels, self.tokenizer, self.network, self.pairs, self._labeller = labels, tokenizer, network, pairs, None
-        examples, classes = self._text_labeller().encode(train)
-        batches = training_batches(examples, classes, settings.batch_size, settings.seed, weights)
-        return batches, -(-len(examples) // settings.batch_size)
+        return TrainingExamples(*self._text_labeller().encode(train), settings.batch_size, settings.seed, weights)
 
     def _layout(self, network=None, tokenizer=None, pairs=None) -> TextLayout:
         parts = (self.network, self.tokenizer, self.pairs) if network is None else (network, tokenizer, pairs)

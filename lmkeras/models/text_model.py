@@ -2,9 +2,10 @@
 
 import abc
 import dataclasses
+import hashlib
 import importlib
 import platform
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import keras
@@ -16,6 +17,7 @@ from lmkeras.models.folder import KINDS, read_config, write_model
 from lmkeras.networks.registry import import_families
 from lmkeras.tokenizers import tokenizer_from_json
 from lmkeras.tokenizers.base import BaseTokenizer
+from lmkeras.training.fit import Run
 from lmkeras.training.settings import TrainingSettings
 
 
@@ -57,6 +59,20 @@ class TextModel(abc.ABC):
         if self.network is None:
             raise InputError("this model has not been trained yet: call fit first, or load one that has been saved")
 
+    def _run(self, folder: str | Path | None, resume: bool, digests: Mapping[str, Callable[[], str]]) -> Run | None:
+        """Where a training of this model is recorded, and what it may be resumed with, such as the same text."""
+        if folder is None:
+            if resume:
+                raise InputError("resume goes on from a checkpoint in run_folder: name that folder too")
+            return None
+        made_of = {**self._own_config(), **{name: digest() for name, digest in digests.items()}}
+        made_of["tokenizer"] = hashlib.sha256(self.tokenizer.to_json().encode()).hexdigest()
+        made_of["network"] = self._network_sizes()
+        return Run(Path(folder), resume, made_of)
+
+    def _network_sizes(self) -> dict:
+        return {name: value for name, value in self.network.get_config().items() if name != "name"}
+
     def save(self, folder: str | Path) -> None:
         """Writes config.json, tokenizer.json and network.keras, from which `lmkeras.load` makes the same model.
 
@@ -64,12 +80,15 @@ class TextModel(abc.ABC):
             folder: created where it is missing; the three files replace those of an earlier model, all at the end.
         """
         self._require_network()
-        sizes = {name: value for name, value in self.network.get_config().items() if name != "name"}
         config = {
             "kind": self.kind,
             **self._own_config(),
             "tokenizer": {"name": type(self.tokenizer).__name__, "vocabulary_size": self.tokenizer.vocabulary_size},
-            "network": {"name": type(self.network).__name__, "parameters": self.network.count_params(), **sizes},
+            "network": {
+                "name": type(self.network).__name__,
+                "parameters": self.network.count_params(),
+                **self._network_sizes(),
+            },
             "versions": {
                 "keras": keras.__version__,
                 "tensorflow": tf.__version__,

@@ -88,6 +88,8 @@ class KerasTokenizer:
             self.document_count += len(tokens)
             self.word_counts.update(chain.from_iterable(tokens))
             self.word_docs.update(chain.from_iterable(map(set, tokens)))
+        # sets have another order in every process: the same texts are to give the same JSON
+        self.word_docs = Counter({word: self.word_docs[word] for word in self.word_counts if word in self.word_docs})
         words = sorted(self.word_counts, key=self.word_counts.get, reverse=True)
         words = words if self.oov_token is None else [self.oov_token, *words]
         self.word_index = {word: id for id, word in enumerate(words, start=1)}

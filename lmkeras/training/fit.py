@@ -1,100 +1,49 @@
 """The training harness: Keras' own compile, fit and evaluate, with what a run needs around them."""
 
+import contextlib
+import dataclasses
 import json
-import math
+import logging
 import shutil
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
 from lmkeras.errors import InputError
-from lmkeras.training.curves import draw_curves
+from lmkeras.training.callbacks import CheckpointWriter, Evaluations, StopAtNaN, Updates
+from lmkeras.training.checkpoints import Checkpoints
 from lmkeras.training.devices import precision, training_policy
+from lmkeras.training.interruption import Interrupted, noting_signals
 from lmkeras.training.layer_rates import with_layer_rates
 from lmkeras.training.optimizers import build_optimizer
 from lmkeras.training.settings import TrainingSettings
+from lmkeras.training.state import BestWeights, TrainingState
+
+_log = logging.getLogger("lmkeras")
+
+# What may be another when a run is resumed; everything else decides what the numbers in a checkpoint mean.
+_MAY_CHANGE = (
+    *("learning_rate", "schedule", "warmup_steps", "weight_decay", "clip_norm", "patience", "device", "precision"),
+    *("xla", "tensorboard", "checkpoint_every", "keep_checkpoints"),
+)
 
 
-class StopAfter(keras.callbacks.Callback):
-    """Ends training after exactly `steps` updates, with the evaluation that ends an epoch.
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """Where the records of a training go, and whether it goes on where an earlier process stopped.
 
-    Args:
-        steps: number of updates.
+    A checkpoint is written after each evaluation, every settings.checkpoint_every updates, and when SIGTERM or Ctrl-C
+    comes. A training that is killed and resumed ends with the same numbers, bit for bit on a CPU, as one that is not.
     """
 
-    def __init__(self, steps: int):
-        super().__init__()
-        self.steps = steps
-
-    def on_train_begin(self, logs=None):
-        """Counts from the start of this fit."""
-        self._done = 0
-        self._batch = -1
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """Keras counts batches anew in every epoch."""
-        self._batch = -1
-
-    def on_train_batch_end(self, batch, logs=None):
-        """Keras may report several updates at once."""
-        self._done += batch - self._batch
-        self._batch = batch
-        if self._done >= self.steps:
-            self.model.stop_training = True
-
-
-class StopAtNaN(keras.callbacks.Callback):
-    """Ends training when the loss is no number any more: nothing can be learned from there.
-
-    Attributes:
-        message: what happened and what to do; None while all is well.
-    """
-
-    message: str | None = None
-
-    def on_train_batch_end(self, batch, logs=None):
-        """Looks at the mean loss of the epoch so far, which one NaN spoils."""
-        loss = float((logs or {}).get("loss", 0.0))
-        if not math.isfinite(loss):
-            step = int(self.model.optimizer.iterations)
-            advice = "train with a lower learning_rate, with clip_norm, or in precision float32"
-            self.message = f"the loss became {loss} at update {step}: {advice}"
-            self.model.stop_training = True
-
-
-class MetricsFile(keras.callbacks.Callback):
-    """Writes one JSON line an evaluation to metrics.jsonl, and draws curves.png from it when training ends.
-
-    Args:
-        folder: the run's folder.
-    """
-
-    def __init__(self, folder: Path):
-        super().__init__()
-        self.folder = folder
-
-    def on_train_begin(self, logs=None):
-        """Starts the clock and an empty file."""
-        self._start = time.monotonic()
-        (self.folder / "metrics.jsonl").write_text("")
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Adds a line: step, seconds since the start, learning rate of the next update, and all that Keras reports."""
-        line = {
-            "step": int(self.model.optimizer.iterations),
-            "seconds": round(time.monotonic() - self._start, 3),
-            "learning_rate": float(self.model.optimizer.learning_rate),
-            **{name: float(value) for name, value in (logs or {}).items()},
-        }
-        with (self.folder / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps(line) + "\n")
-
-    def on_train_end(self, logs=None):
-        """Draws the curves."""
-        draw_curves(self.folder / "metrics.jsonl", self.folder / "curves.png")
+    folder: Path
+    """For metrics.jsonl, curves.png, checkpoints/ and TensorBoard's logs/; made where it is missing."""
+    resume: bool = False
+    """Go on from the newest checkpoint, if there is one; otherwise checkpoints in the folder are removed."""
+    made_of: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    """What must be the same in the process that resumes, by name, such as digests of tokenizer and text."""
 
 
 def uses_xla(network: keras.Model, choice: str, policy: str = "float32") -> bool | str:
@@ -117,14 +66,14 @@ def uses_xla(network: keras.Model, choice: str, policy: str = "float32") -> bool
 
 def fit(
     network: keras.Model,
-    train: tf.data.Dataset,
+    train: Callable[[int], tf.data.Dataset],
     steps_per_epoch: int,
     settings: TrainingSettings,
     validation: tf.data.Dataset | None = None,
-    run_folder: str | Path | None = None,
+    run: Run | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: str | int = "auto",
-    metrics: Sequence[str] = (),
+    accuracy: bool = False,
     monitor: str = "val_loss",
     rate_factors: Mapping[str, float] | None = None,
 ) -> list[dict[str, float]]:
@@ -132,54 +81,60 @@ def fit(
 
     Args:
         network: a built network; its `default_optimizer`, where it has one, serves settings.optimizer=None.
-        train: batches of (inputs, targets), or of (inputs, targets, weights), without end.
+        train: given a number of updates, the batches that come after so many of (inputs, targets), or of (inputs,
+            targets, weights), without end.
         steps_per_epoch: how many of them are one pass over the corpus.
         settings: how to train.
         validation: batches of (inputs, targets, weights); with them the best weights by `monitor` are kept.
-        run_folder: where metrics.jsonl, curves.png and TensorBoard logs go; nowhere where it is None.
-        callbacks: further Keras callbacks.
+        run: where records go; None for nowhere.
+        callbacks: further Keras callbacks; what they remember is not in a checkpoint.
         verbose: Keras' progress display: 0 none, 1 bar, 2 a line an evaluation.
-        metrics: further Keras metrics to report, such as accuracy.
+        accuracy: whether to report accuracy too.
         monitor: "val_loss" (the lowest is best) or "val_accuracy" (the highest).
         rate_factors: see `layer_rates`; None for one learning rate everywhere.
 
     Returns:
-        One dictionary an evaluation: loss and the metrics and, with validation, val_loss and theirs; losses in nats.
+        One dictionary an evaluation, those before a resumption included: loss, accuracy if asked for and, with
+        validation, val_loss and val_accuracy; losses in nats.
 
     Raises:
-        InputError: the loss became NaN or infinite; with validation, the best weights until then are kept.
+        InputError: the loss became NaN or infinite; with validation, the best weights until then are kept. Or the run's
+            checkpoint is of another training, or cannot be written.
+        Interrupted: a signal came; the run has a checkpoint.
     """
     total = settings.total_steps(steps_per_epoch)
-    interval = settings.steps_between_evaluations(steps_per_epoch)
+    updates = Updates(total, settings.steps_between_evaluations(steps_per_epoch))
     _seed_dropout(network, settings.seed)
-    nan = StopAtNaN()
     policy = training_policy(network, settings.precision)
     with precision(network, policy):
-        _compile(network, settings, policy, total, metrics, rate_factors)
-        history = network.fit(
-            train,
-            steps_per_epoch=interval,
-            epochs=-(-total // interval),
-            validation_data=validation,
-            callbacks=[
-                nan,
-                *_callbacks(settings, total, None if validation is None else monitor, run_folder),
-                *callbacks,
-            ],
-            verbose=verbose,
-            shuffle=False,  # batches come in their order
-        ).history
-    if nan.message:
-        raise InputError(nan.message)
-    return [dict(zip(history, values, strict=True)) for values in zip(*history.values(), strict=True)]
+        averages = _compile(network, settings, policy, total, accuracy, rate_factors)
+        best = None if validation is None else _best_weights(monitor, settings.patience or total)
+        state = TrainingState(network, averages, best)
+        with _recorded(run, settings, state, updates) as (records, checkpoint_writer):
+            network.fit(
+                train(updates.done),
+                steps_per_epoch=updates.interval,
+                initial_epoch=updates.epoch,
+                epochs=-(-total // updates.interval),
+                validation_data=validation,
+                # the last one sees what all others made of an evaluation
+                callbacks=[*records, *callbacks, *checkpoint_writer],
+                verbose=verbose,
+                shuffle=False,  # batches come in their order
+            )
+    return [{name: line[name] for name in line if name not in ("step", "learning_rate")} for line in state.lines]
 
 
-def _compile(network, settings, policy, total, metrics, rate_factors):
+def _compile(network, settings, policy, total, accuracy, rate_factors) -> list[keras.metrics.Metric]:
+    """Compiles the network; returns what is averaged over an epoch."""
     optimizer = _optimizer(network, settings, policy, total)
     if rate_factors is not None:
         optimizer = with_layer_rates(optimizer, rate_factors)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    network.compile(optimizer, loss, metrics=list(metrics) or None, jit_compile=uses_xla(network, settings.xla, policy))
+    metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")] if accuracy else []
+    network.compile(optimizer, loss, metrics=metrics or None, jit_compile=uses_xla(network, settings.xla, policy))
+    network.optimizer.build(network.trainable_variables)
+    return [network.metrics[0], *metrics]
 
 
 def _optimizer(network, settings, policy, total):
@@ -198,22 +153,64 @@ def _seed_dropout(network: keras.Model, seed: int) -> None:
             generator.state.assign([seed % 2**32, index])
 
 
-def _callbacks(settings, total, monitor, run_folder):
-    callbacks = [StopAfter(total)]
-    if run_folder is not None:
-        Path(run_folder).mkdir(parents=True, exist_ok=True)
-        callbacks.append(MetricsFile(Path(run_folder)))
-        if settings.tensorboard:
-            logs = Path(run_folder) / "logs"
-            shutil.rmtree(logs, ignore_errors=True)  # an earlier run's curves would be drawn into this one's
-            callbacks.append(keras.callbacks.TensorBoard(str(logs), write_graph=False))
-    if monitor is not None:
-        patience = settings.patience or total  # more evaluations than there can be: never early
-        best = "max" if monitor == "val_accuracy" else "min"
-        callbacks.append(
-            keras.callbacks.EarlyStopping(monitor, patience=patience, mode=best, restore_best_weights=True)
-        )
-    return callbacks
+def _best_weights(monitor: str, patience: int) -> BestWeights:
+    return BestWeights(monitor, patience, "max" if monitor == "val_accuracy" else "min")
+
+
+@contextlib.contextmanager
+def _recorded(run: Run | None, settings: TrainingSettings, state: TrainingState, updates: Updates):
+    """What stands around the updates: callbacks that count and record them, and one that writes checkpoints.
+
+    At its end a loss that was no number is an InputError.
+    """
+    checkpoints = None if run is None else Checkpoints(run.folder, settings.keep_checkpoints)
+    facts = {}
+    if run is not None:
+        lengths = {"total": updates.total, "interval": updates.interval}
+        made_of = {**run.made_of, **dataclasses.asdict(settings), **lengths}
+        facts["made_of"] = json.loads(json.dumps(made_of))  # as a checkpoint will give it back
+        _begin(run, checkpoints, state, updates, facts["made_of"])
+    nan = StopAtNaN(updates)
+    records = [updates, nan, Evaluations(state.lines, updates, run and run.folder), *state.callbacks]
+    if run is not None and settings.tensorboard:
+        records.append(keras.callbacks.TensorBoard(str(run.folder / "logs"), write_graph=False))
+    if run is None:
+        yield records, []
+    else:
+        with noting_signals() as note:
+            try:
+                every = settings.checkpoint_every
+                yield records, [CheckpointWriter(checkpoints, state, facts, every, updates, note)]
+            except Interrupted:
+                for callback in records:
+                    callback.on_train_end()  # the best weights, the curves
+                raise
+    if nan.message:
+        good = checkpoints and next(checkpoints.newest_first(), None)
+        raise InputError(nan.message + (f"; the last good checkpoint is {good}" if good else ""))
+
+
+def _begin(run: Run, checkpoints: Checkpoints, state: TrainingState, updates: Updates, made_of: dict) -> None:
+    """Makes the run's folder ready, and puts back what its newest checkpoint has if the run is resumed."""
+    run.folder.mkdir(parents=True, exist_ok=True)
+    checkpoints.tidy()
+    newest = checkpoints.newest() if run.resume else None
+    if newest is None:
+        checkpoints.clear()
+        shutil.rmtree(run.folder / "logs", ignore_errors=True)  # its curves would be drawn into this run's
+        return
+    for name, value in newest.facts["made_of"].items():
+        now = made_of.get(name)
+        if now == value:
+            continue
+        if name not in _MAY_CHANGE:
+            raise InputError(
+                f"{newest.path} is of a training with another {name}: {value!r} there, {now!r} now. Give the same "
+                "arguments, or start another run"
+            )
+        _log.warning("%s was %r and is %r from update %s on", name, value, now, newest.facts["step"])
+    state.restore(newest.arrays, newest.facts)
+    updates.resume(newest.facts["step"], newest.facts["stopped"])
 
 
 def evaluate(network: keras.Model, dataset: tf.data.Dataset, verbose: str | int = 0) -> dict[str, float]:

@@ -46,9 +46,14 @@ class TrainingSettings:
     case."""
     tensorboard: bool = True
     """Whether a run's folder gets TensorBoard logs."""
+    checkpoint_every: int = 500
+    """Updates between checkpoints in a run's folder; each evaluation comes with one too."""
+    keep_checkpoints: int = 2
+    """How many of the newest checkpoints stay; each is about four times the size of the weights."""
 
     def __post_init__(self):
-        for name in ("epochs", "steps", "batch_size", "window_length", "evaluate_every", "patience"):
+        counts = ("epochs", "steps", "batch_size", "window_length", "evaluate_every", "patience")
+        for name in (*counts, "checkpoint_every", "keep_checkpoints"):
             value = getattr(self, name, None)
             if value is not None and value < 1:
                 raise InputError(f"{name} must be at least 1, got {value}")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkeras.datasets import EncodedExamples, TextLayout, evaluation_batches, training_batches
+from lmkeras.datasets import EncodedExamples, TextLayout, TrainingExamples, evaluation_batches
 from lmkeras.datasets.examples import training_order
 from lmkeras.tokenizers import new_tokenizer
 
@@ -141,7 +141,7 @@ def numbers_of(inputs):
 def test_training_batches_bring_each_text_with_its_class_and_weight(class_weights):
     lengths = [1 + number % 11 for number in range(23)]
     classes = np.array([number % 3 for number in range(23)], np.int32)
-    dataset = training_batches(examples_of(lengths), classes, 4, 7, class_weights)
+    dataset = TrainingExamples(examples_of(lengths), classes, 4, 7, class_weights).dataset()
     orders = []
     for epoch, batches in enumerate(itertools.islice(epochs(dataset, 6), 3)):
         orders.append([numbers_of(inputs).tolist() for inputs, _, _ in batches])
@@ -152,6 +152,24 @@ def test_training_batches_bring_each_text_with_its_class_and_weight(class_weight
             assert weights.tolist() == [(class_weights or [1.0] * 3)[number % 3] for number in numbers]
             assert (inputs.dtype, targets.dtype, weights.dtype) == (np.int32, np.int32, np.float32)
     assert orders[0] != orders[1] != orders[2]
+
+
+@pytest.mark.parametrize("first", [0, 1, 5, 6, 7, 20])
+def test_training_may_begin_with_any_batch(first):
+    lengths = [1 + number % 11 for number in range(23)]
+    train = TrainingExamples(examples_of(lengths), np.zeros(23, np.int32), 4, 7)
+    assert train.steps_per_epoch == 6
+    whole = itertools.islice(train.dataset().as_numpy_iterator(), first, first + 10)
+    for (expected, *_), (inputs, *_) in zip(whole, train.dataset(first).as_numpy_iterator(), strict=False):
+        assert inputs.tolist() == expected.tolist()
+
+
+def test_other_examples_have_another_digest():
+    def digest(lengths=(1, 2, 3), classes=(0, 1, 0)):
+        return examples_of(list(lengths)).digest(np.array(classes, np.int32))
+
+    assert digest() == digest()
+    assert len({digest(), digest(lengths=(1, 3, 2)), digest(classes=(0, 0, 1)), digest((1, 2), (0, 1))}) == 4
 
 
 @pytest.mark.parametrize("batch_ids", [1, 24, 8192])

@@ -11,6 +11,7 @@ from lmkeras.networks.recurrent import lstm_language_model
 from lmkeras.networks.transformer import transformer_language_model
 from lmkeras.training import fit as harness
 from lmkeras.training.devices import precision
+from lmkeras.training.fit import Run
 from lmkeras.training.settings import ClassifierFitSettings, FitSettings
 
 RULE = np.array([0, 3, 1, 4, 2], np.int32)  # each id is followed by another, always the same
@@ -29,6 +30,11 @@ def batches(count=None, rows=4, length=6):
     return dataset.repeat() if count is None else dataset.take(count)
 
 
+def from_update(dataset):
+    """What the harness takes: the batches that come after so many updates."""
+    return lambda updates: dataset.skip(updates)
+
+
 def tiny(**sizes):
     keras.utils.set_random_seed(3)
     return transformer_language_model(5, d_model=16, num_heads=2, num_layers=1, context_length=6, **sizes)
@@ -37,7 +43,8 @@ def tiny(**sizes):
 def fit(network, validation=True, run_folder=None, callbacks=(), **settings):
     settings = FitSettings(**{"steps": 12, "evaluate_every": 4, "xla": "off", **settings})
     held_out = batches(1) if validation else None
-    return harness.fit(network, batches(), 100, settings, held_out, run_folder, callbacks=callbacks, verbose=0)
+    run = run_folder and Run(run_folder)
+    return harness.fit(network, from_update(batches()), 100, settings, held_out, run, callbacks=callbacks, verbose=0)
 
 
 def test_training_learns_the_rule():
@@ -233,8 +240,9 @@ def follow_the_course(run_folder=None, monitor="val_accuracy", patience=None, we
         tf.data.Dataset.from_tensors((texts, classes, np.array(weight, np.float32))) for weight in (weights, [1] * 4)
     )
     still = ClassifierFitSettings(steps=5, evaluate_every=1, learning_rate=1e-30, xla="off", patience=patience)
-    options = {"callbacks": [Course()], "verbose": 0, "metrics": ["accuracy"], "monitor": monitor}
-    return network, harness.fit(network, train.repeat(), 5, still, held_out, run_folder, **options)
+    run = run_folder and Run(run_folder)
+    options = {"callbacks": [Course()], "verbose": 0, "accuracy": True, "monitor": monitor}
+    return network, harness.fit(network, from_update(train.repeat()), 5, still, held_out, run, **options)
 
 
 @pytest.mark.parametrize(("monitor", "best"), [("val_accuracy", 2), ("val_loss", 1)])
@@ -271,7 +279,7 @@ def test_each_weight_learns_at_its_factor_of_the_rate(optimizer):
         network = DenseClassifier(5, 2, embedding_dim=4, units=4, dropout=0.0, name="dense")
         network.build((None, None))
         before = network.get_weights()
-        harness.fit(network, texts, 1, settings, verbose=0, rate_factors=rate_factors)
+        harness.fit(network, from_update(texts), 1, settings, verbose=0, rate_factors=rate_factors)
         moves.append([new - old for new, old in zip(network.get_weights(), before, strict=True)])
     assert set(factors) < {weight.path for weight in network.weights}
     for weight, whole, part in zip(network.weights, *moves, strict=True):

@@ -1,0 +1,119 @@
+"""All that the next update of a training depends on, taken out of it and put back."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from lmkeras.errors import InputError
+
+
+class BestWeights(keras.callbacks.EarlyStopping):
+    """Keras' EarlyStopping, which keeps the best weights, and can go on from where an earlier one stood.
+
+    Args:
+        monitor: what decides, such as "val_loss".
+        patience: evaluations after which training ends if none was better.
+        mode: "min" or "max".
+    """
+
+    _FACTS = ("wait", "best", "best_epoch", "stopped_epoch")
+
+    def __init__(self, monitor: str, patience: int, mode: str):
+        super().__init__(monitor, patience=patience, mode=mode, restore_best_weights=True)
+        self._restored = None
+
+    def on_train_begin(self, logs=None):
+        """Starts anew, or from what `restore` was given."""
+        super().on_train_begin(logs)
+        if self._restored is not None:
+            facts, self.best_weights = self._restored
+            for name in self._FACTS:
+                setattr(self, name, facts[name])
+            self._restored = None
+
+    def facts(self) -> dict:
+        """What there is beside the weights, of JSON's types."""
+        return {name: None if (value := getattr(self, name)) is None else float(value) for name in self._FACTS}
+
+    def restore(self, facts: dict, weights: list[np.ndarray] | None) -> None:
+        """What the next training begins with."""
+        self._restored = facts, weights
+
+
+class TrainingState:
+    """Weights, optimizer, random numbers, the epoch's metrics, the best weights and the evaluations so far.
+
+    Args:
+        network: a compiled network whose optimizer is built.
+        metrics: what is averaged over an epoch.
+        best: keeps the best weights; None where nothing does.
+
+    Attributes:
+        lines: one dictionary an evaluation; whoever evaluates adds to it.
+        callbacks: those whose state this is.
+    """
+
+    def __init__(self, network: keras.Model, metrics: list[keras.metrics.Metric], best: BestWeights | None):
+        self._network, self._best, self.lines = network, best, []
+        self.callbacks = [] if best is None else [best]
+        self._metrics = [variable for metric in metrics for variable in metric.variables]
+        known = {id(variable) for variable in self._metrics}
+        optimizer = network.optimizer.variables
+        known |= {id(variable) for variable in optimizer}
+        others = [variable for variable in network.variables if id(variable) not in known]
+        self._variables = {"network": others, "optimizer": optimizer, "metrics": self._metrics}
+        self._metric_values = None
+
+    def arrays(self, within_epoch: bool) -> dict[str, np.ndarray]:
+        """Every number, by name; the metrics' only within an epoch, as the next one begins without."""
+        arrays = {
+            f"{group}.{index}": np.asarray(tf.convert_to_tensor(variable.value))
+            for group, variables in self._variables.items()
+            for index, variable in enumerate(variables)
+            if within_epoch or group != "metrics"
+        }
+        if self._best is not None and self._best.best_weights is not None:
+            arrays |= {f"best.{index}": weight for index, weight in enumerate(self._best.best_weights)}
+        return arrays
+
+    def facts(self) -> dict:
+        """Everything else, of JSON's types."""
+        return {"lines": self.lines, "best": None if self._best is None else self._best.facts()}
+
+    def restore(self, arrays: dict[str, np.ndarray], facts: dict) -> None:
+        """Puts all back; the metrics wait for the epoch to begin, as Keras resets them then.
+
+        Raises:
+            InputError: the arrays are not those of this network and optimizer.
+        """
+        within_epoch = "metrics.0" in arrays
+        for group, variables in self._variables.items():
+            for index, variable in enumerate(variables if within_epoch or group != "metrics" else []):
+                array = arrays.get(f"{group}.{index}")
+                if array is None or array.shape != tuple(variable.shape):
+                    got = "none" if array is None else f"one of {array.shape}"
+                    raise InputError(
+                        f"the checkpoint is of another training: expected an array of {tuple(variable.shape)} for "
+                        f"{variable.path}, got {got}. Give the same arguments, or start another run"
+                    )
+        for group in ("network", "optimizer"):
+            for index, variable in enumerate(self._variables[group]):
+                variable.assign(arrays[f"{group}.{index}"])
+        if within_epoch:
+            self._metric_values = [arrays[f"metrics.{index}"] for index in range(len(self._metrics))]
+        self.lines[:] = facts["lines"]
+        if self._best is not None:
+            weights = [arrays[f"best.{index}"] for index in range(len(self._network.weights)) if "best.0" in arrays]
+            self._best.restore(facts["best"], weights or None)
+
+    def restore_metrics(self) -> None:
+        """Puts the metrics back that `restore` was given; once."""
+        if self._metric_values is not None:
+            for variable, value in zip(self._metrics, self._metric_values, strict=True):
+                variable.assign(value)
+            self._metric_values = None
+
+
+def are_finite(arrays: dict[str, np.ndarray]) -> bool:
+    """Whether no floating-point array has a NaN or an infinite number."""
+    return all(np.isfinite(array).all() for array in arrays.values() if array.dtype.kind == "f")

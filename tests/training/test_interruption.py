@@ -1,0 +1,151 @@
+import os
+import signal
+import threading
+
+import keras
+import numpy as np
+import pytest
+
+import lmkeras
+from lmkeras.errors import InputError
+from lmkeras.training.checkpoints import Checkpoints
+from lmkeras.training.interruption import Interrupted, noting_signals
+from tests.training.killing import TEXTS
+
+OPTIONS = {"validation_fraction": 0.2, "steps": 20, "evaluate_every": 8, "batch_size": 4, "verbose": 0}
+
+
+class Signal(keras.callbacks.Callback):
+    """Sends the process a signal at an update, or while it evaluates."""
+
+    def __init__(self, number, update=None):
+        super().__init__()
+        self.number, self.left = number, update
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.left is not None:
+            self.left -= 1
+            if self.left == 0:
+                os.kill(os.getpid(), self.number)
+
+    def on_test_begin(self, logs=None):
+        if self.left is None:
+            os.kill(os.getpid(), self.number)
+
+
+def fit(folder, callbacks=(), **options):
+    model = lmkeras.LanguageModel("lstm", "characters", embedding_dim=4, units=4, dropout=0.3)
+    return model, model.fit(TEXTS, run_folder=folder, callbacks=callbacks, **OPTIONS, **options)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("update", "stopped"), [(3, 3), (10, 10), (None, 8)])
+def test_a_signal_leaves_a_checkpoint_to_go_on_from(number, update, stopped, tmp_path, capsys):
+    before = signal.getsignal(number)
+    with pytest.raises(Interrupted, match=f"stopped at update {stopped}; the checkpoint is .*0{stopped}") as caught:
+        fit(tmp_path / "stopped", [Signal(number, update)])
+    assert caught.value.exit_code == 128 + number
+    assert signal.getsignal(number) is before
+    assert "once more to stop at once" in capsys.readouterr().err
+    model, history = fit(tmp_path / "stopped", resume=True)
+    whole, expected = fit(tmp_path / "whole")
+    assert history == expected
+    assert len(history) == 3
+    for ours, theirs in zip(model.network.get_weights(), whole.network.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_second_signal_does_what_it_does_elsewhere():
+    with noting_signals() as note:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert note.number == signal.SIGINT
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_in_another_thread_nothing_is_noted():
+    before, found = signal.getsignal(signal.SIGINT), []
+
+    def look():
+        with noting_signals() as note:
+            found.append((note.number, signal.getsignal(signal.SIGINT)))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert found == [(None, before)]
+
+
+def test_a_run_that_has_ended_is_resumed_to_the_same_end(tmp_path):
+    model, history = fit(tmp_path)
+    again, same = fit(tmp_path, resume=True)
+    assert same == history
+    for ours, theirs in zip(again.network.get_weights(), model.network.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_patience_that_has_run_out_is_remembered(tmp_path):
+    options = {"learning_rate": 1e-12, "patience": 1}
+    _, history = fit(tmp_path, **options)
+    assert len(history) == 2
+    assert fit(tmp_path, resume=True, **options)[1] == history
+
+
+def test_without_resume_a_run_begins_anew(tmp_path):
+    with pytest.raises(Interrupted):
+        fit(tmp_path, [Signal(signal.SIGTERM, 3)])
+    _, history = fit(tmp_path)
+    assert len(history) == 3
+    steps = [int(path.stem.removeprefix("update-")) for path in Checkpoints(tmp_path, 2).newest_first()]
+    assert steps == [20, 16]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": 1}, r"another (seed|text): "),
+        ({"batch_size": 5}, "another batch_size: 4 there, 5 now"),
+        ({"window_length": 9}, "another window_length: None there, 9 now"),
+    ],
+)
+def test_another_training_is_not_gone_on_with(changes, message, tmp_path):
+    fit(tmp_path)
+    model = lmkeras.LanguageModel("lstm", "characters", embedding_dim=4, units=4, dropout=0.3)
+    with pytest.raises(InputError, match=message):
+        model.fit(TEXTS, run_folder=tmp_path, resume=True, **{**OPTIONS, **changes})
+
+
+def test_other_text_or_another_network_is_not_gone_on_with(tmp_path):
+    fit(tmp_path)
+    model = lmkeras.LanguageModel("lstm", "characters", embedding_dim=4, units=5)
+    with pytest.raises(InputError, match="another network: "):
+        model.fit(TEXTS, run_folder=tmp_path, resume=True, **OPTIONS)
+    model = lmkeras.LanguageModel("lstm", "characters", embedding_dim=4, units=4, dropout=0.3)
+    with pytest.raises(InputError, match=r"another (text|validation|tokenizer): "):
+        model.fit(TEXTS[::-1], run_folder=tmp_path, resume=True, **OPTIONS)
+
+
+def test_another_learning_rate_is_gone_on_with_and_reported(tmp_path, caplog):
+    with pytest.raises(Interrupted):
+        fit(tmp_path, [Signal(signal.SIGTERM, 3)])
+    fit(tmp_path, resume=True, learning_rate=1e-4)
+    assert "learning_rate was None and is 0.0001 from update 3 on" in caplog.text
+
+
+def test_resume_needs_a_folder():
+    with pytest.raises(InputError, match="name that folder"):
+        fit(None, resume=True)
+
+
+class Spoil(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 4 and int(self.model.optimizer.iterations) > 8:
+            self.model.set_weights([weight * np.nan for weight in self.model.get_weights()])
+
+
+def test_a_loss_that_is_no_number_names_the_last_good_checkpoint(tmp_path):
+    with pytest.raises(InputError, match=r"nan at update 14: .*last good checkpoint is .*update-00000012\.safetensors"):
+        fit(tmp_path, [Spoil()], checkpoint_every=1)
+    newest = Checkpoints(tmp_path, 2).newest()
+    assert newest.facts["step"] == 12
+    assert all(np.isfinite(array).all() for array in newest.arrays.values())
