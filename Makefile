@@ -9,7 +9,7 @@ REFERENCES := tensorflow pytorch minilm
 DATA ?=
 SHAKESPEARE := $(wildcard $(DATA)/language_modeling/tinyshakespeare/input.txt)
 BENCHMARKS := startup memory tokenizer_speed word_piece_parity lstm_training transformer_training bert_training \
-	generation bert_serving $(if $(SHAKESPEARE),tiny_shakespeare)
+	generation bert_serving weak_scaling large_corpus $(if $(SHAKESPEARE),tiny_shakespeare)
 ARGUMENTS_tiny_shakespeare := $(SHAKESPEARE)
 ARGUMENTS_bert_training := $(wildcard $(DATA)/classification/sst2)
 ARGUMENTS_bert_serving := $(wildcard $(DATA)/classification/sst2)

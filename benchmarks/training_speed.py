@@ -42,11 +42,11 @@ def clock(warm_up: int):
 
     class Clock(keras.callbacks.Callback):
         def on_train_begin(self, logs=None):
-            self.before = int(self.model.optimizer.iterations)
+            self.before = int(self.model.optimizer.iterations.numpy())
             self.marks = []
 
         def on_train_batch_end(self, batch, logs=None):
-            done = int(self.model.optimizer.iterations) - self.before
+            done = int(self.model.optimizer.iterations.numpy()) - self.before
             if done >= warm_up:
                 self.marks.append((done, time.perf_counter()))
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lmkeras.durable import replacing
 from lmkeras.errors import InputError
 
 _COLUMN_CELLS = 12  # widest name above a column of confusion_table
@@ -152,7 +153,7 @@ class ClassificationReport:
         """Draws the confusion matrix: numbers are counts, the darker a cell the larger its share of its row.
 
         Args:
-            picture: the PNG file to write.
+            picture: the PNG file to write; an earlier one is replaced.
         """
         # a Figure of its own rather than pyplot, which would choose a window system
         from matplotlib.figure import Figure
@@ -177,10 +178,10 @@ class ClassificationReport:
         upright = max(map(_cells, names), default=0) * 0.09 > cell_inches
         axes.set_xticks(places, names, rotation=90 if upright else 0, **style)
         axes.set_yticks(places, names, **style)
-        with warnings.catch_warnings():
+        with replacing(picture) as aside, warnings.catch_warnings():
             # a letter that no font has is drawn as a box
             warnings.filterwarnings("ignore", message="Glyph .* missing from")
-            figure.savefig(picture, format="png", dpi=120)
+            figure.savefig(aside, format="png", dpi=120)
 
     def _write_numbers(self, axes, shares, font_size):
         """Writes every count that is not 0 into its cell."""

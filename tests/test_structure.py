@@ -18,7 +18,7 @@ PACKAGE = Path(lmkeras.__file__).parent
 
 # The street: a module imports only from modules above it.
 STREET = """
-errors durable
+errors durable archives
 corpora.corpus corpora.characters corpora.records corpora.files corpora.paths corpora.tfds corpora.sources
 corpora.docstrings corpora.unlabelled
 corpora.labelled corpora.labelled_split corpora.labelled_files corpora.labelled_sources corpora
@@ -28,7 +28,8 @@ tokenizers.bert_text tokenizers.bert_inputs tokenizers.bert_files tokenizers.wor
 tokenizers.in_graph tokenizers.in_graph.lower_case tokenizers.in_graph.byte_pair tokenizers.in_graph.keras_words
 tokenizers.in_graph.bert_characters tokenizers.in_graph.bert_text tokenizers.in_graph.word_piece
 tokenizers.keras_words tokenizers.byte_pair tokenizers.word_piece tokenizers
-datasets.windows datasets.layout datasets.examples datasets
+datasets.windows datasets.shard_files datasets.shards datasets.encoding datasets.shard_writing datasets.sharded_windows
+datasets.tokenized datasets.layout datasets.examples datasets
 pretrained pretrained.checkpoint pretrained.bert
 layers layers.fused layers.dropout layers.position layers.attention layers.blocks
 layers.vocabulary_loss layers.recurrent
@@ -37,12 +38,13 @@ networks.dense networks.convolutional networks.recurrent networks.transformer
 networks.bert.calling networks.bert.encoder networks.bert.classifier networks.bert.packed networks.bert
 metrics reports
 training training.settings training.curves training.devices training.adam training.muon training.optimizers
-training.layer_rates training.checkpoints training.interruption training.state training.callbacks training.fit training.rate_finder
+training.layer_rates training.checkpoints training.interruption training.distribution training.state
+training.callbacks training.fit training.rate_finder
 decoding decoding.samplers decoding.generate decoding.score decoding.text
 export
-models models.folder models.text_model models.language_model
+models models.folder models.network_file models.text_model models.language_model
 models.prediction models.tables models.recipe models.text_classifier models.cross_validation
-arguments cli.runs cli.language cli.classification cli.evaluation cli __main__
+arguments cli.runs cli.tokenization cli.language cli.classification cli.evaluation cli __main__
 """.split()
 
 

@@ -7,8 +7,10 @@ from lmkeras.cli.classification import predict, train_classifier
 from lmkeras.cli.evaluation import evaluate
 from lmkeras.cli.language import generate, score, train_lm
 from lmkeras.cli.runs import export, info
+from lmkeras.cli.tokenization import tokenize
 
 VERBS = {
+    "tokenize": tokenize,
     "train lm": train_lm,
     "train classifier": train_classifier,
     "evaluate": evaluate,

@@ -68,8 +68,8 @@ def train_classifier(
 
     limits = {"max_length": max_length, "long_texts": long_texts, "weights": weights}
     model = TextClassifier(network.network, tokenizer, vocabulary_size, **limits, **network.sizes())
-    fit_and_save(model, run, corpus, held_out, validation_fraction=0, settings=settings, resume=resume)
-    if held_out is not None:
+    reports = fit_and_save(model, run, corpus, held_out, validation_fraction=0, settings=settings, resume=resume)
+    if reports and held_out is not None:
         print("on the examples that chose the weights:")
         print_judgement(model, held_out)
 

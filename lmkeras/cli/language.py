@@ -2,17 +2,31 @@
 
 import sys
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from lmkeras.arguments import quiet_tensorflow
-from lmkeras.cli.runs import Files, Flat, Output, Run, fit_and_save, lines_typed, loaded, new_run, print_values
-from lmkeras.corpora import Corpus, open_corpus, split
+from lmkeras.cli.runs import (
+    Files,
+    Flat,
+    Output,
+    Run,
+    fit_and_save,
+    lines_typed,
+    loaded,
+    new_run,
+    print_values,
+    typed_text,
+)
+from lmkeras.corpora import Corpus, open_corpus
 from lmkeras.errors import InputError
 from lmkeras.metrics import xz_bits_per_character
 from lmkeras.networks.settings import LanguageNetworkSettings
 from lmkeras.training.settings import FitSettings
+
+if TYPE_CHECKING:
+    from lmkeras.datasets import TokenShards
 
 _XZ_CHARACTERS = 20_000_000  # xz is slow: with more text than this, training ends without the comparison
 KIND = "language_model"
@@ -25,7 +39,7 @@ def train_lm(
     validation_fraction: float = 0.1,
     text_column: str = "text",
     encoding: str = "utf-8",
-    tokenizer: Literal["byte_pair", "characters", "words"] = "byte_pair",
+    tokenizer: Literal["auto", "byte_pair", "characters", "words"] = "auto",
     vocabulary_size: int | None = None,
     network: Annotated[LanguageNetworkSettings, Flat] = LanguageNetworkSettings(),  # noqa: B008
     settings: Annotated[FitSettings, Flat] = FitSettings(),  # noqa: B008
@@ -35,13 +49,14 @@ def train_lm(
     """Train a language model on text and save it.
 
     Args:
-        text: files, globs or folders of .txt, .csv, .tsv or .jsonl (.gz too), tfds:NAME:SPLIT, builtin:python-docs.
+        text: files, globs or folders of .txt, .csv, .tsv or .jsonl (.gz too), tfds:NAME:SPLIT, builtin:python-docs; or
+            one folder that `lmkeras tokenize` wrote.
         output: the run's folder: the model, checkpoints, metrics.jsonl, curves.png and TensorBoard logs.
         validation: text to validate on; None: the last part of the training text.
         validation_fraction: share of the text split off for validation, from 0 (none) to below 1.
         text_column: column (.csv, .tsv) or key (.jsonl) that holds the text.
         encoding: the files' encoding.
-        tokenizer: how text becomes tokens.
+        tokenizer: how text becomes tokens; auto: byte_pair, or what tokenized text was made with.
         vocabulary_size: the most tokens there may be; None: 4096 byte pairs, 10000 words, every character.
         network: what to train.
         settings: how to train it.
@@ -55,22 +70,42 @@ def train_lm(
     from lmkeras.models.language_model import LanguageModel
 
     model = LanguageModel(network.network, tokenizer, vocabulary_size, **network.sizes())
-    fit_and_save(model, run, train, held_out, validation_fraction=0, settings=settings, resume=resume)
-    if held_out is not None:
+    reports = fit_and_save(model, run, train, held_out, validation_fraction=0, settings=settings, resume=resume)
+    if reports and held_out is not None:
         print_values(model.evaluate(held_out))
         _print_xz(train, held_out)
 
 
-def _corpora(text, validation, fraction, column, encoding) -> tuple[Corpus, Corpus | None]:
-    corpus = open_corpus(text, column, encoding)
+def open_text(names: list[str], column: str, encoding: str) -> "Corpus | TokenShards":
+    """The corpus that files and other names stand for, or the tokenized one in a folder.
+
+    Raises:
+        InputError: a name stands for nothing, or a tokenized corpus is to be mixed with another.
+    """
+    from lmkeras.datasets import open_shards
+
+    if any("://" in name for name in names):
+        quiet_tensorflow()
+    tokenized = list(filter(None, map(open_shards, names)))
+    if tokenized and len(names) > 1:
+        raise InputError(f"{tokenized[0].folder} holds tokens, which do not mix with other text: name it alone")
+    return tokenized[0] if tokenized else open_corpus(names, column, encoding)
+
+
+def _corpora(text, validation, fraction, column, encoding):
+    corpus = open_text(text, column, encoding)
     if validation is not None:
-        return corpus, open_corpus(validation, column, encoding)
+        return corpus, open_text(validation, column, encoding)
     if fraction == 0:
         return corpus, None
-    return split(corpus, fraction)
+    from lmkeras.datasets.tokenized import split_corpus
+
+    return split_corpus(corpus, fraction)
 
 
-def _print_xz(train: Corpus, held_out: Corpus) -> None:
+def _print_xz(train: "Corpus | TokenShards", held_out: "Corpus | TokenShards") -> None:
+    if not isinstance(train, Corpus) or not isinstance(held_out, Corpus):
+        return
     if train.count()[1] + held_out.count()[1] > _XZ_CHARACTERS:
         return
     alone, given = xz_bits_per_character(held_out), xz_bits_per_character(held_out, train)
@@ -147,8 +182,9 @@ def generate(
 
 def _prompts() -> Iterator[str]:
     """Prompts typed one after the other, until the end of the input."""
-    while True:
-        try:
-            yield input("prompt> " if sys.stdin.isatty() else "")
-        except EOFError:
-            return
+    with typed_text():
+        while True:
+            try:
+                yield input("prompt> " if sys.stdin.isatty() else "")
+            except EOFError:
+                return

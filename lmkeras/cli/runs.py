@@ -45,6 +45,9 @@ def new_run(output: str, overwrite: bool, resume: bool) -> Path:
         raise InputError(f"{run} holds a model already: name another --output, or say --overwrite")
     if begun and not overwrite and not resume:
         raise InputError(f"{run} holds the checkpoints of a run that did not end: say --resume, or --overwrite")
+    mine = next((name for name in ("metrics.jsonl", "curves.png", "logs") if (run / name).exists()), None)
+    if mine and not overwrite and not resume:
+        raise InputError(f"{run} holds {mine} already: name another --output, or say --overwrite")
     _require_writable(run)
     return run
 
@@ -58,18 +61,27 @@ def _require_writable(folder: Path) -> None:
         raise InputError(f"{nearest} cannot be written to: name another --output")
 
 
-def fit_and_save(model, run: Path, *corpora, **options) -> None:
-    """Trains a model and saves it; SIGTERM and Ctrl-C save what there is and say so."""
+def fit_and_save(model, run: Path, *corpora, settings, **options) -> bool:
+    """Trains a model and saves it; SIGTERM and Ctrl-C save what there is and say so.
+
+    Returns:
+        Whether this process is the one to report; of several workers it is the first, which alone writes.
+    """
+    from lmkeras.training.distribution import is_chief, strategy_for
+
+    chief = is_chief(strategy_for(settings.distribute))
     try:
-        model.fit(*corpora, run_folder=run, **options)
+        model.fit(*corpora, run_folder=run, settings=settings, **options)
     except KeyboardInterrupt:
-        if model.network is None:
+        if model.network is None or not chief:
             raise
         model.save(run)
         print(f"\nstopped; the model as far as it came is saved in {run}")
         raise
-    model.save(run)
-    print(f"saved in {run}")
+    if chief:
+        model.save(run)
+        print(f"saved in {run}")
+    return chief
 
 
 def require_kind(run: str, kind: str) -> dict:
@@ -99,10 +111,17 @@ def print_values(values: dict[str, float]) -> None:
 
 
 def lines_typed() -> Iterator[str]:
-    """Texts from standard input, one a line; InputError where it is not UTF-8 or what the system's locale says."""
-    try:
+    """Texts from standard input, one a line."""
+    with typed_text():
         for line in sys.stdin:
             yield line.rstrip("\r\n")
+
+
+@contextlib.contextmanager
+def typed_text() -> Iterator[None]:
+    """A context for reading standard input; InputError where it is not UTF-8 or what the system's locale says."""
+    try:
+        yield
     except UnicodeDecodeError as error:
         raise InputError(
             f"standard input is not {error.encoding} ({error.reason}): convert it, or give a file and --encoding"

@@ -4,7 +4,7 @@ import codecs
 import gzip
 import io
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 
 from lmkeras.corpora.corpus import require_usable
@@ -12,6 +12,9 @@ from lmkeras.errors import InputError
 
 #: Bytes read at once.
 _BLOCK_BYTES = 2**16
+
+#: The most characters of a line: a small packed file may have one that would fill the memory.
+LONGEST_LINE = 2**27
 
 
 def require_encoding(encoding: str) -> None:
@@ -63,15 +66,28 @@ def read_characters(path: str, encoding: str) -> Iterator[str]:
         line += text.count("\n")
 
 
-def split_lines(characters: Iterable[str]) -> Iterator[str]:
-    """The lines, each with its "\\n"; no other character ends a line, as JSON and csv may hold U+2028 and its like."""
-    pending = []  # joined once a line is whole, so that a long line costs no more than its length
-    for block in characters:
+def read_lines(path: str, encoding: str) -> Iterator[str]:
+    """The lines of a file's characters, each with its "\\n".
+
+    No other character ends a line, as JSON and csv may hold U+2028 and its like.
+
+    Args:
+        path: as for `read_characters`.
+        encoding: as for `read_characters`.
+
+    Raises:
+        InputError: as `read_characters`, and where a line has more than LONGEST_LINE characters.
+    """
+    number, pending, length = 1, [], 0  # joined once a line is whole, so that a long line costs no more than its length
+    for block in read_characters(path, encoding):
         *whole, rest = block.split("\n")
         for line in whole:
             yield "".join([*pending, line, "\n"])
-            pending.clear()
+            number, pending, length = number + 1, [], 0
         pending.append(rest)
+        length += len(rest)
+        if length > LONGEST_LINE:
+            raise InputError(f"{path} line {number} has more than {LONGEST_LINE} characters: put line ends into it")
     if any(pending):
         yield "".join(pending)
 

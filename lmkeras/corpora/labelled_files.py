@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 
-from lmkeras.corpora.characters import read_characters, split_lines
+from lmkeras.corpora.characters import read_characters, read_lines
 from lmkeras.corpora.labelled import Text, labelled_rows
 from lmkeras.corpora.records import LABEL_COLUMN, has_records, listed, read_records, text_of
 from lmkeras.errors import InputError
@@ -38,7 +38,7 @@ def read_labelled(path: str, columns: Mapping[str, str], encoding: str) -> Itera
     """
     if has_records(path):
         return labelled_rows(_record_rows(path, columns, encoding), path, ANOTHER_COLUMN)
-    return labelled_rows(_line_rows(path, read_characters(path, encoding)), path)
+    return labelled_rows(_line_rows(path, read_lines(path, encoding)), path)
 
 
 def _record_rows(path: str, columns: Mapping[str, str], encoding: str) -> Iterator[tuple[str, Text, object]]:
@@ -47,9 +47,9 @@ def _record_rows(path: str, columns: Mapping[str, str], encoding: str) -> Iterat
         yield place, text_of(texts), label
 
 
-def _line_rows(path: str, characters: Iterable[str]) -> Iterator[tuple[str, str, str | None]]:
+def _line_rows(path: str, lines: Iterable[str]) -> Iterator[tuple[str, str, str | None]]:
     """The lines that are not blank, in the format that the first of them show."""
-    lines = ((number, line) for number, line in enumerate(split_lines(characters), 1) if not line.isspace())
+    lines = ((number, line) for number, line in enumerate(lines, 1) if not line.isspace())
     first = list(islice(lines, _FIRST_LINES))
     if any(line.startswith("__label__") for _, line in first):
         text_and_label = _fasttext_line

@@ -7,7 +7,7 @@ from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
-from lmkeras.corpora.characters import read_characters, split_lines
+from lmkeras.corpora.characters import read_lines
 from lmkeras.corpora.corpus import require_usable
 from lmkeras.errors import InputError
 
@@ -72,18 +72,20 @@ def read_records(path: str, columns: Mapping[str, str], encoding: str) -> Iterat
         InputError: the file cannot be read, is not what its suffix says, or lacks one of the columns.
     """
     name = path.lower().removesuffix(".gz")
-    return _FORMATS[name[name.rindex(".") :]](path, read_characters(path, encoding), columns)
+    return _FORMATS[name[name.rindex(".") :]](path, read_lines(path, encoding), columns)
 
 
-def _table_records(
-    path: str, characters: Iterable[str], columns: Mapping[str, str], delimiter: str
-) -> Iterator[Record]:
+def _table_records(path: str, lines: Iterable[str], columns: Mapping[str, str], delimiter: str) -> Iterator[Record]:
     """The rows of a table whose first row names the columns."""
-    rows = _rows(path, characters, delimiter)
+    rows = _rows(path, lines, delimiter)
     line, header = next(rows, (1, list(columns.values())))  # whoever reads a file refuses it where it has no rows
     for option, column in columns.items():
         if column not in header:
             raise _missing(f"{path} line {line}", "column", option, column, header)
+        if header.count(column) > 1:
+            raise InputError(
+                f"{path} line {line}: {header.count(column)} columns are called {column!r}: rename all but one"
+            )
     wanted = [header.index(column) for column in columns.values()]
     for line, row in rows:
         if len(row) != len(header):
@@ -94,10 +96,10 @@ def _table_records(
         yield Record(line, [row[index] for index in wanted], header)
 
 
-def _rows(path: str, characters: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def _rows(path: str, lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """The rows that are not blank, each with the number of the line it begins in."""
     # strict, because the csv module otherwise guesses at a stray quotation mark and may swallow rows in silence
-    reader = csv.reader(split_lines(characters), delimiter=delimiter, strict=True)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         line = reader.line_num + 1
         try:
@@ -114,9 +116,9 @@ def _rows(path: str, characters: Iterable[str], delimiter: str) -> Iterator[tupl
             yield line, row
 
 
-def _json_records(path: str, characters: Iterable[str], columns: Mapping[str, str]) -> Iterator[Record]:
+def _json_records(path: str, lines: Iterable[str], columns: Mapping[str, str]) -> Iterator[Record]:
     """One record per line: a JSON object, or a string where a text is all that is wanted."""
-    for number, line in enumerate(split_lines(characters), 1):
+    for number, line in enumerate(lines, 1):
         if line.isspace():
             continue
         place = f"{path} line {number}"

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from lmkeras.corpora.characters import read_characters, require_encoding, split_lines
+from lmkeras.corpora.characters import read_lines, require_encoding
 from lmkeras.corpora.corpus import Examples
 from lmkeras.corpora.docstrings import python_docstrings
 from lmkeras.corpora.paths import Reader, files_of, find_readers, quoted
@@ -71,7 +71,7 @@ def _read_examples(path: str, columns: Mapping[str, str], encoding: str) -> Iter
     if has_records(path):
         texts = (text_of(record.values) for record in read_records(path, columns, encoding))
     else:
-        texts = (line.removesuffix("\n") for line in split_lines(read_characters(path, encoding)))
+        texts = (line.removesuffix("\n") for line in read_lines(path, encoding))
     empty = True
     for text in texts:
         empty = False

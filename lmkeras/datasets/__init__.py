@@ -2,16 +2,24 @@
 
 from lmkeras.datasets.examples import EncodedExamples, TrainingExamples, evaluation_batches
 from lmkeras.datasets.layout import TextLayout
+from lmkeras.datasets.shard_writing import evenly, write_shards
+from lmkeras.datasets.sharded_windows import ShardedWindows
+from lmkeras.datasets.shards import TokenShards, open_shards
 from lmkeras.datasets.windows import TokenStream, TrainingWindows, evaluation_windows, text_windows, tokenize
 
 __all__ = [
     "EncodedExamples",
+    "ShardedWindows",
     "TextLayout",
+    "TokenShards",
     "TokenStream",
     "TrainingExamples",
     "TrainingWindows",
     "evaluation_batches",
     "evaluation_windows",
+    "evenly",
+    "open_shards",
     "text_windows",
     "tokenize",
+    "write_shards",
 ]

@@ -8,11 +8,13 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from lmkeras.archives import MEGABYTE, inside, parse_json, read_text, shortened
 from lmkeras.durable import sync
 from lmkeras.errors import InputError
 
 FORMAT_VERSION = 1
 _ASIDE = ".saving-"
+_LARGEST_CONFIG = 64 * MEGABYTE  # it holds a classifier's labels
 KINDS = {
     "language_model": ("lmkeras.models.language_model", "LanguageModel"),
     "text_classifier": ("lmkeras.models.text_classifier", "TextClassifier"),
@@ -52,17 +54,21 @@ def read_config(folder: str | Path) -> dict:
         folder: where a model was saved.
 
     Raises:
-        InputError: there is no model, or a file is missing, damaged or from another model; it is named.
+        InputError: there is no model, or a file is missing, damaged, from another model or a link that leads out of
+            the folder; it is named.
     """
     folder = Path(folder)
-    path = folder / "config.json"
+    path = inside(folder, "config.json")
     if not path.is_file():
         raise InputError(f"no saved model in {folder}: {path} is missing. Train one, or name the folder of one")
+    text = read_text(path, _LARGEST_CONFIG)
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = parse_json(text)
         version = config["format_version"]
         if version != FORMAT_VERSION:  # before anything else, whose place and meaning may be other in another format
-            raise InputError(f"{path} has format {version}; this version of lmkeras reads format {FORMAT_VERSION}")
+            raise InputError(
+                f"{path} has format {shortened(version)}; this version of lmkeras reads format {FORMAT_VERSION}"
+            )
         kind, files = config["kind"], {name: config["files"][name] for name in ("network.keras", "tokenizer.json")}
         digest = config.pop("digest", None)  # which models of version 0.1 did not write at first
         damaged = digest is not None and digest != _digest_of(config)
@@ -72,10 +78,10 @@ def read_config(folder: str | Path) -> dict:
         damaged = True
     if damaged:
         raise InputError(f"{path} is damaged or was changed: it is not what a saved model has there") from None
-    if kind not in KINDS:
-        raise InputError(f"{path} names a model of kind {kind!r}; this version knows {', '.join(KINDS)}")
+    if kind not in list(KINDS):  # a list, because JSON may hold what cannot be a key
+        raise InputError(f"{path} names a model of kind {shortened(repr(kind))}; this version knows {', '.join(KINDS)}")
     for name, digest in files.items():
-        if not (folder / name).is_file():
+        if not inside(folder, name).is_file():
             raise InputError(f"{folder / name} is missing")
         if _digest(folder / name) != digest:
             raise InputError(f"{folder / name} is damaged or belongs to another model than {path} does")

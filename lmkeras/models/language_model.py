@@ -7,8 +7,9 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from lmkeras.corpora import Corpus, as_corpus, split
-from lmkeras.datasets import TokenStream, TrainingWindows, evaluation_windows, tokenize
+from lmkeras.corpora import Corpus
+from lmkeras.datasets import TokenShards, TokenStream, evaluation_windows
+from lmkeras.datasets.tokenized import split_corpus, stream_of, text_or_tokens, tokens_of, training_windows
 from lmkeras.decoding.generate import Sampling
 from lmkeras.decoding.score import TextScore, TextScorer
 from lmkeras.decoding.text import TextGenerator
@@ -22,6 +23,7 @@ from lmkeras.tokenizers import new_tokenizer
 from lmkeras.tokenizers.base import BaseTokenizer
 from lmkeras.training import fit as harness
 from lmkeras.training.devices import place
+from lmkeras.training.distribution import replicas_of
 from lmkeras.training.settings import FitSettings
 
 _RECURRENT_TRAINING_WINDOW = 64
@@ -34,6 +36,7 @@ class LanguageModel(TextModel):
     Args:
         network: a name ("transformer", "lstm", "gru", "simple_rnn"), or a built network for a fitted tokenizer.
         tokenizer: a name ("byte_pair", "characters", "words"), fitted on the corpus by `fit`; or a fitted tokenizer.
+            "auto": a tokenized corpus's own, "byte_pair" for text.
         vocabulary_size: the most ids a named tokenizer may have; None for the tokenizer's own default.
         sizes: of a named network, see `transformer_language_model` and `lstm_language_model`.
 
@@ -49,7 +52,7 @@ class LanguageModel(TextModel):
     def __init__(
         self,
         network: str | LanguageNetwork = "transformer",
-        tokenizer: str | BaseTokenizer = "byte_pair",
+        tokenizer: str | BaseTokenizer = "auto",
         vocabulary_size: int | None = None,
         **sizes,
     ):
@@ -59,7 +62,9 @@ class LanguageModel(TextModel):
         if not named and vocabulary_size is not None:
             raise InputError("vocabulary_size is for a tokenizer's name: a fitted tokenizer has its own")
         self.tokenizer = None if named else tokenizer
-        self._new_tokenizer = functools.partial(new_tokenizer, tokenizer, vocabulary_size) if named else None
+        name = "byte_pair" if named and tokenizer == "auto" else tokenizer
+        self._new_tokenizer = functools.partial(new_tokenizer, name, vocabulary_size) if named else None
+        self._wants_own_tokenizer = named and (tokenizer, vocabulary_size) != ("auto", None)
         self._network_name, self._sizes = network if isinstance(network, str) else None, sizes
         self._generator = self._scorer = None
         self.network = None if self._network_name else network
@@ -100,7 +105,8 @@ class LanguageModel(TextModel):
         """Trains on a corpus, again from where it stands if it has been trained before.
 
         Args:
-            corpus: a corpus, a file, glob, folder or name that `open_corpus` takes, or a list of texts.
+            corpus: a corpus, a file, glob, folder or name that `open_corpus` takes, or a list of texts; or a folder
+                that `lmkeras tokenize` wrote, whose shards are read one after the other.
             validation: what to validate on; None splits it off the corpus's end.
             validation_fraction: share of the corpus split off, in (0, 1); 0 for no validation.
             run_folder: where metrics.jsonl, curves.png, checkpoints and TensorBoard logs go; None: nowhere.
@@ -114,20 +120,21 @@ class LanguageModel(TextModel):
             One dictionary an evaluation: loss and, with validation, val_loss, in nats a token.
         """
         settings = changed(settings or FitSettings(), changes)
+        replicas = replicas_of(settings.distribute)  # several workers are set up before anything else
         with place(settings.device):
-            train, validation = _parts(as_corpus(corpus), validation, validation_fraction)
-            tokenizer = self.tokenizer or self._new_tokenizer().fit(train)
+            train, validation = _parts(text_or_tokens(corpus), validation, validation_fraction)
+            tokenizer = self.tokenizer or _tokenizer_for(train, self._new_tokenizer, self._wants_own_tokenizer)
             network = self.network or self._build(tokenizer, settings.seed)
             length = settings.window_length or network.context_length or _RECURRENT_TRAINING_WINDOW
             if network.context_length is not None and length > network.context_length:
                 limit = network.context_length
                 raise InputError(f"window_length {length} is longer than the network's context_length {limit}")
-            streams = {"text": tokenize(train, tokenizer)}
-            windows = TrainingWindows(streams["text"], length, settings.batch_size, settings.seed)
+            streams = {"text": tokens_of(train, tokenizer)}
+            windows = training_windows(streams["text"], length, settings.batch_size, settings.seed)
             held_out = None
             if validation is not None:
-                streams["validation"] = tokenize(validation, tokenizer)
-                held_out = _evaluation(network, streams["validation"])
+                streams["validation"] = stream_of(validation, tokenizer)
+                held_out = _evaluation(network, streams["validation"], replicas=replicas)
             self.tokenizer, self.network = tokenizer, network  # nothing can be wrong with them from here on
             self._generator = self._scorer = None
             run = self._run(run_folder, resume, {name: stream.digest for name, stream in streams.items()})
@@ -157,7 +164,7 @@ class LanguageModel(TextModel):
             the tokens spell the text (a tokenizer that drops punctuation or case has none).
         """
         self._require_network()
-        stream = tokenize(as_corpus(corpus), self.tokenizer)
+        stream = stream_of(text_or_tokens(corpus), self.tokenizer)
         loss = float(harness.evaluate(self.network, _evaluation(self.network, stream, stride), verbose)["loss"])
         values = {"loss_nats": loss, "perplexity": perplexity(loss)}
         counts = {"tokens": stream.tokens, "characters": stream.characters, "unknown_tokens": stream.unknown_tokens}
@@ -265,17 +272,29 @@ class LanguageModel(TextModel):
         export_language_model(self.network, self.tokenizer, folder, overwrite)
 
 
-def _parts(corpus: Corpus, validation, fraction: float) -> tuple[Corpus, Corpus | None]:
+def _parts(corpus: Corpus | TokenShards, validation, fraction: float):
     if validation is not None:
-        return corpus, as_corpus(validation)
-    return split(corpus, fraction) if fraction else (corpus, None)
+        return corpus, text_or_tokens(validation)
+    return split_corpus(corpus, fraction) if fraction else (corpus, None)
 
 
-def _evaluation(network: LanguageNetwork, stream: TokenStream, stride: int | None = None) -> tf.data.Dataset:
+def _tokenizer_for(corpus: Corpus | TokenShards, new_tokenizer, wants_own: bool) -> BaseTokenizer:
+    if not isinstance(corpus, TokenShards):
+        return new_tokenizer().fit(corpus)
+    if wants_own:
+        raise InputError(
+            f"{corpus.folder} has a tokenizer of its own: leave out tokenizer (--tokenizer) and vocabulary_size "
+            "(--vocabulary-size), or tokenize the text again with them"
+        )
+    return corpus.tokenizer
+
+
+def _evaluation(network, stream: TokenStream, stride: int | None = None, replicas: int = 1) -> tf.data.Dataset:
     length = network.context_length
     if length is None:
         length = _RECURRENT_EVALUATION_WINDOW
         stride = length // 2 if stride is None else stride
     if stride is not None and not 1 <= stride <= length:
         raise InputError(f"stride must be from 1 to {length}, the length of a window, got {stride}")
-    return evaluation_windows(stream, length, batch_size=max(1, 4096 // length), stride=stride)
+    rows = -(-max(1, 4096 // length) // replicas) * replicas  # as many for each
+    return evaluation_windows(stream, length, batch_size=rows, stride=stride)

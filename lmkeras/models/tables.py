@@ -2,12 +2,12 @@
 
 import csv
 import json
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmkeras.corpora.labelled import Text
+from lmkeras.durable import replacing
 from lmkeras.errors import InputError
 
 if TYPE_CHECKING:
@@ -15,13 +15,21 @@ if TYPE_CHECKING:
 
 
 def require_writable_table(path: str | Path, overwrite: bool) -> None:
-    """InputError where predictions cannot be written to that path: another suffix, or a file that is there already."""
+    """InputError where predictions cannot be written to that path: another suffix, or see `require_writable_file`."""
     if Path(path).suffix not in (".csv", ".jsonl"):
         raise InputError(f"{path}: predictions are written as .csv or .jsonl; end the name in one of these")
-    if os.path.exists(path) and not overwrite:
+    require_writable_file(path, overwrite)
+
+
+def require_writable_file(path: str | Path, overwrite: bool) -> None:
+    """InputError where no file can be made at that path, or one is there already: known before the work is done."""
+    path = Path(path).absolute()
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: name a file")
+    if path.exists() and not overwrite:
         raise InputError(f"{path} exists already: name another file, or say --overwrite")
-    if not Path(path).absolute().parent.is_dir():
-        raise InputError(f"{Path(path).absolute().parent} is no folder: make it first")
+    if not path.parent.is_dir():
+        raise InputError(f"{path.parent} is no folder: make it first")
 
 
 def write_predictions(path: str | Path, predictions: Iterable[tuple[Text, "Prediction"]], labels: Sequence[str]) -> int:
@@ -36,16 +44,9 @@ def write_predictions(path: str | Path, predictions: Iterable[tuple[Text, "Predi
     Returns:
         The number of rows.
     """
-    path = Path(path)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    write = _write_csv if path.suffix == ".csv" else _write_json_lines
-    try:
-        with aside.open("w", encoding="utf-8", newline="") as file:
-            count = write(file, predictions, labels)
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
-    return count
+    write = _write_csv if Path(path).suffix == ".csv" else _write_json_lines
+    with replacing(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
+        return write(file, predictions, labels)
 
 
 def _columns(text: Text) -> dict[str, str]:

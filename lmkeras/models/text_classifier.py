@@ -21,6 +21,7 @@ from lmkeras.reports import ClassificationReport
 from lmkeras.tokenizers.base import BaseTokenizer
 from lmkeras.training import fit as harness
 from lmkeras.training.devices import place
+from lmkeras.training.distribution import strategy_for
 from lmkeras.training.layer_rates import freeze, layer_factors
 from lmkeras.training.rate_finder import RateFinding, find_learning_rate
 from lmkeras.training.settings import ClassifierFitSettings
@@ -125,6 +126,7 @@ class TextClassifier(TextModel):
             InputError: missing labels, one label alone, or one that is not known.
         """
         settings = changed(settings or ClassifierFitSettings(), changes)
+        strategy_for(settings.distribute)  # several workers are set up before anything else
         with place(settings.device):
             train, held_out = _parts(as_labelled_corpus(corpus), validation, validation_fraction, settings.seed)
             train = self._prepared(train, held_out, settings)
@@ -133,9 +135,8 @@ class TextClassifier(TextModel):
                 examples, classes = self._text_labeller().encode(held_out)
                 digests["validation"] = functools.partial(examples.digest, classes)
                 validation = evaluation_batches(examples, classes)
-            run = self._run(run_folder, resume, digests)
             with self._as_trained(settings) as factors:
-                options = (run, callbacks, verbose, True, settings.monitor, factors)
+                options = (self._run(run_folder, resume, digests), callbacks, verbose, True, settings.monitor, factors)
                 return harness.fit(self.network, train.dataset, train.steps_per_epoch, settings, validation, *options)
 
     def find_learning_rate(

@@ -11,14 +11,18 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from lmkeras.archives import MEGABYTE, read_text, shortened
 from lmkeras.corpora import Corpus
 from lmkeras.errors import InputError
 from lmkeras.models.folder import KINDS, read_config, write_model
+from lmkeras.models.network_file import read_network
 from lmkeras.networks.registry import import_families
 from lmkeras.tokenizers import tokenizer_from_json
 from lmkeras.tokenizers.base import BaseTokenizer
 from lmkeras.training.fit import Run
 from lmkeras.training.settings import TrainingSettings
+
+_LARGEST_TOKENIZER = 1024 * MEGABYTE  # ten million words
 
 
 class TextModel(abc.ABC):
@@ -120,7 +124,7 @@ def changed(settings: TrainingSettings, changes: dict) -> TrainingSettings:
 
 
 def load(folder: str | Path) -> TextModel:
-    """The model that `save` wrote; no code from the folder is run.
+    """The model that `save` wrote; no code from the folder is run, and no more memory taken than its files are large.
 
     Args:
         folder: where a model was saved, such as a training run's folder.
@@ -132,11 +136,16 @@ def load(folder: str | Path) -> TextModel:
         InputError: there is no model, or a file is missing, damaged or from another model; it is named.
     """
     config, folder = read_config(folder), Path(folder)
-    import_families()  # their classes must be registered before Keras reads the file
-    tokenizer = tokenizer_from_json((folder / "tokenizer.json").read_text(encoding="utf-8"))
-    try:
-        network = keras.saving.load_model(folder / "network.keras", compile=False, safe_mode=True)
-    except (ValueError, TypeError, OSError) as error:
-        raise InputError(f"{folder / 'network.keras'} cannot be read: {error}") from error
+    import_families()  # their classes must be registered before the network's is looked up
+    tokenizer = tokenizer_from_json(read_text(folder / "tokenizer.json", _LARGEST_TOKENIZER))
     module, name = KINDS[config["kind"]]
-    return getattr(importlib.import_module(module), name)._from_folder(config, tokenizer, network)
+    try:
+        network = read_network(folder / "network.keras", config["network"])
+        return getattr(importlib.import_module(module), name)._from_folder(config, tokenizer, network)
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{folder / 'config.json'} is damaged or was changed: it does not say what a {config['kind']} is made of "
+            f"({type(error).__name__}: {shortened(error)})"
+        ) from error

@@ -13,10 +13,12 @@ from lmkeras.layers.vocabulary_loss import vocabulary_loss
 
 
 def require_sizes(dropout: float, **sizes: int) -> None:
-    """InputError, by name, for a size below 1 or a dropout outside [0, 1)."""
+    """InputError, by name, for a size that no array has or a dropout outside [0, 1)."""
     for name, size in sizes.items():
         if size < 1:
             raise InputError(f"{name} must be at least 1, got {size}")
+        if size >= 2**31:
+            raise InputError(f"{name} must be less than {2**31}, got {size}")
     if not 0 <= dropout < 1:
         raise InputError(f"dropout must be from 0 to below 1, got {dropout}")
 

@@ -11,7 +11,21 @@ from pathlib import Path
 
 import numpy as np
 
+from lmkeras.archives import MEGABYTE, checked_arrays, inside, read_json, shortened
 from lmkeras.errors import InputError
+
+_LARGEST_JSON = 64 * MEGABYTE
+# what a BERT allocates follows from these, and where config.json does not say them, they are BERT base's
+_SIZES = {
+    "hidden_size": 768,
+    "num_hidden_layers": 12,
+    "intermediate_size": 3072,
+    "vocab_size": 30522,
+    "max_position_embeddings": 512,
+    "type_vocab_size": 2,
+}
+# what may be built, in weights and in layers, though it does not fit: errors are more exact then
+_HARMLESS, _HARMLESS_LAYERS = 2**24, 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,13 +49,14 @@ def read_checkpoint(source: str | Path) -> Checkpoint:
             "bert-base-uncased".
 
     Raises:
-        InputError: there is no such folder and the hub cannot be reached or knows no such name; a file is missing or
-            damaged; the weights are in pytorch_model.bin and PyTorch is not installed.
+        InputError: there is no such folder and the hub cannot be reached or knows no such name; a file is missing,
+            damaged or a link that leads out of the folder; config.json has sizes of a larger network than the weights;
+            the weights are in pytorch_model.bin and PyTorch is not installed.
     """
     folder = Path(source) if Path(source).exists() else _download(str(source))
     if not folder.is_dir():
         raise InputError(f"{source} is a file: expected the folder that holds it, with config.json beside the weights")
-    path = folder / "config.json"
+    path = inside(folder, "config.json")
     if not path.is_file():
         raise InputError(f"no checkpoint in {folder}: {path.name} is missing")
     config = _read_json(path)
@@ -50,6 +65,7 @@ def read_checkpoint(source: str | Path) -> Checkpoint:
         with _naming_damage(file):
             for name, tensor in read(file):
                 tensors[name] = tensor if tensor.dtype.kind in "iub" else np.asarray(tensor, "float32")
+    _require_room(config, tensors, path)
     return Checkpoint(folder, config, tensors)
 
 
@@ -87,11 +103,9 @@ def _read_safetensors(path: Path) -> Iterator[tuple[str, np.ndarray]]:
 def _read_h5(path: Path) -> Iterator[tuple[str, np.ndarray]]:
     import h5py
 
-    found = []
     with h5py.File(path) as file:
-        file.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None)
-        for name in found:
-            yield _as_in_pytorch(name, np.asarray(file[name]))
+        for name, array in checked_arrays(file, path.stat().st_size).items():
+            yield _as_in_pytorch(name, np.asarray(array))
 
 
 def _as_in_pytorch(name: str, tensor: np.ndarray) -> tuple[str, np.ndarray]:
@@ -123,20 +137,39 @@ def _weights_files(folder: Path) -> list:
     for name, read in _READERS.items():
         index = folder / f"{name}.index.json"
         if (folder / name).is_file():
-            return [(folder / name, read)]
+            return [(inside(folder, name), read)]
         if index.is_file():
             with _naming_damage(index):
-                names = sorted(set(_read_json(index)["weight_map"].values()))
-            for shard in names:
-                if re.search(r"[/\\]", shard) or not (folder / shard).is_file():
-                    raise InputError(f"{index} names the file {shard}, which is not in {folder}")
-            return [(folder / shard, read) for shard in names]
+                names = sorted(set(_read_json(inside(folder, index.name))["weight_map"].values()))
+                wrong = [shard for shard in names if not _is_file_in(folder, shard)]
+            if wrong:
+                raise InputError(f"{index} names the file {shortened(wrong[0])}, which is not in {folder}")
+            return [(inside(folder, shard), read) for shard in names]
     raise InputError(f"no weights in {folder}: expected one of {', '.join(_READERS)}")
+
+
+def _is_file_in(folder: Path, name: object) -> bool:
+    return isinstance(name, str) and not re.search(r"[/\\\0]", name) and (folder / name).is_file()
+
+
+def _require_room(config: dict, tensors: dict[str, np.ndarray], path: Path) -> None:
+    """InputError for sizes that promise more weights than there are: a network is built before shapes are compared."""
+    sizes = [config.get(name, default) for name, default in _SIZES.items()]
+    if config.get("model_type", "bert") != "bert" or not all(isinstance(size, int | float) for size in sizes):
+        return  # `bert.sizes_of` refuses it
+    width, layers, inner, *rows = sizes
+    promised = width * sum(rows) + layers * width * (4 * width + 2 * inner)
+    there = sum(tensor.size for tensor in tensors.values())
+    if promised > max(there, _HARMLESS) or layers > max(len(tensors), _HARMLESS_LAYERS):
+        raise InputError(
+            f"{path} has sizes of a larger BERT than the weights beside it are of: {len(tensors)} tensors of {there:,} "
+            "numbers"
+        )
 
 
 def _read_json(path: Path) -> dict:
     with _naming_damage(path):
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path, _LARGEST_JSON)
         if not isinstance(content, dict):
             raise ValueError(f"expected an object, got {type(content).__name__}")
     return content
@@ -150,7 +183,7 @@ def _naming_damage(path: Path):
     except InputError:
         raise
     except Exception as error:
-        raise InputError(f"{path} is damaged or in another format: {error}") from error
+        raise InputError(f"{path} is damaged or in another format: {shortened(error)}") from error
 
 
 def _download(name: str) -> Path:

@@ -1,8 +1,8 @@
 """Text to ids and back: tokenizers by name, and from the JSON that they write."""
 
 import importlib
-import json
 
+from lmkeras.archives import parse_json, shortened
 from lmkeras.errors import InputError, unknown_name
 from lmkeras.tokenizers.base import BaseTokenizer
 
@@ -49,15 +49,18 @@ def tokenizer_from_json(text: str) -> BaseTokenizer:
         [3, 5]
     """
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        found = parse_json(text)
+    except ValueError as error:
         raise InputError(f"a tokenizer must be a JSON object, but this is not JSON: {error}") from None
     if not isinstance(found, dict) or "class_name" not in found:
         raise InputError('a tokenizer must be a JSON object with a "class_name", and this is not one')
     if found["class_name"] not in list(_MODULES):  # a list, because JSON may hold what cannot be a key
-        raise unknown_name("tokenizer class", found["class_name"], _MODULES)
+        raise unknown_name("tokenizer class", shortened(found["class_name"]), _MODULES)
     module = importlib.import_module(f"lmkeras.tokenizers.{_MODULES[found['class_name']]}")
-    return getattr(module, found["class_name"]).from_json(text)
+    try:
+        return getattr(module, found["class_name"]).from_json(text)
+    except InputError as error:
+        raise InputError(shortened(error)) from None
 
 
 def _words(vocabulary_size: int | None) -> BaseTokenizer:

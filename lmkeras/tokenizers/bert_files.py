@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lmkeras.archives import MEGABYTE, inside, read_json, read_text, shortened
 from lmkeras.errors import InputError
 from lmkeras.tokenizers.bert_text import BertTextRules
 from lmkeras.tokenizers.special_tokens import SpecialTokens
@@ -25,6 +26,7 @@ _SPECIAL = {
     "sep": "sep_token",
     "mask": "mask_token",
 }
+_LARGEST_FILE = 256 * MEGABYTE
 _NO_LIMIT = 10**9  # Hugging Face writes 1e30 for a model_max_length that is unknown
 
 
@@ -42,12 +44,13 @@ def read_pretrained(source: str | os.PathLike) -> dict[str, Any]:
     if path.is_file():
         return {"vocabulary": _lines(path)}
     folder = path if path.is_dir() else _downloaded(str(source))
-    config, tokenizer = _json(folder / CONFIG), _json(folder / TOKENIZER)
-    if not (folder / VOCABULARY).is_file() and not tokenizer:
+    config, tokenizer = _json(inside(folder, CONFIG)), _json(inside(folder, TOKENIZER))
+    lines = inside(folder, VOCABULARY)
+    if not lines.is_file() and not tokenizer:
         raise InputError(f"{folder} holds no BERT tokenizer: expected {VOCABULARY} or {TOKENIZER} in it")
     special = _special_tokens(config)
     _refuse_other_tokenizers(folder, tokenizer, special)
-    vocabulary = _lines(folder / VOCABULARY) if (folder / VOCABULARY).is_file() else _vocabulary(folder, tokenizer)
+    vocabulary = _lines(lines) if lines.is_file() else _vocabulary(folder, tokenizer)
     normalizer = tokenizer.get("normalizer") or {}
     rules = {
         ours: config.get(in_config, normalizer.get(in_normalizer, getattr(BertTextRules, ours)))
@@ -84,20 +87,15 @@ def write_pretrained(
 
 
 def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no vocabulary: expected UTF-8 text, a token in each line ({error})") from None
+    text = read_text(path, _LARGEST_FILE).replace("\r\n", "\n").replace("\r", "\n")
+    return text.removesuffix("\n").split("\n")
 
 
 def _json(path: Path) -> dict[str, Any]:
     """The object that a file holds; empty where there is no file."""
     if not path.is_file():
         return {}
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is damaged: expected JSON ({error})") from None
+    found = read_json(path, _LARGEST_FILE)
     if not isinstance(found, dict):
         raise InputError(f"{path} is damaged: expected a JSON object")
     return found
@@ -118,16 +116,21 @@ def _refuse_other_tokenizers(folder: Path, tokenizer: dict[str, Any], special: S
         kinds = (model.get("type", "WordPiece"), normalizer.get("type", "BertNormalizer"))
         added = [token["content"] for token in tokenizer.get("added_tokens") or []]
     except (AttributeError, KeyError, TypeError) as error:
-        raise InputError(f"{folder / TOKENIZER} is damaged ({type(error).__name__}: {error})") from None
+        raise InputError(f"{folder / TOKENIZER} is damaged ({type(error).__name__}: {shortened(error)})") from None
     if kinds != ("WordPiece", "BertNormalizer"):
-        raise InputError(f"{folder / TOKENIZER} is not BERT's: expected WordPiece and BertNormalizer, not {kinds}")
+        raise InputError(
+            f"{folder / TOKENIZER} is not BERT's: expected WordPiece and BertNormalizer, not {shortened(kinds)}"
+        )
     if other := [name for name in added if name not in special.names()]:
-        raise InputError(f"{folder / TOKENIZER} adds tokens to BERT's five special ones, which has no twin: {other}")
+        raise InputError(
+            f"{folder / TOKENIZER} adds tokens to BERT's five special ones, which has no twin: {shortened(other)}"
+        )
 
 
 def _vocabulary(folder: Path, tokenizer: dict[str, Any]) -> list[str]:
-    ids = tokenizer.get("model", {}).get("vocab")
-    if not isinstance(ids, dict) or set(ids.values()) != set(range(len(ids))):
+    ids = (tokenizer.get("model") or {}).get("vocab")
+    numbers = ids.values() if isinstance(ids, dict) else [None]
+    if not all(type(id) is int for id in numbers) or set(numbers) != set(range(len(numbers))):
         raise InputError(f"{folder / TOKENIZER} is damaged: expected a vocabulary with ids from 0 on")
     return sorted(ids, key=ids.get)
 

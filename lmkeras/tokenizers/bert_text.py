@@ -4,6 +4,7 @@ import dataclasses
 
 from tokenizers import normalizers, pre_tokenizers
 
+from lmkeras.archives import shortened
 from lmkeras.errors import InputError
 
 #: a word of more characters is unknown as a whole
@@ -37,7 +38,7 @@ class BertTextRules:
     def __post_init__(self):
         for name, value in dataclasses.asdict(self).items():
             if type(value) is not bool and not (name == "strip_accents" and value is None):
-                raise InputError(f"{name} must be true or false, not {value!r}")
+                raise InputError(f"{name} must be true or false, not {shortened(repr(value))}")
 
     @property
     def decomposes(self) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import tokenizers
 from tokenizers import models, pre_tokenizers, trainers
 
+from lmkeras.archives import parse_json, shortened
 from lmkeras.errors import InputError
 from lmkeras.tokenizers.base import BaseTokenizer
 from lmkeras.tokenizers.pieces import LONGEST_PIECE_BYTES, piece_pattern
@@ -108,15 +109,17 @@ class BytePairTokenizer(BaseTokenizer):
     def from_json(cls, text: str) -> "BytePairTokenizer":
         """The tokenizer that `to_json` wrote; InputError where the text is not such JSON."""
         try:
-            fields = json.loads(text)
+            fields = parse_json(text)
             version, size, merges = fields["version"], fields["vocabulary_size"], fields["merges"]
             merges = [(left, right) for left, right in merges]
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise InputError(f"not the JSON of a BytePairTokenizer ({type(error).__name__}: {error})") from None
+        except (ValueError, TypeError, KeyError) as error:
+            raise InputError(
+                f"not the JSON of a BytePairTokenizer ({type(error).__name__}: {shortened(error)})"
+            ) from None
         if version != FORMAT_VERSION:
-            raise InputError(f"this BytePairTokenizer has version {version!r}: expected {FORMAT_VERSION}")
-        if type(size) is not int:
-            raise InputError(f"damaged JSON of a BytePairTokenizer: vocabulary_size is {size!r}")
+            raise InputError(f"this BytePairTokenizer has version {shortened(version)}: expected {FORMAT_VERSION}")
+        if type(size) is not int or size >= 2**31:
+            raise InputError(f"damaged JSON of a BytePairTokenizer: vocabulary_size is {shortened(size)}")
         tokenizer = cls(size)
         tokenizer._set_merges(merges)
         return tokenizer
@@ -145,7 +148,7 @@ def _token_bytes(merges: list[tuple[int, int]]) -> list[bytes]:
     for pair in merges:
         if not all(type(id) is int and 0 < id < len(tokens) for id in pair) or pair in pairs:
             raise InputError(
-                f"damaged merges of a BytePairTokenizer: {pair} repeats or names ids that are not made yet"
+                f"damaged merges of a BytePairTokenizer: {shortened(pair)} repeats or names ids that are not made yet"
             )
         token = tokens[pair[0]] + tokens[pair[1]]
         if len(token) > LONGEST_PIECE_BYTES:

@@ -5,12 +5,15 @@ import warnings
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from lmkeras.archives import parse_json, shortened
 from lmkeras.errors import InputError
 from lmkeras.tokenizers.base import BaseTokenizer
 from lmkeras.tokenizers.keras_legacy import SETTINGS, TABLES, KerasTokenizer, Text
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+_MOST_GAPS = 1_000_000
 
 
 class Tokenizer(KerasTokenizer, BaseTokenizer):
@@ -85,19 +88,24 @@ class Tokenizer(KerasTokenizer, BaseTokenizer):
 def _read_json(text: str) -> tuple[dict, dict[str, dict]]:
     """The settings and the tables that a tokenizer's JSON holds, each of its type."""
     try:
-        config = json.loads(text)["config"]
+        config = parse_json(text)["config"]
         settings = {name: config[name] for name in SETTINGS}
-        tables = {name: json.loads(config[name]) for name in TABLES}
+        tables = {name: parse_json(config[name]) for name in TABLES}
         tables = {name: {key(k): value for k, value in tables[name].items()} for name, (key, _) in TABLES.items()}
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise InputError(f"not the JSON of a Keras Tokenizer ({type(error).__name__}: {error})") from None
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InputError(f"not the JSON of a Keras Tokenizer ({type(error).__name__}: {shortened(error)})") from None
     surplus = config.keys() - SETTINGS.keys() - TABLES.keys()
     wrong = [name for name, types in SETTINGS.items() if type(settings[name]) not in types]
     wrong += [
         name for name, (_, kind) in TABLES.items() if any(type(value) is not kind for value in tables[name].values())
     ]
+    if isinstance(settings["filters"], list) and not all(isinstance(text, str) for text in settings["filters"]):
+        wrong.append("filters")
     if surplus or wrong:
-        raise InputError(f"damaged JSON of a Keras Tokenizer: unexpected {', '.join(sorted(surplus) + wrong)}")
-    if not all(0 <= id < 2**31 for id in [*tables["word_index"].values(), *tables["index_word"]]):
-        raise InputError("damaged JSON of a Keras Tokenizer: word_index and index_word hold ids that are no int32")
+        unexpected = shortened(", ".join(sorted(surplus) + wrong))
+        raise InputError(f"damaged JSON of a Keras Tokenizer: unexpected {unexpected}")
+    ids = [*tables["word_index"].values(), *tables["index_word"]]
+    # the largest id is what an embedding's size follows from; some gaps are made by hand
+    if ids and not 0 <= min(ids) <= max(ids) <= len(ids) + _MOST_GAPS:
+        raise InputError("damaged JSON of a Keras Tokenizer: word_index and index_word hold ids beyond their number")
     return settings, tables

@@ -2,7 +2,10 @@
 
 import dataclasses
 
+from lmkeras.archives import shortened
 from lmkeras.errors import InputError
+
+LONGEST_NAME = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,7 +20,7 @@ class SpecialTokens:
         mask: hides a piece in masked-language-model training.
 
     Raises:
-        InputError: a name that is not printable text, or two of the same name.
+        InputError: a name that is not printable text of 1 to 100 characters, or two of the same name.
     """
 
     pad: str = "[PAD]"
@@ -28,8 +31,9 @@ class SpecialTokens:
 
     def __post_init__(self):
         names = self.names()
-        if not all(isinstance(name, str) and name and name.isprintable() for name in names):
-            raise InputError(f"special tokens must have names of printable characters, not {names}")
+        if not all(isinstance(name, str) and 0 < len(name) <= LONGEST_NAME and name.isprintable() for name in names):
+            wanted = f"names of 1 to {LONGEST_NAME} printable characters"
+            raise InputError(f"special tokens must have {wanted}, not {shortened(names)}")
         if len(set(names)) < len(names):
             raise InputError(f"special tokens must have different names, not {names}")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers
 
+from lmkeras.archives import parse_json, shortened
 from lmkeras.errors import InputError
 from lmkeras.tokenizers import bert_files, bert_inputs
 from lmkeras.tokenizers.base import BaseTokenizer
@@ -231,14 +232,19 @@ class WordPieceTokenizer(BaseTokenizer):
     def from_json(cls, text: str) -> "WordPieceTokenizer":
         """The tokenizer that `to_json` wrote; InputError where the text is not such JSON."""
         try:
-            fields = json.loads(text)
+            fields = parse_json(text)
             class_name, version = fields.pop("class_name"), fields.pop("version")
             special_tokens = SpecialTokens(**fields.pop("special_tokens"))
             if (class_name, version) != ("WordPieceTokenizer", FORMAT_VERSION):
-                raise InputError(f"this is a {class_name} of version {version!r}: expected version {FORMAT_VERSION}")
+                found = shortened(f"{class_name} of version {version!r}")
+                raise InputError(f"this is a {found}: expected version {FORMAT_VERSION}")
             return cls(**fields, special_tokens=special_tokens)
-        except (AttributeError, KeyError, TypeError, json.JSONDecodeError, RecursionError) as error:
-            raise InputError(f"not the JSON of a WordPieceTokenizer ({type(error).__name__}: {error})") from None
+        except InputError:
+            raise
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"not the JSON of a WordPieceTokenizer ({type(error).__name__}: {shortened(error)})"
+            ) from None
 
     def in_graph(self) -> "tf.Module":
         """The TensorFlow twin; its decode fails with InvalidArgumentError where this one raises InputError.

@@ -41,12 +41,31 @@ def _handle(variable):
 
 
 class ClipOnce:
-    """Clipping of all gradients together that reads each once, and of an embedding's only the rows there are."""
+    """Clipping of all gradients together that reads each once, and of an embedding's only the rows there are.
+
+    On several replicas it is their sum that is clipped, where Keras clips each one's part.
+    """
 
     def _clip_gradients(self, grads):
+        return grads if _has_company() else self._clipped(grads)
+
+    def _all_reduce_sum_gradients(self, grads_and_vars):
+        grads_and_vars = super()._all_reduce_sum_gradients(grads_and_vars)
+        if not _has_company():
+            return grads_and_vars
+        gradients, variables = zip(*grads_and_vars, strict=True)
+        return list(zip(self._clipped(gradients), variables, strict=True))
+
+    def _clipped(self, grads):
         if not self.global_clipnorm:
-            return super()._clip_gradients(grads)
+            return super()._clip_gradients(list(grads))
         return tf.clip_by_global_norm([_with_rows_once(gradient) for gradient in grads], self.global_clipnorm)[0]
+
+
+def _has_company() -> bool:
+    """Whether this runs on one of several replicas."""
+    context = tf.distribute.get_replica_context()
+    return context is not None and context.num_replicas_in_sync > 1
 
 
 def _with_rows_once(gradient):

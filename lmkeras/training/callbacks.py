@@ -91,6 +91,8 @@ class Evaluations(keras.callbacks.Callback):
         folder: the run's folder; None where there is no run.
     """
 
+    OWN = ("step", "learning_rate")  # what a line has beside the values that Keras reports
+
     def __init__(self, lines: list[dict], updates: Updates, folder: Path | None):
         super().__init__()
         self.lines, self._updates, self._folder = lines, updates, folder
@@ -103,8 +105,7 @@ class Evaluations(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Adds step, learning rate of the next update, and all that Keras reports."""
         line = {
-            "step": self._updates.done,
-            "learning_rate": float(self.model.optimizer.learning_rate),
+            **dict(zip(self.OWN, (self._updates.done, float(self.model.optimizer.learning_rate)), strict=True)),
             **{name: float(value) for name, value in (logs or {}).items()},
         }
         self.lines.append(line)
@@ -155,21 +156,21 @@ class CheckpointWriter(keras.callbacks.Callback):
         """Between evaluations: an evaluation that comes next has its own checkpoint after it."""
         if self._updates.at_evaluation or self.model.stop_training:
             return
-        if self._note.number is not None:
+        if self._note.due is not None:
             self._stop(within_epoch=True)
         if self._updates.done % self._every == 0:
             self._write(within_epoch=True)
 
     def on_epoch_end(self, epoch, logs=None):
         """After an evaluation; the last of the callbacks, so that all others have seen it."""
-        if self._note.number is not None:
+        if self._note.due is not None:
             self._stop(within_epoch=False)
         self._write(within_epoch=False)
 
     def _stop(self, within_epoch: bool):
         path = self._write(within_epoch)
         where = "without a checkpoint" if path is None else f"the checkpoint is {path}"
-        raise Interrupted(self._note.number, f"stopped at update {self._updates.done}; {where}")
+        raise Interrupted(self._note.due, f"stopped at update {self._updates.done}; {where}")
 
     def _write(self, within_epoch: bool) -> Path | None:
         arrays = self._state.arrays(within_epoch)

@@ -13,6 +13,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from lmkeras.archives import inside
 from lmkeras.durable import ASIDE, replacing
 from lmkeras.errors import InputError
 
@@ -44,11 +45,13 @@ class Checkpoints:
     Args:
         folder: the run's folder; they are in its subfolder `checkpoints`, which the first one makes.
         keep: how many of the newest stay.
+        read_only: whether another process of the same training does the writing.
     """
 
-    def __init__(self, folder: str | Path, keep: int):
+    def __init__(self, folder: str | Path, keep: int, read_only: bool = False):
         self.folder = Path(folder) / "checkpoints"
         self.keep = keep
+        self.read_only = read_only
 
     def write(self, step: int, arrays: Mapping[str, np.ndarray], facts: Mapping[str, object]) -> Path:
         """Adds a checkpoint and removes those that are too many.
@@ -62,6 +65,8 @@ class Checkpoints:
             InputError: the folder cannot be written to, or has no room; the earlier checkpoints are as they were.
         """
         path = self.folder / f"update-{step:08}.safetensors"
+        if self.read_only:
+            return path
         text = json.dumps(facts)
         metadata = {"facts": text, "digest": _digest(arrays, text)}
         try:
@@ -89,6 +94,8 @@ class Checkpoints:
 
     def clear(self) -> None:
         """Removes all checkpoints."""
+        if self.read_only:
+            return
         self.tidy()
         for path in self.newest_first():
             path.unlink()
@@ -97,7 +104,7 @@ class Checkpoints:
 
     def tidy(self) -> None:
         """Removes what a process was writing when it was killed."""
-        for path in self.folder.glob(f".update-*{ASIDE}"):
+        for path in [] if self.read_only else self.folder.glob(f".update-*{ASIDE}"):
             path.unlink()
 
     def newest_first(self) -> Iterator[Path]:
@@ -108,6 +115,7 @@ class Checkpoints:
 
 
 def _read(path: Path) -> Checkpoint:
+    inside(path.parent, path.name)
     arrays = {}
     with safetensors.safe_open(path, "numpy") as file:
         metadata = file.metadata() or {}

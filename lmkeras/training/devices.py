@@ -69,23 +69,24 @@ def _multiplies_bfloat16() -> bool:
 
 
 @contextlib.contextmanager
-def precision(network: keras.Model, policy: str):
-    """A context in which the network's layers compute by a Keras dtype policy; float32 again afterwards.
+def precision(network: keras.Model, choice: str):
+    """A context in which a network's layers compute by a Keras dtype policy, which it gives; float32 again afterwards.
 
     Weights are float32 under every policy offered here, so the same network trains in one and is saved in another.
     Embeddings give float32 in any case, for the sums that begin with them.
 
     Args:
         network: a built network.
-        policy: "float32", "mixed_bfloat16" or "mixed_float16".
+        choice: see `training_policy`.
     """
+    policy = training_policy(network, choice)
     layers = [network, *network._flatten_layers(include_self=False)]
     layers = [layer for layer in layers if not isinstance(layer, keras.layers.Embedding)]
     before = [layer.dtype_policy for layer in layers]
     try:
         for layer in layers:
             layer.dtype_policy = policy
-        yield
+        yield policy
     finally:
         for layer, old in zip(layers, before, strict=True):
             layer.dtype_policy = old

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import logging
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,8 +14,18 @@ import tensorflow as tf
 
 from lmkeras.errors import InputError
 from lmkeras.training.callbacks import CheckpointWriter, Evaluations, StopAtNaN, Updates
-from lmkeras.training.checkpoints import Checkpoints
-from lmkeras.training.devices import precision, training_policy
+from lmkeras.training.checkpoints import Checkpoint, Checkpoints
+from lmkeras.training.devices import precision
+from lmkeras.training.distribution import (
+    is_chief,
+    is_multi_worker,
+    on_every_replica,
+    require_the_same,
+    set_functions,
+    shared_batches,
+    spread_seeds,
+    strategy_for,
+)
 from lmkeras.training.interruption import Interrupted, noting_signals
 from lmkeras.training.layer_rates import with_layer_rates
 from lmkeras.training.optimizers import build_optimizer
@@ -25,8 +36,8 @@ _log = logging.getLogger("lmkeras")
 
 # What may be another when a run is resumed; everything else decides what the numbers in a checkpoint mean.
 _MAY_CHANGE = (
-    *("learning_rate", "schedule", "warmup_steps", "weight_decay", "clip_norm", "patience", "device", "precision"),
-    *("xla", "tensorboard", "checkpoint_every", "keep_checkpoints"),
+    *("learning_rate", "schedule", "warmup_steps", "weight_decay", "clip_norm", "patience", "device", "distribute"),
+    *("precision", "xla", "tensorboard", "checkpoint_every", "keep_checkpoints"),
 )
 
 
@@ -98,31 +109,41 @@ def fit(
         validation, val_loss and val_accuracy; losses in nats.
 
     Raises:
-        InputError: the loss became NaN or infinite; with validation, the best weights until then are kept. Or the run's
-            checkpoint is of another training, or cannot be written.
+        InputError: the loss became NaN or infinite (with validation, the best weights until then are kept), a
+            checkpoint is of another training or cannot be written, or a worker was lost.
         Interrupted: a signal came; the run has a checkpoint.
     """
     total = settings.total_steps(steps_per_epoch)
     updates = Updates(total, settings.steps_between_evaluations(steps_per_epoch))
-    _seed_dropout(network, settings.seed)
-    policy = training_policy(network, settings.precision)
-    with precision(network, policy):
+    strategy = strategy_for(settings.distribute)
+    with on_every_replica(network, strategy) as network, precision(network, settings.precision) as policy:
+        _seed_dropout(network, settings.seed)
         averages = _compile(network, settings, policy, total, accuracy, rate_factors)
-        best = None if validation is None else _best_weights(monitor, settings.patience or total)
-        state = TrainingState(network, averages, best)
-        with _recorded(run, settings, state, updates) as (records, checkpoint_writer):
+        patience = settings.patience or total  # more evaluations than there can be: never early
+        state = TrainingState(network, averages, None if validation is None else BestWeights(monitor, patience))
+        with _recorded(run, settings, state, updates, strategy) as (records, checkpoint_writer, note):
+            if strategy is not None:
+                train, validation = _share(network, strategy, averages, train, validation, note)
             network.fit(
                 train(updates.done),
                 steps_per_epoch=updates.interval,
                 initial_epoch=updates.epoch,
                 epochs=-(-total // updates.interval),
                 validation_data=validation,
-                # the last one sees what all others made of an evaluation
-                callbacks=[*records, *callbacks, *checkpoint_writer],
-                verbose=verbose,
+                callbacks=[*records, *callbacks, *checkpoint_writer],  # the last one sees what all others did
+                verbose=verbose if is_chief(strategy) else 0,
                 shuffle=False,  # batches come in their order
             )
-    return [{name: line[name] for name in line if name not in ("step", "learning_rate")} for line in state.lines]
+    return [{name: line[name] for name in line if name not in Evaluations.OWN} for line in state.lines]
+
+
+def _share(network, strategy, averages, train, validation, note):
+    """Makes the network train and judge on all replicas; returns batches that are shared among them."""
+    spread_seeds(network, strategy)
+    set_functions(network, strategy, averages, note)
+    if validation is not None:
+        validation = shared_batches(validation, strategy, int(validation.cardinality()))
+    return lambda done: shared_batches(train(done), strategy, tf.data.INFINITE_CARDINALITY), validation
 
 
 def _compile(network, settings, policy, total, accuracy, rate_factors) -> list[keras.metrics.Metric]:
@@ -153,41 +174,59 @@ def _seed_dropout(network: keras.Model, seed: int) -> None:
             generator.state.assign([seed % 2**32, index])
 
 
-def _best_weights(monitor: str, patience: int) -> BestWeights:
-    return BestWeights(monitor, patience, "max" if monitor == "val_accuracy" else "min")
-
-
 @contextlib.contextmanager
-def _recorded(run: Run | None, settings: TrainingSettings, state: TrainingState, updates: Updates):
-    """What stands around the updates: callbacks that count and record them, and one that writes checkpoints.
+def _recorded(run: Run | None, settings: TrainingSettings, state: TrainingState, updates: Updates, strategy):
+    """What stands around the updates: callbacks that count and record them, one that writes checkpoints, the signals.
 
-    At its end a loss that was no number is an InputError.
+    At its end a loss that was no number is an InputError, and so is a worker that was lost.
     """
-    checkpoints = None if run is None else Checkpoints(run.folder, settings.keep_checkpoints)
-    facts = {}
-    if run is not None:
+    nan, chief = StopAtNaN(updates), is_chief(strategy)
+    if run is None:
+        with _naming_lost_workers(strategy, updates, None):
+            yield [updates, nan, Evaluations(state.lines, updates, None), *state.callbacks], [], None
+        checkpoints = None
+    else:
+        checkpoints = Checkpoints(run.folder, settings.keep_checkpoints, read_only=not chief)
         lengths = {"total": updates.total, "interval": updates.interval}
         made_of = {**run.made_of, **dataclasses.asdict(settings), **lengths}
-        facts["made_of"] = json.loads(json.dumps(made_of))  # as a checkpoint will give it back
+        facts = {"made_of": json.loads(json.dumps(made_of))}  # as a checkpoint will give it back
         _begin(run, checkpoints, state, updates, facts["made_of"])
-    nan = StopAtNaN(updates)
-    records = [updates, nan, Evaluations(state.lines, updates, run and run.folder), *state.callbacks]
-    if run is not None and settings.tensorboard:
-        records.append(keras.callbacks.TensorBoard(str(run.folder / "logs"), write_graph=False))
-    if run is None:
-        yield records, []
-    else:
-        with noting_signals() as note:
+        require_the_same([facts, updates.done], strategy)
+        records = [updates, nan, Evaluations(state.lines, updates, run.folder if chief else None), *state.callbacks]
+        if settings.tensorboard and chief:
+            records.append(keras.callbacks.TensorBoard(str(run.folder / "logs"), write_graph=False))
+        every = settings.checkpoint_every
+        with noting_signals(is_multi_worker(strategy)) as note, _naming_lost_workers(strategy, updates, checkpoints):
             try:
-                every = settings.checkpoint_every
-                yield records, [CheckpointWriter(checkpoints, state, facts, every, updates, note)]
+                yield records, [CheckpointWriter(checkpoints, state, facts, every, updates, note)], note
             except Interrupted:
                 for callback in records:
                     callback.on_train_end()  # the best weights, the curves
                 raise
     if nan.message:
-        good = checkpoints and next(checkpoints.newest_first(), None)
-        raise InputError(nan.message + (f"; the last good checkpoint is {good}" if good else ""))
+        raise InputError(nan.message + _last_good(checkpoints))
+
+
+@contextlib.contextmanager
+def _naming_lost_workers(strategy, updates: Updates, checkpoints: Checkpoints | None):
+    """Whatever TensorFlow says where another worker does not answer, in words that help."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if not is_multi_worker(strategy):
+            raise
+        reason = re.sub(r"\{\{.*?\}\} *", "", error.message or "").strip().partition("\n")[0]
+        raise InputError(
+            f"a worker was lost after update {updates.done} ({reason}): start all workers again, with --resume"
+            + _last_good(checkpoints)
+        ) from error
+
+
+def _last_good(checkpoints: Checkpoints | None) -> str:
+    if checkpoints is None:
+        return ""
+    newest = next(checkpoints.newest_first(), None)
+    return f"; the last good checkpoint is {newest}" if newest else "; there is no checkpoint before it"
 
 
 def _begin(run: Run, checkpoints: Checkpoints, state: TrainingState, updates: Updates, made_of: dict) -> None:
@@ -197,20 +236,31 @@ def _begin(run: Run, checkpoints: Checkpoints, state: TrainingState, updates: Up
     newest = checkpoints.newest() if run.resume else None
     if newest is None:
         checkpoints.clear()
-        shutil.rmtree(run.folder / "logs", ignore_errors=True)  # its curves would be drawn into this run's
+        if not checkpoints.read_only:
+            shutil.rmtree(run.folder / "logs", ignore_errors=True)  # its curves would be drawn into this run's
         return
-    for name, value in newest.facts["made_of"].items():
+    try:
+        _require_same_training(newest, made_of)
+        state.restore(newest.arrays, newest.facts)
+        updates.resume(newest.facts["step"], newest.facts["stopped"])
+    except (KeyError, TypeError, AttributeError, ValueError) as error:  # whole, but not written by a training
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{newest.path} is not the checkpoint of a training ({error!r}): remove it") from error
+
+
+def _require_same_training(checkpoint: Checkpoint, made_of: dict) -> None:
+    """InputError where a checkpoint's arrays mean something else now; what may be another is reported."""
+    for name, value in checkpoint.facts["made_of"].items():
         now = made_of.get(name)
         if now == value:
             continue
         if name not in _MAY_CHANGE:
             raise InputError(
-                f"{newest.path} is of a training with another {name}: {value!r} there, {now!r} now. Give the same "
+                f"{checkpoint.path} is of a training with another {name}: {value!r} there, {now!r} now. Give the same "
                 "arguments, or start another run"
             )
-        _log.warning("%s was %r and is %r from update %s on", name, value, now, newest.facts["step"])
-    state.restore(newest.arrays, newest.facts)
-    updates.resume(newest.facts["step"], newest.facts["stopped"])
+        _log.warning("%s was %r and is %r from update %s on", name, value, now, checkpoint.facts["step"])
 
 
 def evaluate(network: keras.Model, dataset: tf.data.Dataset, verbose: str | int = 0) -> dict[str, float]:

@@ -28,18 +28,41 @@ class Interrupted(KeyboardInterrupt):
 
 
 class SignalNote:
-    """Which signal has come; None while none has."""
+    """Which signal has come.
 
-    number: int | None = None
+    Args:
+        shared: whether several processes train together: then nobody stops before `agree` says that all know.
+
+    Attributes:
+        number: of the signal that has come to this process, None while none has.
+    """
+
+    def __init__(self, shared: bool = False):
+        self.number: int | None = None
+        self._may_stop = not shared
+
+    def agree(self) -> None:
+        """All processes know of a signal, which may have come to another one."""
+        self._may_stop = True
+        if self.number is None:
+            self.number = signal.SIGTERM
+
+    @property
+    def due(self) -> int | None:
+        """The signal to stop for now, None while there is none."""
+        return self.number if self._may_stop else None
 
 
 @contextlib.contextmanager
-def noting_signals() -> Iterator[SignalNote]:
+def noting_signals(shared: bool = False) -> Iterator[SignalNote]:
     """A context in which the first SIGTERM or Ctrl-C is noted only; a second one ends the process as it does elsewhere.
 
     Python tells signals to the main thread alone: in another thread nothing is noted.
+
+    Args:
+        shared: see SignalNote.
     """
-    note = SignalNote()
+    note = SignalNote(shared)
     if threading.current_thread() is not threading.main_thread():
         yield note
         return

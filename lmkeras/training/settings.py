@@ -38,6 +38,8 @@ class TrainingSettings:
     """Fixes the initial weights of a network that is built for this training, data order and dropout."""
     device: str = "auto"
     """Where to train: auto, cpu, gpu or gpu:N."""
+    distribute: Literal["none", "mirrored", "multi_worker"] = "none"
+    """What shares each batch: nothing, this machine's GPUs (or logical CPUs), or the processes that TF_CONFIG names."""
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
     """Precision of the layers' arithmetic; weights stay float32. auto: matrix products in bfloat16 on a CPU that has
     instructions for them, for networks that gain by it; else float32."""
@@ -59,17 +61,25 @@ class TrainingSettings:
                 raise InputError(f"{name} must be at least 1, got {value}")
         for name in ("learning_rate", "clip_norm"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
+            if value is not None and not 0 < value < math.inf:
                 raise InputError(f"{name} must be greater than 0, got {value}")
         for name in self._named_choices():
             choices, value = _choices(type(self), name), getattr(self, name)
             if value not in choices:
                 raise unknown_name(name, value, [choice for choice in choices if choice is not None])
-        if self.weight_decay < 0 or (self.warmup_steps or 0) < 0 or self.seed < 0:
-            raise InputError("weight_decay, warmup_steps and seed must not be negative")
+        if self.distribute != "none" and self.device != "auto":
+            raise InputError(f"device {self.device} and distribute {self.distribute}: say one of them")
+        if self.distribute != "none" and self.xla == "on":
+            raise InputError(
+                f"XLA does not compile what distribute {self.distribute} does between replicas: xla auto or off"
+            )
+        if not 0 <= self.weight_decay < math.inf or (self.warmup_steps or 0) < 0:
+            raise InputError("weight_decay and warmup_steps must be 0 or more, and finite")
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"seed must be from 0 to {2**32 - 1}, got {self.seed}")
 
     def _named_choices(self) -> tuple[str, ...]:
-        return ("optimizer", "schedule", "precision", "xla")
+        return ("optimizer", "schedule", "distribute", "precision", "xla")
 
     def total_steps(self, steps_per_epoch: int) -> int:
         """Number of updates in all, for a corpus of so many updates an epoch."""

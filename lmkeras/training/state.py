@@ -13,12 +13,12 @@ class BestWeights(keras.callbacks.EarlyStopping):
     Args:
         monitor: what decides, such as "val_loss".
         patience: evaluations after which training ends if none was better.
-        mode: "min" or "max".
     """
 
     _FACTS = ("wait", "best", "best_epoch", "stopped_epoch")
 
-    def __init__(self, monitor: str, patience: int, mode: str):
+    def __init__(self, monitor: str, patience: int):
+        mode = "max" if monitor == "val_accuracy" else "min"
         super().__init__(monitor, patience=patience, mode=mode, restore_best_weights=True)
         self._restored = None
 
@@ -33,11 +33,15 @@ class BestWeights(keras.callbacks.EarlyStopping):
 
     def facts(self) -> dict:
         """What there is beside the weights, of JSON's types."""
-        return {name: None if (value := getattr(self, name)) is None else float(value) for name in self._FACTS}
+        return {name: _number(getattr(self, name)) for name in self._FACTS}
 
     def restore(self, facts: dict, weights: list[np.ndarray] | None) -> None:
         """What the next training begins with."""
-        self._restored = facts, weights
+        self._restored = {name: _number(facts[name]) for name in self._FACTS}, weights
+
+
+def _number(value) -> float | None:
+    return None if value is None else float(value)
 
 
 class TrainingState:
@@ -101,7 +105,7 @@ class TrainingState:
                 variable.assign(arrays[f"{group}.{index}"])
         if within_epoch:
             self._metric_values = [arrays[f"metrics.{index}"] for index in range(len(self._metrics))]
-        self.lines[:] = facts["lines"]
+        self.lines[:] = [{**line} for line in facts["lines"]]
         if self._best is not None:
             weights = [arrays[f"best.{index}"] for index in range(len(self._network.weights)) if "best.0" in arrays]
             self._best.restore(facts["best"], weights or None)

@@ -49,7 +49,15 @@ def test_train_leaves_a_whole_run_and_says_how_well_it_went(table, tmp_path, cap
     code, out, err = run(capsys, "train", "classifier", "--text", table, "--output", tmp_path / "run", *SMALL)
     assert (code, err) == (0, "")
     names = {path.name for path in (tmp_path / "run").iterdir()}
-    assert names == {"config.json", "network.keras", "tokenizer.json", "metrics.jsonl", "curves.png", "logs", "checkpoints"}
+    assert names == {
+        "config.json",
+        "network.keras",
+        "tokenizer.json",
+        "metrics.jsonl",
+        "curves.png",
+        "logs",
+        "checkpoints",
+    }
     corpus = lmkeras.open_labelled_corpus(table)
     values, report = lmkeras.load(tmp_path / "run").judge(lmkeras.split_labelled(corpus)[1])
     assert f"accuracy             {values['accuracy']:.4f}" in out

@@ -35,7 +35,15 @@ def trained(text, tmp_path_factory):
 
 def test_train_leaves_a_whole_run(trained):
     names = {path.name for path in trained.iterdir()}
-    assert names == {"config.json", "network.keras", "tokenizer.json", "metrics.jsonl", "curves.png", "logs", "checkpoints"}
+    assert names == {
+        "config.json",
+        "network.keras",
+        "tokenizer.json",
+        "metrics.jsonl",
+        "curves.png",
+        "logs",
+        "checkpoints",
+    }
     assert json.loads((trained / "metrics.jsonl").read_text().splitlines()[-1])["step"] == 30
 
 

@@ -45,14 +45,16 @@ def test_a_run_killed_at_random_moments_ends_as_one_that_was_not(kind, tmp_path)
     assert all(status == "-9" for moment, status in statuses[:-1] if not moment.startswith("after"))
 
     expected, got = (Checkpoints(folder, 2).newest() for folder in (whole, killed))
-    assert got.path.name == expected.path.name == "update-00000060.safetensors"
+    # the classifier's patience runs out before its last evaluation, and is in checkpoints too
+    last = 55 if kind == "classifier" else 60
+    assert got.path.name == expected.path.name == f"update-{last:08}.safetensors"
     assert set(got.arrays) == set(expected.arrays)
     assert {name.split(".")[0] for name in got.arrays} == {"network", "optimizer", "best"}
     for name, array in expected.arrays.items():
         assert got.arrays[name].tobytes() == array.tobytes(), name
     assert got.facts == expected.facts
     assert (killed / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes()
-    assert len((whole / "metrics.jsonl").read_text().splitlines()) == 6
+    assert len((whole / "metrics.jsonl").read_text().splitlines()) == -(-last // 11)
     for ours, theirs in zip(*(lmkeras.load(f).network.get_weights() for f in (killed, whole)), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert list(tf.saved_model.load(str(killed / "exported")).signatures)

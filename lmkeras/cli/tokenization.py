@@ -1,0 +1,121 @@
+"""The verb that turns a corpus into ids on disk: tokenize."""
+
+import functools
+import hashlib
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from lmkeras.arguments import quiet_tensorflow
+from lmkeras.cli.runs import Files
+from lmkeras.corpora import Corpus, open_corpus
+from lmkeras.errors import InputError
+from lmkeras.models.folder import read_config
+from lmkeras.tokenizers import new_tokenizer, tokenizer_from_json
+from lmkeras.tokenizers.base import BaseTokenizer
+
+
+def tokenize(
+    text: Files,
+    output: Annotated[str, tyro.conf.arg(metavar="FOLDER")],
+    tokenizer: Literal["auto", "byte_pair", "characters", "words"] = "auto",
+    vocabulary_size: int | None = None,
+    tokenizer_from: Annotated[str | None, tyro.conf.arg(metavar="FOLDER")] = None,
+    fit_megabytes: float = 12.0,
+    text_column: str = "text",
+    encoding: str = "utf-8",
+    shard_tokens: int = 4_000_000,
+    workers: int | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+) -> None:
+    """Tokenize text to disk, for train lm to read a corpus that is larger than memory.
+
+    Args:
+        text: files, globs or folders of .txt, .csv, .tsv or .jsonl (.gz too), tfds:NAME:SPLIT, builtin:python-docs.
+        output: a folder for tokenizer.json, shards of ids and manifest.json; gs:// and all that tf.io.gfile opens too.
+        tokenizer: how text becomes tokens; auto: byte_pair, unless another one is taken.
+        vocabulary_size: the most tokens there may be; None: 4096 byte pairs, 10000 words, every character.
+        tokenizer_from: take the tokenizer of a saved model or of other tokenized text, as validation text needs it.
+        fit_megabytes: fit byte pairs and words to so much of the text, taken evenly; more takes up to 100 times as
+            much memory. Characters are fitted to all.
+        text_column: column (.csv, .tsv) or key (.jsonl) that holds the text.
+        encoding: the files' encoding.
+        shard_tokens: tokens in a shard, about; training mixes 16 million.
+        workers: processes that tokenize; None: one for each core.
+        overwrite: replace tokenized text that is in the folder already.
+        resume: go on where an earlier run stopped, or begin where there is none; all other arguments, workers aside,
+            are to be what they were.
+    """
+    corpus = open_corpus(text, text_column, encoding)
+    if not fit_megabytes > 0:
+        raise InputError(f"fit_megabytes must be above 0, got {fit_megabytes}")
+    made_of = {"text": text, "text_column": text_column, "encoding": encoding}
+    if tokenizer_from is None:
+        name = "byte_pair" if tokenizer == "auto" else tokenizer
+        made_of |= {"tokenizer": name, "vocabulary_size": vocabulary_size, "fit_megabytes": fit_megabytes}
+        make = functools.partial(_fitted, new_tokenizer(name, vocabulary_size), corpus, name, fit_megabytes)
+    elif tokenizer != "auto" or vocabulary_size is not None:
+        raise InputError("--tokenizer-from brings a whole tokenizer: leave out --tokenizer and --vocabulary-size")
+    else:
+        taken = _tokenizer_in(tokenizer_from)
+        made_of["tokenizer"] = hashlib.sha256(taken.to_json().encode()).hexdigest()
+        make = functools.partial(_same, taken)
+    quiet_tensorflow()
+    from lmkeras.datasets import write_shards
+
+    workers = os.cpu_count() or 1 if workers is None else workers
+    progress = _Progress(make)
+    where = (corpus, output, progress.tokenizer, made_of)
+    try:
+        shards = write_shards(*where, shard_tokens, workers, overwrite, resume, progress.shard)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("stopped; the same command goes on from here with --resume added") from None
+    print(f"{shards.num_tokens:,} tokens of {shards.num_texts:,} texts in {output}{progress.rate()}")
+
+
+class _Progress:
+    """Says when the tokenizer is there, then a line a shard; the rate is that of all shards so far, without fitting."""
+
+    def __init__(self, make: Callable[[], BaseTokenizer]):
+        self._make, self._start, self._bytes = make, time.perf_counter(), 0
+
+    def tokenizer(self) -> BaseTokenizer:
+        made = self._make()
+        print(f"tokenizer with {made.vocabulary_size:,} ids ready after {time.perf_counter() - self._start:.0f} s")
+        self._start = time.perf_counter()
+        return made
+
+    def shard(self, shard: dict) -> None:
+        self._bytes += shard["source_bytes"]
+        print(f"{shard['name']}  {shard['tokens']:,} tokens{self.rate()}", flush=True)
+
+    def rate(self) -> str:
+        seconds = time.perf_counter() - self._start
+        return f", {self._bytes / 1e6 / seconds:.2f} MB/s of text" if self._bytes else ""
+
+
+def _same(tokenizer: BaseTokenizer) -> BaseTokenizer:
+    return tokenizer
+
+
+def _fitted(unfitted: BaseTokenizer, corpus: Corpus, name: str, megabytes: float) -> BaseTokenizer:
+    from lmkeras.datasets import evenly
+
+    # there are few characters, however much text; each of them is to have its id
+    return unfitted.fit(corpus if name == "characters" else evenly(corpus, megabytes * 1e6))
+
+
+def _tokenizer_in(folder: str) -> BaseTokenizer:
+    from lmkeras.datasets import open_shards
+
+    if "://" in folder:
+        quiet_tensorflow()
+    if shards := open_shards(folder):
+        return shards.tokenizer
+    read_config(folder)  # says what is wrong with a folder that holds no model either
+    return tokenizer_from_json((Path(folder) / "tokenizer.json").read_text(encoding="utf-8"))

@@ -1,0 +1,102 @@
+"""Texts to the records of shards, in several processes, in the texts' order."""
+
+import collections
+import functools
+import itertools
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+
+import numpy as np
+
+from lmkeras.datasets.shards import HEADER
+from lmkeras.errors import InputError
+from lmkeras.tokenizers import tokenizer_from_json
+from lmkeras.tokenizers.base import BaseTokenizer
+
+_BLOCK_CHARACTERS = 1 << 19  # how much text a worker is given at a time
+
+
+def ids_dtype(tokenizer: BaseTokenizer) -> np.dtype:
+    """The type of ids on disk."""
+    return np.dtype("<u2" if tokenizer.vocabulary_size <= 1 << 16 else "<i4")
+
+
+def encoded(texts: Iterable[str], tokenizer_json: str, workers: int) -> Iterator[tuple[str, bytes]]:
+    """Each text with its record, in the texts' order; in memory are few texts at a time.
+
+    Args:
+        texts: read by this process.
+        tokenizer_json: of a fitted tokenizer.
+        workers: processes that tokenize; 1 for this one.
+
+    Raises:
+        InputError: a worker was killed.
+    """
+    if workers == 1:
+        encode = functools.partial(_encode, tokenizer_from_json(tokenizer_json))
+        for block in _blocks(texts):
+            yield from zip(block, encode(block), strict=True)
+        return
+    spawn = multiprocessing.get_context("spawn")  # TensorFlow's threads do not live through a fork
+    pool = ProcessPoolExecutor(workers, spawn, _start_worker, (tokenizer_json,))
+    waiting = collections.deque()
+    try:
+        for block in itertools.chain(_blocks(texts), itertools.repeat(None)):
+            if block is not None:
+                waiting.append((block, pool.submit(_work, block)))
+            if not waiting:
+                return
+            # few blocks are under way at a time, so that memory stays bounded
+            if block is None or len(waiting) > 2 * workers:
+                block, records = waiting.popleft()
+                yield from zip(block, records.result(), strict=True)
+    except BrokenProcessPool as error:
+        raise InputError(
+            "a worker was ended from outside: is memory short? Give fewer --workers, and --resume"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _blocks(texts: Iterable[str]) -> Iterator[list[str]]:
+    block, size = [], 0
+    for text in texts:
+        block.append(text)
+        size += len(text)
+        if size >= _BLOCK_CHARACTERS:
+            yield block
+            block, size = [], 0
+    if block:
+        yield block
+
+
+def _encode(tokenizer: BaseTokenizer, texts: list[str]) -> list[bytes]:
+    """The records of texts."""
+    unknown, dtype = tokenizer.unknown_id, ids_dtype(tokenizer)
+    return [
+        HEADER.pack(len(text), ids.count(unknown) if unknown is not None else 0) + np.array([0, *ids], dtype).tobytes()
+        for text, ids in zip(texts, tokenizer.encode_batch(texts), strict=True)
+    ]
+
+
+def _start_worker(tokenizer_json: str) -> None:
+    """What a new process does first; it never imports TensorFlow."""
+    global _work_with
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for this one
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # there is a process a core already
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _work_with = tokenizer_from_json(tokenizer_json)
+
+
+def _end_with_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)  # a parent that was killed cannot say that there is no more to do
+
+
+def _work(texts: list[str]) -> list[bytes]:
+    return _encode(_work_with, texts)

@@ -1,0 +1,101 @@
+"""The files beside shards, read and written wherever TensorFlow can; what describes the shards guards itself."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lmkeras.errors import InputError
+
+MANIFEST, TOKENIZER, UNFINISHED = "manifest.json", "tokenizer.json", "unfinished.json"
+ASIDE = ".writing"  # the suffix of a file that is being written
+_FORMAT = {"kind": "lmkeras tokens", "format_version": 1}
+
+
+def digest_of(content: bytes) -> str:
+    """SHA-256 in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def is_remote(path: str) -> bool:
+    """Whether a path is for TensorFlow alone, as gs://bucket/folder is."""
+    return re.match(r"[\w+.-]+://", path) is not None
+
+
+@contextmanager
+def file_errors(path: str) -> Iterator[None]:
+    """A context in which what TensorFlow says of a file or folder is an InputError."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except tf.errors.OpError as error:
+        reason = error.message or type(error).__name__
+        raise InputError(f"{path} cannot be read or written ({reason}): name another place, or mend it") from error
+
+
+def read_file(path: str) -> bytes:
+    """A file's content; InputError where it cannot be read."""
+    if not is_remote(path):  # no need to start TensorFlow
+        try:
+            return Path(path).read_bytes()
+        except OSError as error:
+            raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    import tensorflow as tf
+
+    with file_errors(path), tf.io.gfile.GFile(path, "rb") as file:
+        return file.read()
+
+
+def write_file(path: str, content: bytes) -> None:
+    """Writes a file aside and renames it; InputError where that cannot be done."""
+    import tensorflow as tf
+
+    with file_errors(path):
+        with tf.io.gfile.GFile(path + ASIDE, "wb") as file:
+            file.write(content)
+        tf.io.gfile.rename(path + ASIDE, path, overwrite=True)
+
+
+def write_description(path: str, description: dict) -> None:
+    """Writes what `read_description` reads."""
+    whole = {**_FORMAT, **description}
+    whole["digest"] = digest_of(json.dumps(whole, sort_keys=True).encode())
+    write_file(path, (json.dumps(whole, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def read_description(path: str) -> dict | None:
+    """What a manifest says; None where there is none, or a file of that name that others wrote.
+
+    Raises:
+        InputError: it is damaged, or of another version.
+    """
+    if is_remote(path):
+        import tensorflow as tf
+
+        try:
+            with file_errors(path):
+                found = tf.io.gfile.exists(path)
+        except InputError as error:
+            if not isinstance(error.__cause__, tf.errors.UnimplementedError):
+                raise
+            return None  # TensorFlow knows no such kind of place
+    else:
+        found = os.path.isfile(path)
+    if not found:
+        return None
+    try:
+        description = json.loads(read_file(path))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not JSON ({error}): if it is of a tokenized corpus, tokenize again") from None
+    if not isinstance(description, dict) or description.get("kind") != _FORMAT["kind"]:
+        return None
+    version, digest = description.get("format_version"), description.pop("digest", None)
+    if version != _FORMAT["format_version"]:
+        raise InputError(f"{path} has format {version}; this version of lmkeras reads {_FORMAT['format_version']}")
+    if digest != digest_of(json.dumps(description, sort_keys=True).encode()):
+        raise InputError(f"{path} is damaged or was changed: tokenize again")
+    return description

@@ -1,0 +1,76 @@
+"""Training windows of a tokenized corpus that is larger than memory.
+
+Shape letters: B batch, T tokens of a window.
+"""
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+
+from lmkeras.datasets.shards import TokenShards
+from lmkeras.datasets.windows import TrainingWindows
+
+_POOL_IDS = 1 << 24  # windows are mixed within so many ids, 4 shards of the size that `lmkeras tokenize` writes
+
+
+class ShardedWindows(TrainingWindows):
+    """TrainingWindows of shards: the same batches' shapes and rules, in memory a few shards at a time.
+
+    An epoch puts the shards in random order, one after the other, cuts them into windows from a random start, and
+    shuffles these inside pools of 16 million ids. All of it is a function of (seed, epoch).
+
+    Args:
+        shards: the corpus; shortened windows and batches serve one that does not fill them.
+        length: T.
+        batch_size: B.
+        seed: fixes the order.
+    """
+
+    def __init__(self, shards: TokenShards, length: int, batch_size: int, seed: int = 0):
+        self._shards = shards
+        self._set_sizes(shards.num_ids, shards.num_texts, length, batch_size, seed)
+        self._pool_steps = max(1, _POOL_IDS // (self.batch_size * self.length))
+
+    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The batches of one epoch from `first_step` on, inputs and targets, each int32 [B, T].
+
+        Raises:
+            InputError: a shard is missing or damaged; it is named.
+        """
+        random = np.random.default_rng((self.seed, epoch))
+        order = random.permutation(len(self._shards.parts))
+        first = random.integers(0, self._spare + 1)
+        first_pool, skip = divmod(first_step, self._pool_steps)
+        read = _Reader(self._shards, order)
+        for pool in range(first_pool, -(-self.steps_per_epoch // self._pool_steps)):
+            done = pool * self._pool_steps
+            steps = min(self._pool_steps, self.steps_per_epoch - done)
+            begin = first + done * self.batch_size * self.length
+            ids = read(begin, begin + steps * self.batch_size * self.length + 1)
+            # of its own, so that a training that goes on in this pool need not draw for those before it
+            yield from self._batches(ids, steps, np.random.default_rng((self.seed, epoch, pool)), skip)
+            skip = 0
+
+
+class _Reader:
+    """The ids of shards that stand one after the other, from any place to any other; each is read once on the way."""
+
+    def __init__(self, shards: TokenShards, order: np.ndarray):
+        self._shards = shards
+        self._parts = [shards.parts[number] for number in order]
+        self._ends = list(itertools.accumulate(part.end - part.first for part in self._parts))
+        self._last = None, None
+
+    def __call__(self, begin: int, end: int) -> np.ndarray:
+        pieces, first = [], 0
+        for number, stop in enumerate(self._ends):
+            if first < end and begin < stop:
+                pieces.append(self._ids(number)[max(0, begin - first) : end - first])
+            first = stop
+        return np.concatenate(pieces)
+
+    def _ids(self, number: int) -> np.ndarray:
+        if self._last[0] != number:
+            self._last = number, self._shards.texts(self._parts[number]).ids
+        return self._last[1]

@@ -1,0 +1,123 @@
+"""network.keras, read without Keras' deserialization: nothing in it can name a class or a function to be called.
+
+The network is built from the sizes that config.json says, once it is clear that arrays of just these shapes are in
+the file. Only then Keras fills it with them.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import h5py
+import keras
+import tensorflow as tf
+
+from lmkeras.archives import MEGABYTE, CheckedZip, checked_arrays, parse_json, shortened
+from lmkeras.errors import InputError
+from lmkeras.networks.classification import ClassificationNetwork
+from lmkeras.networks.language import LanguageNetwork
+
+_WEIGHTS = "model.weights.h5"
+_MEMBERS = {"metadata.json": MEGABYTE, "config.json": MEGABYTE, _WEIGHTS: None}
+_DTYPES = ("float32", "bfloat16", "float16", "mixed_bfloat16", "mixed_float16")
+#: numbers in a table of positions, which a network has beside its weights: 16,384 tokens at a width of 1024
+_LARGEST_TABLE = 2**24
+_LONGEST_NAME = 200
+
+
+def read_network(path: str | Path, said: Mapping[str, object]) -> keras.Model:
+    """The network of a file that a model's `save` wrote.
+
+    Args:
+        path: of the file.
+        said: what the model's config.json says of the network.
+
+    Returns:
+        The built network with its weights.
+
+    Raises:
+        InputError: the file is damaged, holds something else, or another network than config.json says.
+    """
+    with CheckedZip(path, _MEMBERS) as archive:
+        try:
+            size = Path(path).stat().st_size
+            with archive.open(_WEIGHTS) as weights, h5py.File(weights) as file:
+                shapes = Counter(array.shape for array in checked_arrays(file, size).values())
+            found = parse_json(archive.open("config.json").read().decode())
+            kind, sizes = _kind(found, said), _sizes(found["config"])
+            _require_plausible(sizes, shapes.total())
+            _require_same(_shapes(kind, sizes), shapes)
+            network = _built(kind, sizes)
+            network.load_weights(path)
+        except Exception as error:  # each library has its own for what is damaged, and so has each network
+            raise InputError(f"{path} is damaged or in another format: {shortened(error)}") from error
+    return network
+
+
+def _kind(found: object, said: Mapping[str, object]) -> type[keras.Model]:
+    """The class, which must be known here already: what this process has imported is all that can be named."""
+    name = found["registered_name"]
+    kind = keras.saving.get_registered_object(name) if isinstance(name, str) else None
+    if not isinstance(kind, type) or not issubclass(kind, LanguageNetwork | ClassificationNetwork):
+        raise ValueError(f"expected a registered network of lmkeras, got {name!r}")
+    sizes = {**said, "name": kind.__name__}
+    sizes.pop("parameters", None)
+    if sizes != {**found["config"], "name": said["name"]}:
+        raise ValueError("its sizes are not those that config.json says")
+    return kind
+
+
+def _sizes(value: object) -> object:
+    """A network's config, of plain values alone."""
+    if isinstance(value, dict) and "class_name" in value:
+        return _dtype(value)
+    if isinstance(value, dict):
+        return {name: _sizes(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_sizes(inner) for inner in value]
+    if isinstance(value, str) and (len(value) > _LONGEST_NAME or not value.isprintable()):
+        raise ValueError(f"expected a name, got {shortened(repr(value))}")
+    if type(value) is int and not 0 <= value < 2**31:
+        raise ValueError(f"expected a size below {2**31:,}, got {value:,}")
+    return value
+
+
+def _dtype(value: Mapping[str, object]) -> str:
+    """The one object that a network's config may hold."""
+    name = value["config"].get("name")
+    if value["class_name"] != "DTypePolicy" or name not in _DTYPES or set(value["config"]) != {"name"}:
+        raise ValueError(f"expected one of the dtypes {', '.join(_DTYPES)}, got {shortened(value)}")
+    return name
+
+
+def _require_plausible(sizes: Mapping[str, object], num_arrays: int) -> None:
+    """ValueError for sizes that cost time or memory without showing in any weight's shape."""
+    for name, value in sizes.items():
+        if isinstance(value, dict):
+            _require_plausible(value, num_arrays)
+        elif isinstance(value, list) and len(value) > num_arrays:
+            raise ValueError(f"{name} has {len(value):,} entries, and there are {num_arrays:,} arrays in the file")
+        elif name.endswith("layers") and type(value) is int and value > num_arrays:
+            raise ValueError(f"{name} is {value:,}, and there are {num_arrays:,} arrays in the file")
+    length = max(sizes.get("context_length", 0), sizes.get("max_length", 0))
+    if sizes.get("block") != "pre_norm" and length * sizes.get("d_model", 0) > _LARGEST_TABLE:
+        raise ValueError(f"its table of positions would have {length:,} rows: expected {_LARGEST_TABLE:,} numbers")
+
+
+def _shapes(kind: type[keras.Model], sizes: Mapping[str, object]) -> Counter:
+    """Shapes of the weights that a network of these sizes has; nothing is allocated for them."""
+    with tf.Graph().as_default():  # where a variable is a place in a graph
+        return Counter(tuple(weight.shape) for weight in _built(kind, sizes).weights)
+
+
+def _require_same(expected: Counter, found: Counter) -> None:
+    # the first models were saved with their optimizer's state, so that there may be more
+    if missing := expected - found:
+        shape = next(iter(missing))
+        raise ValueError(f"its arrays are not those of a network of its sizes: none of shape {list(shape)} is left")
+
+
+def _built(kind: type[keras.Model], sizes: Mapping[str, object]) -> keras.Model:
+    network = kind.from_config(dict(sizes))
+    network.build((None, None))
+    return network

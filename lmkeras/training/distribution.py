@@ -1,0 +1,284 @@
+"""Training on several devices, of one machine or of several, by TensorFlow's strategies.
+
+Every replica has a copy of all weights and takes its rows of each batch; gradients are added up among replicas before
+they are clipped and applied, so that the weights are those of one process with the same batches.
+
+Keras' own functions for a strategy are not used: in 3.15 they fail with several workers, where they reduce scalars
+along an axis, and they average means of uneven parts.
+"""
+
+import contextlib
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+
+import keras
+import tensorflow as tf
+
+from lmkeras.errors import InputError, unknown_name
+from lmkeras.networks.language import LanguageNetwork
+from lmkeras.training.interruption import SignalNote
+
+_SEED_STEP = 0x9E3779B9  # between the dropout seeds of one replica and the next: no sum of few settings' seeds
+
+
+def strategy_for(name: str) -> tf.distribute.Strategy | None:
+    """The strategy of a name, the same one in every call.
+
+    Args:
+        name: "none", "mirrored" (the GPUs of this machine, or its logical CPUs where it has no GPU) or "multi_worker"
+            (the processes that the environment variable TF_CONFIG names, which all run the same program).
+
+    Returns:
+        None for "none".
+
+    Raises:
+        InputError: no such name; TF_CONFIG is missing or says nothing useful; or TensorFlow has been used already,
+            which several workers do not allow.
+    """
+    if name == "none":
+        return None
+    if name == "mirrored":
+        return _mirrored()
+    if name == "multi_worker":
+        return _multi_worker()
+    raise unknown_name("distribute", name, ("none", "mirrored", "multi_worker"))
+
+
+@functools.cache
+def _mirrored() -> tf.distribute.Strategy:
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return tf.distribute.MirroredStrategy([device.name for device in devices])
+
+
+@functools.cache
+def _multi_worker() -> tf.distribute.Strategy:
+    advice = (
+        'set TF_CONFIG to {"cluster": {"worker": ["HOST:PORT", …]}, "task": {"type": "worker", "index": N}}, the same '
+        "cluster everywhere and each process its own N from 0"
+    )
+    try:
+        config = json.loads(os.environ["TF_CONFIG"])
+        task = config["task"]
+        addresses = {job: config["cluster"][job] for job in ("chief", "worker") if job in config["cluster"]}
+        if not 0 <= int(task["index"]) < len(addresses.get(task["type"], ())):
+            raise ValueError(f"the task {task} is none of {addresses}")
+    except KeyError as error:
+        raise InputError(f"several workers need to know of each other, and {error} is missing: {advice}") from None
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InputError(f"TF_CONFIG cannot be used ({error}): {advice}") from None
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except RuntimeError as error:
+        raise InputError(
+            "several workers must be set up before anything else is done with TensorFlow: begin the program with fit, "
+            f"or with lmkeras.training.distribution.strategy_for('multi_worker') ({error})"
+        ) from error
+
+
+def replicas_of(name: str) -> int:
+    """How many devices a training is shared among, see `strategy_for`."""
+    strategy = strategy_for(name)
+    return 1 if strategy is None else strategy.num_replicas_in_sync
+
+
+def is_chief(strategy: tf.distribute.Strategy | None) -> bool:
+    """Whether this process is the one that writes files: the only one, or the first of several workers."""
+    return _worker_number(strategy) == 0
+
+
+def _worker_number(strategy: tf.distribute.Strategy | None) -> int:
+    """Which of the workers this process is, from 0; a "chief" in TF_CONFIG, where there is one, is the first."""
+    if not is_multi_worker(strategy):
+        return 0
+    resolver = strategy.cluster_resolver
+    chiefs = len(resolver.cluster_spec().as_dict().get("chief", ()))
+    return resolver.task_id + (chiefs if resolver.task_type == "worker" else 0)
+
+
+def is_multi_worker(strategy: tf.distribute.Strategy | None) -> bool:
+    """Whether other processes take part."""
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+
+
+@contextlib.contextmanager
+def on_every_replica(network: keras.Model, strategy: tf.distribute.Strategy | None) -> Iterator[keras.Model]:
+    """A context that gives the network to train: a copy on every replica, whose weights the network has at the end.
+
+    Args:
+        network: a built network.
+        strategy: None for one replica, where the network itself is given.
+    """
+    if strategy is None:
+        yield network
+        return
+    with strategy.scope(), tf.variable_creator_scope(_seeds_apart):
+        twin = type(network).from_config(network.get_config())
+        twin.build((None, None))
+    for layer, of in zip(twin._flatten_layers(), network._flatten_layers(), strict=True):
+        layer.trainable = of.trainable  # parents come first
+    twin.set_weights(network.get_weights())
+    twin._distribute_strategy = None  # with one, Keras would build it once more, from values it does not understand
+    try:
+        with strategy.scope():
+            yield twin
+    finally:
+        network.set_weights(twin.get_weights())
+
+
+def _seeds_apart(create, **options):
+    if "seed_generator_state" in (options.get("name") or ""):
+        options |= {
+            "synchronization": tf.VariableSynchronization.ON_READ,
+            "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        }
+    return create(**options)
+
+
+def spread_seeds(network: keras.Model, strategy: tf.distribute.Strategy) -> None:
+    """Gives each replica's dropout other random numbers; those of the first replica stay."""
+    first = _worker_number(strategy) * len(strategy.extended.worker_devices)
+    for variable in network.variables:
+        if "seed_generator_state" in variable.path:
+            parts = strategy.experimental_local_results(variable.value)
+            base = parts[0].numpy()
+            for index, part in enumerate(parts):
+                part.assign([(int(base[0]) + (first + index) * _SEED_STEP) % 2**32, base[1]])
+
+
+def require_the_same(facts: object, strategy: tf.distribute.Strategy | None) -> None:
+    """InputError where workers differ in what they train, with what, or from where they go on; all must call this."""
+    if not is_multi_worker(strategy):
+        return
+    number = int.from_bytes(hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).digest()[:3])
+
+    def of_all():  # in a graph, as TensorFlow warns of what it does not run as one
+        context = tf.distribute.get_replica_context()
+        own = tf.one_hot(context.replica_id_in_sync_group, context.num_replicas_in_sync, float(number))
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, own)
+
+    everywhere = tf.function(lambda: strategy.run(of_all), autograph=False)
+    numbers = strategy.experimental_local_results(everywhere())[0].numpy()
+    if (numbers != numbers[0]).any():
+        others = ", ".join(str(worker) for worker, other in enumerate(numbers) if other != numbers[0])
+        raise InputError(
+            f"replicas {others} and replica 0 differ in text, arguments or checkpoint: give all workers the same "
+            "arguments, the same text, and a run's folder that all of them see"
+        )
+
+
+def shared_batches(
+    dataset: tf.data.Dataset, strategy: tf.distribute.Strategy, count: int
+) -> tf.distribute.DistributedDataset:
+    """Each replica's rows of each batch: of B rows among N replicas, replica k has those from B·k/N to B·(k + 1)/N.
+
+    Every worker makes all batches, which are the same everywhere, and takes its rows; nothing is sent.
+
+    Args:
+        dataset: batches, tuples of arrays or of dictionaries of them, whose first axis is that of the rows.
+        strategy: whose replicas share them.
+        count: how many batches there are, or tf.data.INFINITE_CARDINALITY.
+
+    Raises:
+        InputError: the rows of batches that have no weights cannot be shared evenly.
+    """
+    replicas = strategy.num_replicas_in_sync
+    size = tf.nest.flatten(dataset.element_spec)[0].shape[0]
+    if len(dataset.element_spec) == 2 and size is not None and size % replicas:
+        raise InputError(
+            f"batches of {size} windows cannot be shared among {replicas} replicas: give a --batch-size that can, and "
+            "text enough to fill it"
+        )
+
+    def rows(number, tensor):
+        total = tf.shape(tensor, tf.int64)[0]
+        part = tensor[total * number // replicas : total * (number + 1) // replicas]
+        known = tensor.shape[0]
+        return (
+            part if known is None or known % replicas else tf.ensure_shape(part, (known // replicas, *part.shape[1:]))
+        )
+
+    def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        local = replicas // context.num_input_pipelines
+        first = context.input_pipeline_id * local
+
+        def parts(*batch):
+            numbers = tf.data.Dataset.range(first, first + local)
+            return numbers.map(lambda number: tf.nest.map_structure(functools.partial(rows, number), batch))
+
+        shared = dataset.flat_map(parts).prefetch(2 * local)
+        known = count if count < 0 else count * local
+        return shared.apply(tf.data.experimental.assert_cardinality(known))
+
+    return strategy.distribute_datasets_from_function(of_worker)
+
+
+def set_functions(
+    network: keras.Model,
+    strategy: tf.distribute.Strategy,
+    averages: Sequence[keras.metrics.Metric],
+    note: SignalNote | None,
+) -> None:
+    """Gives a compiled network functions for Keras' fit that run a step on every replica.
+
+    Args:
+        network: with its weights on every replica.
+        strategy: of these replicas.
+        averages: what is averaged over an epoch, the loss first.
+        note: a signal to one worker is told to all with the next update, so that all stop at the same one; None where
+            there are no signals to tell.
+    """
+    if isinstance(network, LanguageNetwork):
+        train, judge = network.train_step, network.test_step
+    else:
+        train, judge = (functools.partial(_classify, network, training=training) for training in (True, False))
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def train_everywhere(data, stop):
+        logs = strategy.run(lambda data, stop: {**train(data), "stop": stop}, args=(data, stop))
+        return {name: strategy.reduce("MEAN", value, axis=None) for name, value in logs.items()}
+
+    # without a word among replicas: what they have counted is added up when it is read
+    @tf.function(reduce_retracing=True, autograph=False)
+    def judge_everywhere(data):
+        strategy.run(judge, args=(data,))
+
+    def train_function(iterator):
+        stop = 0.0 if note is None or note.number is None else float(note.number)
+        logs = train_everywhere(next(iterator), tf.constant(stop))
+        if float(logs.pop("stop")) and note is not None:
+            note.agree()
+        return logs
+
+    def judge_function(iterator):
+        judge_everywhere(next(iterator))
+        return dict.fromkeys((metric.name for metric in averages), 0.0)  # Keras looks at the names alone
+
+    network.train_function, network.test_function = train_function, judge_function
+
+
+def _classify(network: keras.Model, data, training: bool) -> dict:
+    """One step of a classifier on a replica that may have fewer rows than others, or none.
+
+    A row's share of the loss is that of one row of the whole batch, whichever replica has it.
+    """
+    inputs, classes, weights = data
+    rows = tf.shape(classes)[0]
+    context = tf.distribute.get_replica_context()
+    with tf.GradientTape() as tape:
+        logits = network(tf.nest.map_structure(_one_row_at_least, inputs), training=training)[:rows]
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(classes, logits) * weights
+        if training:
+            everywhere = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(rows, "float32"))
+            loss = network.optimizer.scale_loss(tf.reduce_sum(losses) / everywhere)
+    if training:
+        network.optimizer.apply(tape.gradient(loss, network.trainable_variables), network.trainable_variables)
+    mean = tf.math.divide_no_nan(tf.reduce_sum(losses), tf.cast(rows, "float32"))
+    network.metrics[0].update_state(mean, sample_weight=rows)
+    return network.compute_metrics(inputs, classes, logits)
+
+
+def _one_row_at_least(tensor):
+    return tf.pad(tensor, [[0, tf.cast(tf.shape(tensor)[0] == 0, tf.int32)], [0, 0]])
