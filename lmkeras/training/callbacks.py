@@ -34,6 +34,11 @@ class Updates(keras.callbacks.Callback):
         self.done, self._cut = done, done % self.interval != 0
         self.epoch = -(-self.total // self.interval) if ended else done // self.interval
 
+    def on_train_begin(self, logs=None):
+        """Says where training goes on, if anything is to be said."""
+        if self.done and self.params.get("verbose"):
+            print(f"going on after update {self.done} of {self.total}")
+
     @property
     def at_evaluation(self) -> bool:
         """Whether the evaluation comes next that ends an epoch."""

@@ -89,7 +89,7 @@ class Checkpoints:
             try:
                 return _read(path)
             except (OSError, ValueError, KeyError, RecursionError, safetensors.SafetensorError) as error:
-                _log.warning("%s is damaged (%s): the one before it is used", path, error)
+                _log.warning("%s is damaged (%s): going back to the one before it", path, error)
         return None
 
     def clear(self) -> None:

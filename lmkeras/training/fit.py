@@ -234,6 +234,8 @@ def _begin(run: Run, checkpoints: Checkpoints, state: TrainingState, updates: Up
     run.folder.mkdir(parents=True, exist_ok=True)
     checkpoints.tidy()
     newest = checkpoints.newest() if run.resume else None
+    if newest is None and run.resume and any(checkpoints.newest_first()):
+        raise InputError(f"no checkpoint in {checkpoints.folder} is intact: start anew, without resume (--overwrite)")
     if newest is None:
         checkpoints.clear()
         if not checkpoints.read_only:

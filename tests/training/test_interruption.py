@@ -35,7 +35,7 @@ class Signal(keras.callbacks.Callback):
 
 def fit(folder, callbacks=(), **options):
     model = lmkeras.LanguageModel("lstm", "characters", embedding_dim=4, units=4, dropout=0.3)
-    return model, model.fit(TEXTS, run_folder=folder, callbacks=callbacks, **OPTIONS, **options)
+    return model, model.fit(TEXTS, run_folder=folder, callbacks=callbacks, **{**OPTIONS, **options})
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -130,6 +130,23 @@ def test_another_learning_rate_is_gone_on_with_and_reported(tmp_path, caplog):
         fit(tmp_path, [Signal(signal.SIGTERM, 3)])
     fit(tmp_path, resume=True, learning_rate=1e-4)
     assert "learning_rate was None and is 0.0001 from update 3 on" in caplog.text
+
+
+def test_where_all_checkpoints_are_damaged_nothing_is_removed(tmp_path):
+    fit(tmp_path)
+    kept = list(Checkpoints(tmp_path, 2).newest_first())
+    for path in kept:
+        path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(InputError, match="is intact: start anew"):
+        fit(tmp_path, resume=True)
+    assert list(Checkpoints(tmp_path, 2).newest_first()) == kept
+
+
+def test_where_training_goes_on_is_said(tmp_path, capsys):
+    with pytest.raises(Interrupted):
+        fit(tmp_path, [Signal(signal.SIGTERM, 3)])
+    fit(tmp_path, resume=True, verbose=2)
+    assert "going on after update 3 of 20\n" in capsys.readouterr().out
 
 
 def test_resume_needs_a_folder():
