@@ -27,7 +27,7 @@ NETWORKS = {
 def train(kind: str, rows: int, **options) -> float:
     """Tokens a second of all workers together."""
     from lmkeras import LanguageModel
-    from lmkeras.training.distribution import strategy_for
+    from lmkeras.training.strategies import strategy_for
 
     strategy_for(options.get("distribute", "none"))  # before anything else
     text, tokenizer = corpus(VOCABULARY, 2 * ROWS * LENGTH * 20)

@@ -38,7 +38,7 @@ networks.dense networks.convolutional networks.recurrent networks.transformer
 networks.bert.calling networks.bert.encoder networks.bert.classifier networks.bert.packed networks.bert
 metrics reports
 training training.settings training.curves training.devices training.adam training.muon training.optimizers
-training.layer_rates training.checkpoints training.interruption training.distribution training.state
+training.layer_rates training.checkpoints training.interruption training.strategies training.distribution training.state
 training.callbacks training.fit training.rate_finder
 decoding decoding.samplers decoding.generate decoding.score decoding.text
 export

@@ -40,13 +40,13 @@ def new_run(output: str, overwrite: bool, resume: bool) -> Path:
     run = Path(output)
     if overwrite and resume:
         raise InputError("--overwrite starts anew and --resume goes on: say one of them")
-    begun = any((run / "checkpoints").glob("update-*"))
+    begun = any((run / "checkpoints").glob("update-*"))  # the folder alone: it was killed before the first
     if (run / "config.json").exists() and not overwrite and not (resume and begun):
         raise InputError(f"{run} holds a model already: name another --output, or say --overwrite")
     if begun and not overwrite and not resume:
         raise InputError(f"{run} holds the checkpoints of a run that did not end: say --resume, or --overwrite")
     mine = next((name for name in ("metrics.jsonl", "curves.png", "logs") if (run / name).exists()), None)
-    if mine and not overwrite and not resume:
+    if mine and not overwrite and not (resume and (run / "checkpoints").is_dir()):
         raise InputError(f"{run} holds {mine} already: name another --output, or say --overwrite")
     _require_writable(run)
     return run
@@ -67,13 +67,14 @@ def fit_and_save(model, run: Path, *corpora, settings, **options) -> bool:
     Returns:
         Whether this process is the one to report; of several workers it is the first, which alone writes.
     """
-    from lmkeras.training.distribution import is_chief, strategy_for
+    from lmkeras.training.interruption import Interrupted
+    from lmkeras.training.strategies import is_chief, strategy_for
 
     chief = is_chief(strategy_for(settings.distribute))
     try:
         model.fit(*corpora, run_folder=run, settings=settings, **options)
-    except KeyboardInterrupt:
-        if model.network is None or not chief:
+    except Interrupted:  # between updates: at any other moment there may be nothing worth saving
+        if not chief:
             raise
         model.save(run)
         print(f"\nstopped; the model as far as it came is saved in {run}")

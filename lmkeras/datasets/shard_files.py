@@ -90,6 +90,8 @@ def read_description(path: str) -> dict | None:
     try:
         description = json.loads(read_file(path))
     except (ValueError, RecursionError) as error:
+        if not is_remote(path) and not os.path.exists(os.path.join(os.path.dirname(path), TOKENIZER)):
+            return None  # of others: there is a tokenizer beside ours
         raise InputError(f"{path} is not JSON ({error}): if it is of a tokenized corpus, tokenize again") from None
     if not isinstance(description, dict) or description.get("kind") != _FORMAT["kind"]:
         return None

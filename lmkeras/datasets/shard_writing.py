@@ -82,11 +82,10 @@ def write_shards(
             write_description(os.path.join(folder, UNFINISHED), state)
             on_shard(shard)
     if not state["shards"]:
+        _remove_others(folder, set())
         raise InputError("the corpus has no tokens: every text is empty to the tokenizer. Give it more text")
-    totals = {
-        name: sum(shard[name] for shard in state["shards"])
-        for name in ("tokens", "texts", "characters", "unknown_tokens")
-    }
+    counts = ("tokens", "texts", "characters", "unknown_tokens")
+    totals = {name: sum(shard[name] for shard in state["shards"]) for name in counts}
     about = {"dtype": dtype.name, "vocabulary_size": tokenizer.vocabulary_size}
     write_description(os.path.join(folder, MANIFEST), {**about, **totals, **state})
     _remove_others(folder, {MANIFEST, TOKENIZER, *(shard["name"] for shard in state["shards"])})

@@ -222,8 +222,10 @@ def open_shards(source: object) -> TokenShards | None:
 def _is_usable(manifest: dict) -> bool:
     """Whether a manifest that may come from strangers says what is needed, and names no file of another folder."""
     try:
-        return manifest["dtype"] in ("uint16", "int32") and all(
-            re.fullmatch(r"tokens-\d+\.tfrecord", shard["name"]) and 0 < shard["texts"] <= shard["tokens"]
+        return (manifest["dtype"] in ("uint16", "int32") and type(manifest["tokenizer_sha256"]) is str) and all(
+            re.fullmatch(r"tokens-\d+\.tfrecord", shard["name"])
+            and type(shard["sha256"]) is str
+            and 0 < shard["texts"] <= shard["tokens"]
             for shard in manifest["shards"]
         )
     except (KeyError, TypeError):

@@ -23,8 +23,8 @@ from lmkeras.tokenizers import new_tokenizer
 from lmkeras.tokenizers.base import BaseTokenizer
 from lmkeras.training import fit as harness
 from lmkeras.training.devices import place
-from lmkeras.training.distribution import replicas_of
 from lmkeras.training.settings import FitSettings
+from lmkeras.training.strategies import replicas_of
 
 _RECURRENT_TRAINING_WINDOW = 64
 _RECURRENT_EVALUATION_WINDOW = 512  # half of it context, so that a token's loss is near that of the whole prefix

@@ -21,10 +21,10 @@ from lmkeras.reports import ClassificationReport
 from lmkeras.tokenizers.base import BaseTokenizer
 from lmkeras.training import fit as harness
 from lmkeras.training.devices import place
-from lmkeras.training.distribution import strategy_for
 from lmkeras.training.layer_rates import freeze, layer_factors
 from lmkeras.training.rate_finder import RateFinding, find_learning_rate
 from lmkeras.training.settings import ClassifierFitSettings
+from lmkeras.training.strategies import strategy_for
 
 Labelled = LabelledCorpus | str | Path | Sequence
 

@@ -31,6 +31,8 @@ class Updates(keras.callbacks.Callback):
 
     def resume(self, done: int, ended: bool) -> None:
         """Goes on after an earlier process's updates; in the middle of an interval Keras' first epoch is cut short."""
+        if type(done) is not int or not 0 <= done <= self.total or type(ended) is not bool:
+            raise ValueError(f"expected a number of updates up to {self.total}, got {done!r} and {ended!r}")
         self.done, self._cut = done, done % self.interval != 0
         self.epoch = -(-self.total // self.interval) if ended else done // self.interval
 
@@ -58,7 +60,7 @@ class Updates(keras.callbacks.Callback):
 
 
 class StopAtNaN(keras.callbacks.Callback):
-    """Ends training when the loss is no number any more: nothing can be learned from there.
+    """Ends training when a loss or a weight is no number any more: nothing can be learned from there.
 
     Args:
         updates: counts.
@@ -76,14 +78,23 @@ class StopAtNaN(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         """Looks at the mean loss of the epoch so far, which one NaN spoils."""
         loss = float((logs or {}).get("loss", 0.0))
-        if not math.isfinite(loss) and self.message is None:
-            advice = "train with a lower learning_rate, with clip_norm, or in precision float32"
-            self.message = f"the loss became {loss} at update {self._updates.done}: {advice}"
-            self.model.stop_training = True
+        if not math.isfinite(loss):
+            self._stop(f"the loss became {loss}")
 
     def on_epoch_end(self, epoch, logs=None):
-        """Whatever another callback wants, there is no next epoch."""
-        if self.message is not None:
+        """Looks at what the evaluation found, and at the weights that training ends with."""
+        wrong = [name for name, value in (logs or {}).items() if not math.isfinite(float(value))]
+        if wrong:
+            self._stop(f"{wrong[0]} became {float(logs[wrong[0]])}")
+        elif self._updates.done >= self._updates.total and not are_finite(dict(enumerate(self.model.get_weights()))):
+            self._stop("a weight became NaN or infinite")
+        if self.message is not None:  # whatever another callback wants, there is no next epoch
+            self.model.stop_training = True
+
+    def _stop(self, what: str):
+        if self.message is None:
+            advice = "train with a lower learning_rate, with clip_norm, or in precision float32"
+            self.message = f"{what} at update {self._updates.done}: {advice}"
             self.model.stop_training = True
 
 
@@ -105,7 +116,7 @@ class Evaluations(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         """Starts the file: empty, or with what an earlier process had written up to its checkpoint."""
         if self._folder is not None:
-            self._file.write_text("".join(json.dumps(line) + "\n" for line in self.lines))
+            self._file.write_text("".join(map(_json_line, self.lines)))
 
     def on_epoch_end(self, epoch, logs=None):
         """Adds step, learning rate of the next update, and all that Keras reports."""
@@ -116,7 +127,7 @@ class Evaluations(keras.callbacks.Callback):
         self.lines.append(line)
         if self._folder is not None:
             with self._file.open("a") as file:
-                file.write(json.dumps(line) + "\n")
+                file.write(_json_line(line))
 
     def on_train_end(self, logs=None):
         """Draws the curves."""
@@ -128,6 +139,11 @@ class Evaluations(keras.callbacks.Callback):
         return self._folder / "metrics.jsonl"
 
 
+def _json_line(line: dict) -> str:
+    """A line of metrics.jsonl; JSON has no NaN and no infinity, for which null stands."""
+    return json.dumps({name: value if math.isfinite(value) else None for name, value in line.items()}) + "\n"
+
+
 class CheckpointWriter(keras.callbacks.Callback):
     """Writes a checkpoint after each evaluation, every so many updates between them, and when a signal comes.
 
@@ -137,6 +153,7 @@ class CheckpointWriter(keras.callbacks.Callback):
         facts: what else a checkpoint shall say.
         every: updates between checkpoints.
         updates: counts.
+        nan: after what it finds nothing is written: there would be nothing to go on from.
         note: the signal that has come.
     """
 
@@ -147,11 +164,12 @@ class CheckpointWriter(keras.callbacks.Callback):
         facts: dict,
         every: int,
         updates: Updates,
+        nan: StopAtNaN,
         note: SignalNote,
     ):
         super().__init__()
         self._checkpoints, self._state, self._facts = checkpoints, state, facts
-        self._every, self._updates, self._note = every, updates, note
+        self._every, self._updates, self._nan, self._note = every, updates, nan, note
 
     def on_epoch_begin(self, epoch, logs=None):
         """Keras has just reset the metrics that a checkpoint from within an epoch brings back."""
@@ -179,7 +197,7 @@ class CheckpointWriter(keras.callbacks.Callback):
 
     def _write(self, within_epoch: bool) -> Path | None:
         arrays = self._state.arrays(within_epoch)
-        if not are_finite(arrays):
-            return None  # nothing to go on from: the one before it stays the newest
+        if self._nan.message is not None or not are_finite(arrays):
+            return None  # the one before it stays the newest
         facts = {**self._state.facts(), **self._facts, "step": self._updates.done, "stopped": self.model.stop_training}
         return self._checkpoints.write(self._updates.done, arrays, facts)

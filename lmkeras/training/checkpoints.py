@@ -1,6 +1,5 @@
 """Checkpoints: numbered files in a run's folder, each whole or not there, the last few kept."""
 
-import contextlib
 import dataclasses
 import hashlib
 import json
@@ -75,8 +74,10 @@ class Checkpoints:
                 safetensors.numpy.save_file(dict(arrays), aside, metadata)
         except (OSError, safetensors.SafetensorError) as error:
             raise InputError(f"the checkpoint {path} cannot be written: {error}. {self._earlier()}") from error
-        for old in [*self.newest_first()][self.keep :]:
-            old.unlink()
+        found = list(self.newest_first())
+        place = found.index(path)
+        for other in found[:place] + found[place + self.keep :]:  # later ones can only be damaged: it was gone back
+            other.unlink()
         return path
 
     def _earlier(self) -> str:
@@ -93,14 +94,13 @@ class Checkpoints:
         return None
 
     def clear(self) -> None:
-        """Removes all checkpoints."""
+        """Removes all checkpoints; their folder stays, as a sign that a run has begun here."""
         if self.read_only:
             return
         self.tidy()
         for path in self.newest_first():
             path.unlink()
-        with contextlib.suppress(OSError):
-            self.folder.rmdir()  # unless there is something else in it
+        self.folder.mkdir(parents=True, exist_ok=True)
 
     def tidy(self) -> None:
         """Removes what a process was writing when it was killed."""

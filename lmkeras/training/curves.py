@@ -20,7 +20,7 @@ def draw_curves(metrics_file: str | Path, picture: str | Path) -> None:
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot(xlabel="updates", ylabel="loss, nats a target")
     for name, label in (("loss", "training"), ("val_loss", "validation")):
-        points = [(line["step"], line[name]) for line in lines if name in line]
+        points = [(line["step"], line[name]) for line in lines if line.get(name) is not None]
         if points:
             axes.plot(*zip(*points, strict=True), marker=".", label=label)
     axes.grid(alpha=0.3)

@@ -9,98 +9,17 @@ along an axis, and they average means of uneven parts.
 
 import contextlib
 import functools
-import hashlib
-import json
-import os
 from collections.abc import Iterator, Sequence
 
 import keras
 import tensorflow as tf
 
-from lmkeras.errors import InputError, unknown_name
+from lmkeras.errors import InputError
 from lmkeras.networks.language import LanguageNetwork
 from lmkeras.training.interruption import SignalNote
+from lmkeras.training.strategies import worker_number
 
 _SEED_STEP = 0x9E3779B9  # between the dropout seeds of one replica and the next: no sum of few settings' seeds
-
-
-def strategy_for(name: str) -> tf.distribute.Strategy | None:
-    """The strategy of a name, the same one in every call.
-
-    Args:
-        name: "none", "mirrored" (the GPUs of this machine, or its logical CPUs where it has no GPU) or "multi_worker"
-            (the processes that the environment variable TF_CONFIG names, which all run the same program).
-
-    Returns:
-        None for "none".
-
-    Raises:
-        InputError: no such name; TF_CONFIG is missing or says nothing useful; or TensorFlow has been used already,
-            which several workers do not allow.
-    """
-    if name == "none":
-        return None
-    if name == "mirrored":
-        return _mirrored()
-    if name == "multi_worker":
-        return _multi_worker()
-    raise unknown_name("distribute", name, ("none", "mirrored", "multi_worker"))
-
-
-@functools.cache
-def _mirrored() -> tf.distribute.Strategy:
-    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-    return tf.distribute.MirroredStrategy([device.name for device in devices])
-
-
-@functools.cache
-def _multi_worker() -> tf.distribute.Strategy:
-    advice = (
-        'set TF_CONFIG to {"cluster": {"worker": ["HOST:PORT", …]}, "task": {"type": "worker", "index": N}}, the same '
-        "cluster everywhere and each process its own N from 0"
-    )
-    try:
-        config = json.loads(os.environ["TF_CONFIG"])
-        task = config["task"]
-        addresses = {job: config["cluster"][job] for job in ("chief", "worker") if job in config["cluster"]}
-        if not 0 <= int(task["index"]) < len(addresses.get(task["type"], ())):
-            raise ValueError(f"the task {task} is none of {addresses}")
-    except KeyError as error:
-        raise InputError(f"several workers need to know of each other, and {error} is missing: {advice}") from None
-    except (ValueError, TypeError, RecursionError) as error:
-        raise InputError(f"TF_CONFIG cannot be used ({error}): {advice}") from None
-    try:
-        return tf.distribute.MultiWorkerMirroredStrategy()
-    except RuntimeError as error:
-        raise InputError(
-            "several workers must be set up before anything else is done with TensorFlow: begin the program with fit, "
-            f"or with lmkeras.training.distribution.strategy_for('multi_worker') ({error})"
-        ) from error
-
-
-def replicas_of(name: str) -> int:
-    """How many devices a training is shared among, see `strategy_for`."""
-    strategy = strategy_for(name)
-    return 1 if strategy is None else strategy.num_replicas_in_sync
-
-
-def is_chief(strategy: tf.distribute.Strategy | None) -> bool:
-    """Whether this process is the one that writes files: the only one, or the first of several workers."""
-    return _worker_number(strategy) == 0
-
-
-def _worker_number(strategy: tf.distribute.Strategy | None) -> int:
-    """Which of the workers this process is, from 0; a "chief" in TF_CONFIG, where there is one, is the first."""
-    if not is_multi_worker(strategy):
-        return 0
-    resolver = strategy.cluster_resolver
-    chiefs = len(resolver.cluster_spec().as_dict().get("chief", ()))
-    return resolver.task_id + (chiefs if resolver.task_type == "worker" else 0)
-
-
-def is_multi_worker(strategy: tf.distribute.Strategy | None) -> bool:
-    """Whether other processes take part."""
-    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
 
 
 @contextlib.contextmanager
@@ -139,34 +58,13 @@ def _seeds_apart(create, **options):
 
 def spread_seeds(network: keras.Model, strategy: tf.distribute.Strategy) -> None:
     """Gives each replica's dropout other random numbers; those of the first replica stay."""
-    first = _worker_number(strategy) * len(strategy.extended.worker_devices)
+    first = worker_number(strategy) * len(strategy.extended.worker_devices)
     for variable in network.variables:
         if "seed_generator_state" in variable.path:
             parts = strategy.experimental_local_results(variable.value)
             base = parts[0].numpy()
             for index, part in enumerate(parts):
                 part.assign([(int(base[0]) + (first + index) * _SEED_STEP) % 2**32, base[1]])
-
-
-def require_the_same(facts: object, strategy: tf.distribute.Strategy | None) -> None:
-    """InputError where workers differ in what they train, with what, or from where they go on; all must call this."""
-    if not is_multi_worker(strategy):
-        return
-    number = int.from_bytes(hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).digest()[:3])
-
-    def of_all():  # in a graph, as TensorFlow warns of what it does not run as one
-        context = tf.distribute.get_replica_context()
-        own = tf.one_hot(context.replica_id_in_sync_group, context.num_replicas_in_sync, float(number))
-        return context.all_reduce(tf.distribute.ReduceOp.SUM, own)
-
-    everywhere = tf.function(lambda: strategy.run(of_all), autograph=False)
-    numbers = strategy.experimental_local_results(everywhere())[0].numpy()
-    if (numbers != numbers[0]).any():
-        others = ", ".join(str(worker) for worker, other in enumerate(numbers) if other != numbers[0])
-        raise InputError(
-            f"replicas {others} and replica 0 differ in text, arguments or checkpoint: give all workers the same "
-            "arguments, the same text, and a run's folder that all of them see"
-        )
 
 
 def shared_batches(

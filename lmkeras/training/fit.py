@@ -16,21 +16,13 @@ from lmkeras.errors import InputError
 from lmkeras.training.callbacks import CheckpointWriter, Evaluations, StopAtNaN, Updates
 from lmkeras.training.checkpoints import Checkpoint, Checkpoints
 from lmkeras.training.devices import precision
-from lmkeras.training.distribution import (
-    is_chief,
-    is_multi_worker,
-    on_every_replica,
-    require_the_same,
-    set_functions,
-    shared_batches,
-    spread_seeds,
-    strategy_for,
-)
+from lmkeras.training.distribution import on_every_replica, set_functions, shared_batches, spread_seeds
 from lmkeras.training.interruption import Interrupted, noting_signals
 from lmkeras.training.layer_rates import with_layer_rates
 from lmkeras.training.optimizers import build_optimizer
 from lmkeras.training.settings import TrainingSettings
 from lmkeras.training.state import BestWeights, TrainingState
+from lmkeras.training.strategies import is_chief, is_multi_worker, require_the_same, strategy_for
 
 _log = logging.getLogger("lmkeras")
 
@@ -39,6 +31,9 @@ _MAY_CHANGE = (
     *("learning_rate", "schedule", "warmup_steps", "weight_decay", "clip_norm", "patience", "device", "distribute"),
     *("precision", "xla", "tensorboard", "checkpoint_every", "keep_checkpoints"),
 )
+
+
+_NOT_OF_WORKERS = tf.errors.ResourceExhaustedError, tf.errors.InvalidArgumentError, tf.errors.UnimplementedError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,9 +108,18 @@ def fit(
             checkpoint is of another training or cannot be written, or a worker was lost.
         Interrupted: a signal came; the run has a checkpoint.
     """
-    total = settings.total_steps(steps_per_epoch)
-    updates = Updates(total, settings.steps_between_evaluations(steps_per_epoch))
+    judged = accuracy, monitor, rate_factors
+    updates = Updates(settings.total_steps(steps_per_epoch), settings.steps_between_evaluations(steps_per_epoch))
     strategy = strategy_for(settings.distribute)
+    with _naming_lost_workers(strategy, updates, run):
+        require_the_same([network.get_config(), settings, updates.total, run and run.made_of], strategy)
+        return _fit(network, train, settings, validation, run, callbacks, verbose, updates, strategy, judged)
+
+
+def _fit(network, train, settings, validation, run, callbacks, verbose, updates, strategy, judged):
+    """`fit`, of which `judged` are accuracy, monitor and rate_factors."""
+    accuracy, monitor, rate_factors = judged
+    total = updates.total
     with on_every_replica(network, strategy) as network, precision(network, settings.precision) as policy:
         _seed_dropout(network, settings.seed)
         averages = _compile(network, settings, policy, total, accuracy, rate_factors)
@@ -182,9 +186,8 @@ def _recorded(run: Run | None, settings: TrainingSettings, state: TrainingState,
     """
     nan, chief = StopAtNaN(updates), is_chief(strategy)
     if run is None:
-        with _naming_lost_workers(strategy, updates, None):
-            yield [updates, nan, Evaluations(state.lines, updates, None), *state.callbacks], [], None
         checkpoints = None
+        yield [updates, nan, Evaluations(state.lines, updates, None), *state.callbacks], [], None
     else:
         checkpoints = Checkpoints(run.folder, settings.keep_checkpoints, read_only=not chief)
         lengths = {"total": updates.total, "interval": updates.interval}
@@ -196,9 +199,9 @@ def _recorded(run: Run | None, settings: TrainingSettings, state: TrainingState,
         if settings.tensorboard and chief:
             records.append(keras.callbacks.TensorBoard(str(run.folder / "logs"), write_graph=False))
         every = settings.checkpoint_every
-        with noting_signals(is_multi_worker(strategy)) as note, _naming_lost_workers(strategy, updates, checkpoints):
+        with noting_signals(is_multi_worker(strategy)) as note:
             try:
-                yield records, [CheckpointWriter(checkpoints, state, facts, every, updates, note)], note
+                yield records, [CheckpointWriter(checkpoints, state, facts, every, updates, nan, note)], note
             except Interrupted:
                 for callback in records:
                     callback.on_train_end()  # the best weights, the curves
@@ -208,17 +211,17 @@ def _recorded(run: Run | None, settings: TrainingSettings, state: TrainingState,
 
 
 @contextlib.contextmanager
-def _naming_lost_workers(strategy, updates: Updates, checkpoints: Checkpoints | None):
+def _naming_lost_workers(strategy, updates: Updates, run: Run | None):
     """Whatever TensorFlow says where another worker does not answer, in words that help."""
     try:
         yield
     except tf.errors.OpError as error:
-        if not is_multi_worker(strategy):
+        if not is_multi_worker(strategy) or isinstance(error, _NOT_OF_WORKERS):
             raise
         reason = re.sub(r"\{\{.*?\}\} *", "", error.message or "").strip().partition("\n")[0]
         raise InputError(
             f"a worker was lost after update {updates.done} ({reason}): start all workers again, with --resume"
-            + _last_good(checkpoints)
+            + _last_good(run and Checkpoints(run.folder, 1))
         ) from error
 
 
@@ -238,8 +241,9 @@ def _begin(run: Run, checkpoints: Checkpoints, state: TrainingState, updates: Up
         raise InputError(f"no checkpoint in {checkpoints.folder} is intact: start anew, without resume (--overwrite)")
     if newest is None:
         checkpoints.clear()
-        if not checkpoints.read_only:
-            shutil.rmtree(run.folder / "logs", ignore_errors=True)  # its curves would be drawn into this run's
+        for name in ("train", "validation"):  # whose curves would be drawn into this run's
+            if not checkpoints.read_only:
+                shutil.rmtree(run.folder / "logs" / name, ignore_errors=True)
         return
     try:
         _require_same_training(newest, made_of)
@@ -253,8 +257,9 @@ def _begin(run: Run, checkpoints: Checkpoints, state: TrainingState, updates: Up
 
 def _require_same_training(checkpoint: Checkpoint, made_of: dict) -> None:
     """InputError where a checkpoint's arrays mean something else now; what may be another is reported."""
-    for name, value in checkpoint.facts["made_of"].items():
-        now = made_of.get(name)
+    then = checkpoint.facts["made_of"]
+    for name in {**then, **made_of}:
+        value, now = then.get(name), made_of.get(name)
         if now == value:
             continue
         if name not in _MAY_CHANGE:

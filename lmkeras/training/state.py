@@ -1,5 +1,7 @@
 """All that the next update of a training depends on, taken out of it and put back."""
 
+from collections.abc import Mapping
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -100,15 +102,23 @@ class TrainingState:
                         f"the checkpoint is of another training: expected an array of {tuple(variable.shape)} for "
                         f"{variable.path}, got {got}. Give the same arguments, or start another run"
                     )
+        weights = self._best_weights(arrays)
         for group in ("network", "optimizer"):
             for index, variable in enumerate(self._variables[group]):
                 variable.assign(arrays[f"{group}.{index}"])
         if within_epoch:
             self._metric_values = [arrays[f"metrics.{index}"] for index in range(len(self._metrics))]
-        self.lines[:] = [{**line} for line in facts["lines"]]
+        self.lines[:] = [{name: value + 0 for name, value in line.items()} for line in facts["lines"]]  # all numbers
         if self._best is not None:
-            weights = [arrays[f"best.{index}"] for index in range(len(self._network.weights)) if "best.0" in arrays]
-            self._best.restore(facts["best"], weights or None)
+            self._best.restore(facts["best"], weights)
+
+    def _best_weights(self, arrays: dict[str, np.ndarray]) -> list[np.ndarray] | None:
+        if "best.0" not in arrays:
+            return None
+        weights = [arrays[f"best.{index}"] for index in range(len(self._network.weights))]
+        if [array.shape for array in weights] != [tuple(weight.shape) for weight in self._network.weights]:
+            raise ValueError("the best weights are those of another network")
+        return weights
 
     def restore_metrics(self) -> None:
         """Puts the metrics back that `restore` was given; once."""
@@ -118,6 +128,6 @@ class TrainingState:
             self._metric_values = None
 
 
-def are_finite(arrays: dict[str, np.ndarray]) -> bool:
+def are_finite(arrays: Mapping[object, np.ndarray]) -> bool:
     """Whether no floating-point array has a NaN or an infinite number."""
     return all(np.isfinite(array).all() for array in arrays.values() if array.dtype.kind == "f")

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from lmkeras import LanguageModel
 from lmkeras.cli import main
-from tests.cli.command import contents, require_one_line, run_line
+from tests.cli.command import contents, require_one_line, run, run_line
 
 
 def type_in(monkeypatch, content: bytes):
@@ -148,3 +148,27 @@ def test_an_export_removes_what_a_killed_one_left(in_place, capsys):
         os.close(descriptor)
         for folder in in_place.glob(".exporting-*"):
             shutil.rmtree(folder)
+
+
+def test_resuming_where_nothing_was_begun_leaves_the_folder_as_it_is(tmp_path, capsys):
+    (tmp_path / "text.txt").write_text("the cat sat on the mat. " * 20)
+    (tmp_path / "mine" / "logs").mkdir(parents=True)
+    (tmp_path / "mine" / "logs" / "note.txt").write_text("mine")
+    command = ["train", "lm", "--text", tmp_path / "text.txt", "--output", tmp_path / "mine", "--resume"]
+    require_one_line(*run(capsys, *command), "holds logs already")
+    assert (tmp_path / "mine" / "logs" / "note.txt").read_text() == "mine"
+
+
+def test_ctrl_c_before_the_first_update_leaves_the_saved_model(tmp_path, capsys, monkeypatch):
+    (tmp_path / "text.txt").write_text("the cat sat on the mat. " * 20)
+    command = ["train", "lm", "--text", tmp_path / "text.txt", "--output", tmp_path / "run", "--steps", "2"]
+    command += "--network lstm --tokenizer characters --embedding-dim 4 --units 4".split()
+    assert run(capsys, *command)[0] == 0
+    before = (tmp_path / "run" / "network.keras").read_bytes()
+
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lmkeras.training.checkpoints.Checkpoints.newest", interrupted)
+    assert run(capsys, *command, "--resume")[0] == 130
+    assert (tmp_path / "run" / "network.keras").read_bytes() == before

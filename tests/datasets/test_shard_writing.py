@@ -223,6 +223,12 @@ def test_what_cannot_be_written_is_said_in_one_line(tmp_path):
             write_shards(TEXTS, str(tmp_path / "new"), fitted, {}, **options)
 
 
+def test_without_any_token_nothing_is_left(tmp_path):
+    with pytest.raises(InputError, match="no tokens"):
+        write(tmp_path / "new", ["", " "], lambda: new_tokenizer("words").fit(["a"]))
+    assert files(tmp_path / "new") == {}
+
+
 def test_a_worker_that_is_killed_is_an_input_error(tmp_path):
     killing = new_tokenizer("words").fit(["a"])
     with pytest.raises(InputError, match="fewer --workers"):

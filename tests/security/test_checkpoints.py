@@ -99,12 +99,35 @@ def read_facts(path):
         lambda facts: {**facts, "made_of": None},
         lambda facts: {**facts, "step": "a"},
         lambda facts: {**facts, "step": None},
+        lambda facts: {**facts, "step": 1.5},
+        lambda facts: {**facts, "step": -1},
+        lambda facts: {**facts, "step": 10**9},
+        lambda facts: {**facts, "step": True},
+        lambda facts: {**facts, "stopped": []},
+        lambda facts: {**facts, "lines": [{"loss": {}}]},
         lambda facts: {**facts, "best": 3},
         lambda facts: {**facts, "best": {}},
         lambda facts: {**facts, "lines": 5},
         lambda facts: {**facts, "lines": [[]]},
     ],
-    ids=["list", "number", "empty", "made_of", "step", "no step", "best", "empty best", "lines", "lists"],
+    ids=[
+        "list",
+        "number",
+        "empty",
+        "made_of",
+        "step",
+        "no step",
+        "part",
+        "less",
+        "more",
+        "yes",
+        "stopped",
+        "loss",
+        "best",
+        "empty best",
+        "lines",
+        "lists",
+    ],
 )
 def test_facts_of_another_kind_are_refused(change, run):
     checkpoints, path = run
@@ -113,12 +136,19 @@ def test_facts_of_another_kind_are_refused(change, run):
         fit(checkpoints.folder.parent)
 
 
-def test_arrays_of_another_kind_are_refused(run):
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("network.0", r"expected an array of \(\d+, 4\) for .*, got one of \(1, 1\)"),
+        ("best.0", "the best weights are those of another network"),
+    ],
+)
+def test_arrays_of_another_kind_are_refused(name, message, run):
     checkpoints, path = run
     arrays, facts = safetensors.numpy.load_file(path), json.dumps(read_facts(path))
-    arrays["network.0"] = np.zeros((1, 1), np.float32)
+    arrays[name] = np.zeros((1, 1), np.float32)
     path.write_bytes(safetensors.numpy.save(arrays, {"facts": facts, "digest": _digest(arrays, facts)}))
-    with pytest.raises(InputError, match=r"expected an array of \(\d+, 4\) for .*, got one of \(1, 1\)"):
+    with pytest.raises(InputError, match=message):
         fit(checkpoints.folder.parent)
 
 

@@ -80,6 +80,15 @@ def test_a_damaged_one_is_reported_and_the_one_before_it_used(damage, checkpoint
     assert (f"{path} is damaged" in caplog.text) == path.exists()
 
 
+def test_damaged_ones_do_not_count_among_those_kept(checkpoints):
+    checkpoints.write(40, ARRAYS, {"step": 40})
+    cut(checkpoints.write(57, ARRAYS, {"step": 57}))
+    assert checkpoints.newest().facts["step"] == 40
+    for step in (50, 60):
+        checkpoints.write(step, ARRAYS, {"step": step})
+    assert names(checkpoints) == ["update-00000050.safetensors", "update-00000060.safetensors"]
+
+
 def test_all_damaged_is_none(checkpoints, caplog):
     for step in (1, 2):
         cut(checkpoints.write(step, ARRAYS, {}))

@@ -13,9 +13,10 @@ import pytest
 import tensorflow as tf
 
 from lmkeras.errors import InputError
-from lmkeras.training import distribution
-from lmkeras.training.distribution import shared_batches, strategy_for
+from lmkeras.training import strategies
+from lmkeras.training.distribution import shared_batches
 from lmkeras.training.settings import FitSettings
+from lmkeras.training.strategies import strategy_for
 from tests.training import worker
 
 KINDS = ("lstm", "transformer", "classifier")
@@ -126,13 +127,39 @@ def test_workers_stop_together_are_lost_and_go_on(alone, tmp_path):
     assert len((run / "metrics.jsonl").read_text().splitlines()) == 3
 
 
-def test_workers_that_differ_are_told_so(tmp_path):
-    both = tasks("transformer", tmp_path, run_folder=str(tmp_path / "run"))
-    both[1]["options"] = {**both[1]["options"], "learning_rate": 0.5}
+@pytest.mark.parametrize("difference", ["settings", "sizes"])
+def test_workers_that_differ_are_told_so(difference, tmp_path):
+    both = tasks("lstm", tmp_path)
+    if difference == "settings":
+        both[1]["options"] = {**both[1]["options"], "learning_rate": 0.5}
+    else:
+        both[1]["sizes"] = {"units": 9}
     for process in start_workers(both):
         code, message = end(process)
         assert code == 2
         assert message.startswith("replicas 1 and replica 0 differ in text, arguments or checkpoint")
+
+
+def test_a_worker_that_is_left_alone_gives_up(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        cluster = {"worker": [f"127.0.0.1:{one.getsockname()[1]}", address]}
+    config = {"cluster": cluster, "task": {"type": "worker", "index": 0}}
+    process = start({**tasks("lstm", tmp_path)[0], "start_seconds": 3}, TF_CONFIG=json.dumps(config))
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert f"{cluster['worker']}" in errors
+    assert "where they do not all come, this process ends after 3 seconds" in errors
+
+
+def test_a_port_in_use_is_said(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as used:
+        cluster = {"worker": [f"127.0.0.1:{used.getsockname()[1]}"]}
+        config = {"cluster": cluster, "task": {"type": "worker", "index": 0}}
+        code, message = end(start(tasks("lstm", tmp_path)[0], TF_CONFIG=json.dumps(config)))
+    assert code == 2
+    assert "cannot be set up" in message
 
 
 class Recorder:
@@ -197,7 +224,7 @@ def test_known_sizes_stay_known():
 )
 def test_what_is_wrong_with_workers_is_said(value, message, monkeypatch):
     tf.constant(1)  # TensorFlow has been used: the last case is of a good TF_CONFIG that comes too late
-    distribution._multi_worker.cache_clear()
+    strategies._multi_worker.cache_clear()
     monkeypatch.delenv("TF_CONFIG", raising=False)
     if value is not None:
         monkeypatch.setenv("TF_CONFIG", value)
@@ -221,7 +248,8 @@ import tensorflow as tf
 parts = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], parts)
 from lmkeras.networks.recurrent import lstm_language_model
-from lmkeras.training.distribution import on_every_replica, spread_seeds, strategy_for
+from lmkeras.training.distribution import on_every_replica, spread_seeds
+from lmkeras.training.strategies import strategy_for
 strategy = strategy_for("mirrored")
 network = lstm_language_model(9, 4, 4, dropout=0.5)
 with on_every_replica(network, strategy) as twin:

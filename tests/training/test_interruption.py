@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import threading
@@ -152,6 +153,43 @@ def test_where_training_goes_on_is_said(tmp_path, capsys):
 def test_resume_needs_a_folder():
     with pytest.raises(InputError, match="name that folder"):
         fit(None, resume=True)
+
+
+def test_a_validation_that_was_not_there_is_another_training(tmp_path):
+    fit(tmp_path, validation_fraction=0)
+    with pytest.raises(InputError, match="another validation: None there, '"):
+        fit(tmp_path, resume=True, validation=TEXTS[:5], validation_fraction=0)
+
+
+def test_the_loss_after_the_last_update_counts_too(tmp_path):
+    with pytest.raises(InputError, match=r"(val_loss|loss) became (nan|inf) at update 1: .* no checkpoint before it"):
+        fit(tmp_path, steps=1, learning_rate=1e38, warmup_steps=0, schedule="constant", clip_norm=None)
+    assert list(Checkpoints(tmp_path, 2).newest_first()) == []
+    line = json.loads((tmp_path / "metrics.jsonl").read_text(), parse_constant=pytest.fail)
+    assert line["val_loss"] is None
+
+
+def test_weights_after_the_last_update_count_too(tmp_path):
+    class Break(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.set_weights([weight * np.inf for weight in self.model.get_weights()])
+
+    with pytest.raises(InputError, match="a weight became NaN or infinite at update 1"):
+        fit(tmp_path, [Break()], steps=1, validation_fraction=0)
+
+
+def test_what_a_loss_that_is_no_number_ends_is_not_resumed_as_ended(tmp_path):
+    class Break(keras.callbacks.Callback):
+        """A loss that is no number, and weights that are: as where the scale of float16 losses skips an update."""
+
+        def on_train_batch_end(self, batch, logs=None):
+            if int(self.model.optimizer.iterations) == 10:
+                self.model.metrics[0].update_state(np.nan)
+
+    with pytest.raises(InputError, match=r"nan at update 1[01]: .*update-00000008\.safetensors"):
+        fit(tmp_path, [Break()])
+    _, history = fit(tmp_path, resume=True)
+    assert len(history) == 3
 
 
 class Spoil(keras.callbacks.Callback):

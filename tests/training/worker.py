@@ -1,7 +1,7 @@
 """Trains a tiny model by the strategy and the options that JSON on the command line names, and saves what came out.
 
 {"kind": "lstm" | "transformer" | "classifier", "output": a folder, "devices": logical CPUs, "options": of fit, "stop":
-[update, signal], "arrays": a file}
+[update, signal], "arrays": a file, "sizes": of a language network, "start_seconds": see strategies}
 """
 
 import json
@@ -15,6 +15,7 @@ import tensorflow as tf
 from lmkeras.errors import InputError
 from lmkeras.models.language_model import LanguageModel
 from lmkeras.models.text_classifier import TextClassifier
+from lmkeras.training import strategies
 from lmkeras.training.interruption import Interrupted
 
 # Texts of many lengths, of which 61 - 6 in batches of 8 leave 7 for the last batch, and 4 batches of an odd number
@@ -33,6 +34,7 @@ class Stop(keras.callbacks.Callback):
 
 
 def main(task):
+    strategies.START_SECONDS = task.get("start_seconds", strategies.START_SECONDS)
     if task.get("devices", 1) > 1:
         parts = [tf.config.LogicalDeviceConfiguration()] * task["devices"]
         tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], parts)
@@ -47,6 +49,7 @@ def main(task):
         recurrent = {"embedding_dim": 8, "units": 8}
         attending = {"d_model": 16, "num_heads": 2, "num_layers": 1, "context_length": 16}
         sizes = recurrent if task["kind"] == "lstm" else attending
+        sizes = {**sizes, **task.get("sizes", {})}
         model = LanguageModel(task["kind"], "characters", **sizes, dropout=task.get("dropout", 0.0))
         history = model.fit(TEXTS, **options)
     np.savez(task["arrays"], *model.network.get_weights())
