@@ -205,6 +205,6 @@ def test_training_that_diverges_says_so_and_keeps_the_model(known):
         def on_train_batch_end(self, batch, logs=None):
             self.model.head.kernel.assign(self.model.head.kernel * np.nan)
 
-    with pytest.raises(InputError, match="the loss became nan at update 2"):
+    with pytest.raises(InputError, match="val_loss became nan at update 1"):
         known.fit(reviews(40), reviews(10), callbacks=[Poison()], evaluate_every=1, **QUICK)
     assert known.labels == ("nö", "yes")

@@ -112,13 +112,14 @@ def test_workers_stop_together_are_lost_and_go_on(alone, tmp_path):
         "update-00000003.safetensors",
         "update-00000005.safetensors",
     ]
-    # 2) a worker that is killed ends the other, with a message
-    left, lost = start_workers(tasks("transformer", tmp_path, stop=(1, 9, signal.SIGKILL), **options))
-    assert end(lost)[0] == -9
-    code, message = end(left, SECONDS_TO_NOTICE)
-    assert code == 2
-    assert message.startswith("a worker was lost after update 1")
-    assert "--resume; the last good checkpoint is " in message
+    # 2) a worker that is killed, the first one too, ends the other, with a message
+    for who, update in ((1, 3), (0, 5)):
+        both = start_workers(tasks("transformer", tmp_path, stop=(who, update, signal.SIGKILL), **options))
+        assert end(both[who])[0] == -9
+        code, message = end(both[1 - who], SECONDS_TO_NOTICE)
+        assert code == 2
+        assert message.startswith("a worker was lost after update ")
+        assert "--resume; the last good checkpoint is " in message
     # 3) both go on to where one process comes without any of this
     for index, process in enumerate(start_workers(tasks("transformer", tmp_path, **options))):
         code, history = end(process)
