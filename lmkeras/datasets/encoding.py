@@ -16,7 +16,7 @@ import numpy as np
 from lmkeras.datasets.shards import HEADER
 from lmkeras.errors import InputError
 from lmkeras.tokenizers import tokenizer_from_json
-from lmkeras.tokenizers.base import BaseTokenizer
+from lmkeras.tokenizers.base import BaseTokenizer, in_blocks
 
 _BLOCK_CHARACTERS = 1 << 19  # how much text a worker is given at a time
 
@@ -39,14 +39,14 @@ def encoded(texts: Iterable[str], tokenizer_json: str, workers: int) -> Iterator
     """
     if workers == 1:
         encode = functools.partial(_encode, tokenizer_from_json(tokenizer_json))
-        for block in _blocks(texts):
+        for block in in_blocks(texts, _BLOCK_CHARACTERS):
             yield from zip(block, encode(block), strict=True)
         return
     spawn = multiprocessing.get_context("spawn")  # TensorFlow's threads do not live through a fork
     pool = ProcessPoolExecutor(workers, spawn, _start_worker, (tokenizer_json,))
     waiting = collections.deque()
     try:
-        for block in itertools.chain(_blocks(texts), itertools.repeat(None)):
+        for block in itertools.chain(in_blocks(texts, _BLOCK_CHARACTERS), itertools.repeat(None)):
             if block is not None:
                 waiting.append((block, pool.submit(_work, block)))
             if not waiting:
@@ -61,18 +61,6 @@ def encoded(texts: Iterable[str], tokenizer_json: str, workers: int) -> Iterator
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _blocks(texts: Iterable[str]) -> Iterator[list[str]]:
-    block, size = [], 0
-    for text in texts:
-        block.append(text)
-        size += len(text)
-        if size >= _BLOCK_CHARACTERS:
-            yield block
-            block, size = [], 0
-    if block:
-        yield block
 
 
 def _encode(tokenizer: BaseTokenizer, texts: list[str]) -> list[bytes]:

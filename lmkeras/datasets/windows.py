@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lmkeras.errors import InputError
-from lmkeras.tokenizers.base import BaseTokenizer
+from lmkeras.tokenizers.base import BaseTokenizer, in_blocks
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -71,7 +71,7 @@ def tokenize(texts: Iterable[str], tokenizer: BaseTokenizer) -> TokenStream:
     dtype = np.uint16 if tokenizer.vocabulary_size <= 1 << 16 else np.int32
     characters, unknown_tokens, length, starts = 0, 0, 0, array.array("q")
     with tempfile.TemporaryFile() as file:
-        for batch in _batches_of_text(texts):
+        for batch in in_blocks(texts, _BATCH_CHARACTERS):
             characters += sum(map(len, batch))
             for ids in tokenizer.encode_batch(batch):
                 if not ids:
@@ -86,18 +86,6 @@ def tokenize(texts: Iterable[str], tokenizer: BaseTokenizer) -> TokenStream:
         file.flush()
         ids = np.memmap(file, dtype, mode="r", shape=(length,))
     return TokenStream(ids, np.array(starts), characters, unknown_tokens)
-
-
-def _batches_of_text(texts: Iterable[str]) -> Iterator[list[str]]:
-    batch, size = [], 0
-    for text in texts:
-        batch.append(text)
-        size += len(text)
-        if size >= _BATCH_CHARACTERS:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
 
 
 class TrainingWindows:

@@ -1,7 +1,7 @@
 """The contract that every tokenizer keeps: text to ids and back, with a TensorFlow twin of itself."""
 
 import abc
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # in_graph() imports TensorFlow when it is called, not before
@@ -63,3 +63,21 @@ class BaseTokenizer(abc.ABC):
         Its `encode` maps strings [B] to ragged int32 ids [B, T], its `decode` ragged int32 ids [B, T] to strings [B];
         both give what the Python side gives, for every input.
         """
+
+
+def in_blocks(texts: Iterable, characters: int) -> Iterator[list]:
+    """The texts in lists, each ending with the text that brings it to so many characters (or words, of lists of them).
+
+    Example:
+        >>> list(in_blocks(["ab", "c", "d", "ef"], 3))
+        [['ab', 'c'], ['d', 'ef']]
+    """
+    block, length = [], 0
+    for text in texts:
+        block.append(text)
+        length += len(text)
+        if length >= characters:
+            yield block
+            block, length = [], 0
+    if block:
+        yield block

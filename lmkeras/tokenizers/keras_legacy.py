@@ -10,6 +10,7 @@ from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 from lmkeras.errors import InputError, unknown_name
+from lmkeras.tokenizers.base import in_blocks
 from lmkeras.tokenizers.word_splitter import WordSplitter
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class KerasTokenizer:
 
     def fit_on_texts(self, texts: Iterable[Text]) -> None:
         """Adds texts to the counts and renumbers all words by frequency, the first seen first among equals."""
-        for tokens in map(self._tokens, _blocks(texts)):
+        for tokens in map(self._tokens, in_blocks(texts, BLOCK_CHARACTERS)):
             self.document_count += len(tokens)
             self.word_counts.update(chain.from_iterable(tokens))
             self.word_docs.update(chain.from_iterable(map(set, tokens)))
@@ -105,7 +106,7 @@ class KerasTokenizer:
 
     def texts_to_sequences(self, texts: Iterable[Text]) -> list[list[int]]:
         """The ids of each text, as `encode`."""
-        return list(map(self._numberer(), chain.from_iterable(map(self._tokens, _blocks(texts)))))
+        return list(map(self._numberer(), chain.from_iterable(map(self._tokens, in_blocks(texts, BLOCK_CHARACTERS)))))
 
     def texts_to_sequences_generator(self, texts: Iterable[Text]) -> Iterator[list[int]]:
         """The ids of each text, one text at a time."""
@@ -200,18 +201,6 @@ class KerasTokenizer:
             word = unknown if word is None or id >= limit else word
             if word is not None:
                 yield word
-
-
-def _blocks(texts: Iterable[Text]) -> Iterator[list[Text]]:
-    block, length = [], 0
-    for text in texts:
-        block.append(text)
-        length += len(text)
-        if length >= BLOCK_CHARACTERS:
-            yield block
-            block, length = [], 0
-    if block:
-        yield block
 
 
 @functools.lru_cache(maxsize=16)

@@ -108,17 +108,29 @@ def fit(
             checkpoint is of another training or cannot be written, or a worker was lost.
         Interrupted: a signal came; the run has a checkpoint.
     """
-    judged = accuracy, monitor, rate_factors
     updates = Updates(settings.total_steps(steps_per_epoch), settings.steps_between_evaluations(steps_per_epoch))
     strategy = strategy_for(settings.distribute)
     with _naming_lost_workers(strategy, updates, run):
         require_the_same([network.get_config(), settings, updates.total, run and run.made_of], strategy)
-        return _fit(network, train, settings, validation, run, callbacks, verbose, updates, strategy, judged)
+        others = accuracy, monitor, rate_factors, updates, strategy
+        return _fit(network, train, settings, validation, run, callbacks, verbose, *others)
 
 
-def _fit(network, train, settings, validation, run, callbacks, verbose, updates, strategy, judged):
-    """`fit`, of which `judged` are accuracy, monitor and rate_factors."""
-    accuracy, monitor, rate_factors = judged
+def _fit(
+    network,
+    train,
+    settings,
+    validation,
+    run,
+    callbacks,
+    verbose,
+    accuracy,
+    monitor,
+    rate_factors,
+    updates,
+    strategy,
+):
+    """`fit`, once it is known how many updates there are, and that all workers mean the same."""
     total = updates.total
     with on_every_replica(network, strategy) as network, precision(network, settings.precision) as policy:
         _seed_dropout(network, settings.seed)
@@ -194,7 +206,7 @@ def _recorded(run: Run | None, settings: TrainingSettings, state: TrainingState,
         made_of = {**run.made_of, **dataclasses.asdict(settings), **lengths}
         facts = {"made_of": json.loads(json.dumps(made_of))}  # as a checkpoint will give it back
         _begin(run, checkpoints, state, updates, facts["made_of"])
-        require_the_same([facts, updates.done], strategy)
+        require_the_same(updates.done, strategy)
         records = [updates, nan, Evaluations(state.lines, updates, run.folder if chief else None), *state.callbacks]
         if settings.tensorboard and chief:
             records.append(keras.callbacks.TensorBoard(str(run.folder / "logs"), write_graph=False))
