@@ -22,7 +22,7 @@ errors durable archives
 corpora.corpus corpora.characters corpora.records corpora.files corpora.paths corpora.tfds corpora.sources
 corpora.docstrings corpora.unlabelled
 corpora.labelled corpora.labelled_split corpora.labelled_files corpora.labelled_sources corpora
-tokenizers.base tokenizers.pieces tokenizers.word_splitter tokenizers.keras_legacy
+tokenizers.special tokenizers.base tokenizers.pieces tokenizers.word_splitter tokenizers.keras_legacy
 tokenizers.utf8 tokenizers.special_tokens
 tokenizers.bert_text tokenizers.bert_inputs tokenizers.bert_files tokenizers.word_piece_training
 tokenizers.in_graph tokenizers.in_graph.lower_case tokenizers.in_graph.byte_pair tokenizers.in_graph.keras_words

@@ -65,7 +65,7 @@ def encoded(texts: Iterable[str], tokenizer_json: str, workers: int) -> Iterator
 
 def _encode(tokenizer: BaseTokenizer, texts: list[str]) -> list[bytes]:
     """The records of texts."""
-    unknown, dtype = tokenizer.unknown_id, ids_dtype(tokenizer)
+    unknown, dtype = tokenizer.special.unknown, ids_dtype(tokenizer)
     return [
         HEADER.pack(len(text), ids.count(unknown) if unknown is not None else 0) + np.array([0, *ids], dtype).tobytes()
         for text, ids in zip(texts, tokenizer.encode_batch(texts), strict=True)

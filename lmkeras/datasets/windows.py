@@ -69,6 +69,7 @@ def tokenize(texts: Iterable[str], tokenizer: BaseTokenizer) -> TokenStream:
         InputError: not one token came out.
     """
     dtype = np.uint16 if tokenizer.vocabulary_size <= 1 << 16 else np.int32
+    unknown = tokenizer.special.unknown
     characters, unknown_tokens, length, starts = 0, 0, 0, array.array("q")
     with tempfile.TemporaryFile() as file:
         for batch in in_blocks(texts, _BATCH_CHARACTERS):
@@ -76,8 +77,8 @@ def tokenize(texts: Iterable[str], tokenizer: BaseTokenizer) -> TokenStream:
             for ids in tokenizer.encode_batch(batch):
                 if not ids:
                     continue
-                if tokenizer.unknown_id is not None:
-                    unknown_tokens += ids.count(tokenizer.unknown_id)
+                if unknown is not None:
+                    unknown_tokens += ids.count(unknown)
                 starts.append(length)
                 length += 1 + len(ids)
                 file.write(np.array([0, *ids], dtype).tobytes())

@@ -99,7 +99,7 @@ class TextGenerator:
 
 def banned_ids(tokenizer: BaseTokenizer) -> tuple[int, ...]:
     """The ids that are never generated: the one for whatever has no id, which says nothing to a reader."""
-    return () if tokenizer.unknown_id is None else (tokenizer.unknown_id,)
+    return () if tokenizer.special.unknown is None else (tokenizer.special.unknown,)
 
 
 def _stops(stop: str | Sequence[str]) -> list[str]:

@@ -85,7 +85,7 @@ class ClassifierRecipe:
 
             return bert_classifier(self.weights, num_classes, **self.sizes)
         # one id more, which separates pairs where the tokenizer has none for that
-        vocabulary_size = tokenizer.vocabulary_size + (tokenizer.sep_id is None)
+        vocabulary_size = tokenizer.vocabulary_size + (tokenizer.special.separator is None)
         sizes = {**self.sizes, "vocabulary_size": vocabulary_size, "num_classes": num_classes}
         if self.max_length is not None and "max_length" in registry.sizes_of(self.network, "classification"):
             sizes["max_length"] = self.max_length
@@ -132,7 +132,7 @@ def layout_for(
             f"the network has a vocabulary of {network.vocabulary_size} and the tokenizer one of "
             f"{tokenizer.vocabulary_size}: it was not trained with this tokenizer"
         )
-    special = tokenizer.sep_id
+    special = tokenizer.special.separator
     if pairs and special is None and network.vocabulary_size <= tokenizer.vocabulary_size:
         raise InputError(
             f"pairs need an id beside the tokenizer's to stand between them: build the network with a vocabulary of "
@@ -141,7 +141,7 @@ def layout_for(
     return TextLayout(
         max_length or limit or _MAX_LENGTH,
         long_texts,
-        first=tokenizer.cls_id,
+        first=tokenizer.special.classification,
         separator=(tokenizer.vocabulary_size if special is None else special) if pairs else None,
         last=special,
         token_types=pairs and network.takes_token_types,

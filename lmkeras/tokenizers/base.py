@@ -4,31 +4,27 @@ import abc
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from lmkeras.tokenizers.special import SpecialIds
+
 if TYPE_CHECKING:  # in_graph() imports TensorFlow when it is called, not before
     import tensorflow as tf
 
 
 class BaseTokenizer(abc.ABC):
-    """Text to ids and back. Id 0 is never a piece of text: it pads, and it marks where a text starts and ends.
-
-    The one exception: where a tokenizer has a special token for padding, a text that spells it out gives 0.
-    """
+    """Text to ids and back. Which ids are no piece of text, and what they stand for, `special` says."""
 
     #: whether decode(encode(text)) is the text itself, unknown characters aside
     spells_text: bool = False
-    #: the ids that stand before a text, and after it or between two, for networks that were trained so; None for none
-    cls_id: int | None = None
-    sep_id: int | None = None
 
     @property
     @abc.abstractmethod
     def vocabulary_size(self) -> int:
-        """Number of distinct ids, id 0 included: encode returns ids in [1, vocabulary_size)."""
+        """Number of distinct ids, special ones included: encode returns ids in [0, vocabulary_size)."""
 
     @property
-    def unknown_id(self) -> int | None:
-        """The id that stands for whatever has no id of its own; None where unknowns cannot be or are dropped."""
-        return None
+    @abc.abstractmethod
+    def special(self) -> SpecialIds:
+        """The ids that are no piece of text. A text that spells a special token out may give its id all the same."""
 
     @abc.abstractmethod
     def fit(self, texts: Iterable[str]) -> "BaseTokenizer":
@@ -36,7 +32,7 @@ class BaseTokenizer(abc.ABC):
 
     @abc.abstractmethod
     def encode(self, text: str) -> list[int]:
-        """The ids of a text, each in [1, vocabulary_size), but for a special token for padding that it spells out."""
+        """The ids of a text, each in [0, vocabulary_size), without special ids around them."""
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text."""
@@ -44,7 +40,7 @@ class BaseTokenizer(abc.ABC):
 
     @abc.abstractmethod
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of ids; id 0 stands for no text. Decoding more ids only ever adds to the end of the text,
+        """The text of ids; the padding id stands for no text. Decoding more ids only ever adds to the end of the text,
         except that a character whose bytes are incomplete stands as U+FFFD until the rest comes."""
 
     @abc.abstractmethod

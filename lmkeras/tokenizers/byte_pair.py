@@ -11,6 +11,7 @@ from lmkeras.archives import parse_json, shortened
 from lmkeras.errors import InputError
 from lmkeras.tokenizers.base import BaseTokenizer
 from lmkeras.tokenizers.pieces import LONGEST_PIECE_BYTES, piece_pattern
+from lmkeras.tokenizers.special import SpecialIds
 from lmkeras.tokenizers.utf8 import encodable
 
 if TYPE_CHECKING:
@@ -55,6 +56,11 @@ class BytePairTokenizer(BaseTokenizer):
     def vocabulary_size(self) -> int:
         """Number of ids in use, id 0 included: 257 before fit, then up to the size asked for."""
         return len(self.token_bytes)
+
+    @property
+    def special(self) -> SpecialIds:
+        """Id 0 pads, starts and ends texts; no text is unknown."""
+        return SpecialIds(padding=0, start=0, ends=(0,))
 
     def fit(self, texts: Iterable[str]) -> "BytePairTokenizer":
         """Learns the merges from one pass over `texts`, keeping the distinct pieces in memory; returns self.

@@ -9,6 +9,7 @@ from lmkeras.archives import parse_json, shortened
 from lmkeras.errors import InputError
 from lmkeras.tokenizers.base import BaseTokenizer
 from lmkeras.tokenizers.keras_legacy import SETTINGS, TABLES, KerasTokenizer, Text
+from lmkeras.tokenizers.special import SpecialIds
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -40,6 +41,11 @@ class Tokenizer(KerasTokenizer, BaseTokenizer):
         size = 1 + max(self.index_word, default=0)
         # The oov_token's id comes out even where num_words would not let it.
         return max(min(size, self.num_words or size), 1 + (self.unknown_id or 0))
+
+    @property
+    def special(self) -> SpecialIds:
+        """Id 0 pads, starts and ends texts; the oov_token's id stands for unknown words."""
+        return SpecialIds(padding=0, start=0, ends=(0,), unknown=self.unknown_id)
 
     def fit(self, texts: Iterable[Text]) -> "Tokenizer":
         """Counts the words of one pass over `texts` and numbers them by frequency; returns self."""

@@ -14,6 +14,7 @@ from lmkeras.errors import InputError
 from lmkeras.tokenizers import bert_files, bert_inputs
 from lmkeras.tokenizers.base import BaseTokenizer
 from lmkeras.tokenizers.bert_text import LONGEST_WORD, BertTextRules
+from lmkeras.tokenizers.special import SpecialIds
 from lmkeras.tokenizers.special_tokens import SpecialTokens
 from lmkeras.tokenizers.utf8 import encodable
 from lmkeras.tokenizers.word_piece_training import PREFIX, learn_pieces
@@ -99,24 +100,30 @@ class WordPieceTokenizer(BaseTokenizer):
         return len(self.vocabulary)
 
     @property
+    def special(self) -> SpecialIds:
+        """The ids of the special tokens; that of padding also starts and ends what a language model writes."""
+        pad, unknown, cls, sep, mask = (self._ids[name] for name in self.special_tokens.names())
+        return SpecialIds(pad, start=pad, ends=(pad,), separator=sep, classification=cls, mask=mask, unknown=unknown)
+
+    @property
     def unknown_id(self) -> int:
         """The id of a word that no pieces spell, or that has more than 100 characters."""
-        return self._ids[self.special_tokens.unknown]
+        return self.special.unknown
 
     @property
     def cls_id(self) -> int:
         """The id that starts every sequence."""
-        return self._ids[self.special_tokens.cls]
+        return self.special.classification
 
     @property
     def sep_id(self) -> int:
         """The id that ends each text of a sequence."""
-        return self._ids[self.special_tokens.sep]
+        return self.special.separator
 
     @property
     def mask_id(self) -> int:
         """The id that hides a piece."""
-        return self._ids[self.special_tokens.mask]
+        return self.special.mask
 
     def fit(self, texts: Iterable[str]) -> "WordPieceTokenizer":
         """Learns the vocabulary from one pass over `texts`, keeping the distinct words in memory; returns self.

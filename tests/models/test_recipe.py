@@ -42,7 +42,11 @@ def test_a_network_has_room_for_what_stands_between_pairs(network, tokenizer):
     built = made.network_for(fitted, num_classes=3, seed=0)
     layout = layout_for(built, fitted, True, None, "start")
     assert layout.separator not in [id for text in TEXTS for id in fitted.encode(text)]
-    assert layout.separator == built.vocabulary_size - 1 if fitted.sep_id is None else layout.separator == fitted.sep_id
+    assert (
+        layout.separator == built.vocabulary_size - 1
+        if fitted.special.separator is None
+        else layout.separator == fitted.special.separator
+    )
     assert built(np.array([[1, layout.separator, 1]])).shape == (1, 3)
 
 
@@ -77,9 +81,9 @@ def test_texts_are_as_long_as_the_network_and_the_user_let_them(limit, max_lengt
 def test_word_pieces_stand_between_their_special_tokens():
     fitted = new_tokenizer("word_piece", 60).fit(TEXTS)
     network = recipe("bert", fitted, d_model=8, num_heads=2).network_for(fitted, 2, 0)
-    single = TextLayout(512, first=fitted.cls_id, last=fitted.sep_id)
+    single = TextLayout(512, first=fitted.special.classification, last=fitted.special.separator)
     assert layout_for(network, fitted, False, None, "start") == single
-    pairs = dataclasses.replace(single, separator=fitted.sep_id, token_types=True)
+    pairs = dataclasses.replace(single, separator=fitted.special.separator, token_types=True)
     assert layout_for(network, fitted, True, None, "start") == pairs
 
 
