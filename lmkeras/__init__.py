@@ -7,7 +7,7 @@ Everything is imported when it is first used, so that `import lmkeras` costs not
 
 import importlib
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # in the order in which text passes through
 _NAMES = {
@@ -28,24 +28,25 @@ _NAMES = {
     "SinusoidalPositionEncoding": "lmkeras.layers.position",
     "TransformerBlock": "lmkeras.layers.blocks",
     "DecoderBlock": "lmkeras.layers.blocks",
-    "lstm_language_model": "lmkeras.networks.recurrent",
-    "transformer_language_model": "lmkeras.networks.transformer",
-    "dense_classifier": "lmkeras.networks.dense",
-    "cnn_classifier": "lmkeras.networks.convolutional",
-    "lstm_classifier": "lmkeras.networks.recurrent",
-    "transformer_classifier": "lmkeras.networks.transformer",
-    "Bert": "lmkeras.networks.bert",
-    "TFBertModel": "lmkeras.networks.bert",
-    "bert_classifier": "lmkeras.networks.bert",
+    "lstm_language_model": "lmkeras.networks.bodies.recurrent",
+    "transformer_language_model": "lmkeras.networks.bodies.transformer",
+    "dense_classifier": "lmkeras.networks.bodies.dense",
+    "cnn_classifier": "lmkeras.networks.bodies.convolutional",
+    "lstm_classifier": "lmkeras.networks.bodies.recurrent",
+    "transformer_classifier": "lmkeras.networks.bodies.transformer",
+    "Bert": "lmkeras.networks.bodies.bert",
+    "TFBertModel": "lmkeras.networks.bodies.bert",
+    "bert_classifier": "lmkeras.networks.bodies.bert",
     "perplexity": "lmkeras.metrics",
     "bits_per_character": "lmkeras.metrics",
     "ClassificationReport": "lmkeras.reports",
     "FitSettings": "lmkeras.training.settings",
     "ClassifierFitSettings": "lmkeras.training.settings",
+    "Model": "lmkeras.models.model",
     "LanguageModel": "lmkeras.models.language_model",
     "TextClassifier": "lmkeras.models.text_classifier",
     "cross_validate": "lmkeras.models.cross_validation",
-    "load": "lmkeras.models.text_model",
+    "load": "lmkeras.models.model",
 }
 
 __all__ = ["__version__", *_NAMES]

@@ -149,6 +149,10 @@ class ClassificationReport:
         ]
         return _aligned([header, *rows])
 
+    def text(self) -> str:
+        """Both tables, one below the other."""
+        return f"{self.table()}\n\n{self.confusion_table()}"
+
     def draw(self, picture: str | Path) -> None:
         """Draws the confusion matrix: numbers are counts, the darker a cell the larger its share of its row.
 

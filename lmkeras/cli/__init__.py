@@ -1,25 +1,29 @@
 """The command line: each verb is one function, its help and defaults come from the function's own signature."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lmkeras.arguments import run_verb
-from lmkeras.cli.classification import predict, train_classifier
-from lmkeras.cli.evaluation import evaluate
-from lmkeras.cli.language import generate, score, train_lm
+from lmkeras.cli.evaluation import evaluate_verb
+from lmkeras.cli.language import generate, score
+from lmkeras.cli.prediction import predict
 from lmkeras.cli.runs import export, info
 from lmkeras.cli.tokenization import tokenize
+from lmkeras.cli.training import train_verb
+from lmkeras.tasks import tasks
 
-VERBS = {
-    "tokenize": tokenize,
-    "train lm": train_lm,
-    "train classifier": train_classifier,
-    "evaluate": evaluate,
-    "score": score,
-    "generate": generate,
-    "predict": predict,
-    "export": export,
-    "info": info,
-}
+
+def verbs() -> dict[str, Callable[..., None]]:
+    """All verbs by name; there is a `train` for every task that is registered."""
+    return {
+        "tokenize": tokenize,
+        **{f"train {task.command}": train_verb(task) for task in tasks().values()},
+        "evaluate": evaluate_verb(),
+        "score": score,
+        "generate": generate,
+        "predict": predict,
+        "export": export,
+        "info": info,
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,4 +36,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code, see `run_verb`.
     """
     summary = "Language models and text classifiers on Keras 3 and TensorFlow: text in, text out."
-    return run_verb(VERBS, summary, arguments)
+    return run_verb(verbs(), summary, arguments)

@@ -1,54 +1,61 @@
 """The verb that judges any model: evaluate."""
 
+import dataclasses
+from collections.abc import Callable
 from typing import Annotated
 
 import tyro
 
-from lmkeras.cli import classification, language
-from lmkeras.cli.runs import Files, Run, loaded, print_values
-from lmkeras.corpora import open_labelled_corpus
+from lmkeras.arguments import quiet_tensorflow
+from lmkeras.cli.runs import Files, Flat, Run, loaded, own_options, print_judgement, require_task
 from lmkeras.errors import InputError
-from lmkeras.models.folder import read_config
 from lmkeras.models.tables import require_writable_file
+from lmkeras.tasks import tasks
 
 
-def evaluate(
-    run: Run,
-    text: Files,
-    stride: int | None = None,
-    picture: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None,
-    text_column: str = "text",
-    label_column: str = "label",
-    pair_column: str | None = None,
-    encoding: str = "utf-8",
-    overwrite: bool = False,
-    device: str = "auto",
-) -> None:
-    """Judge a model: a language model's loss, perplexity, bits per character; a classifier's accuracy, F1, confusions.
+def of_all_tasks(name: str) -> type:
+    """The fields that the tasks' dataclasses of this name have, in one dataclass, such as "Columns"."""
+    found = dict.fromkeys(getattr(task, name) for task in tasks().values())
+    most_derived = [one for one in found if not any(other is not one and issubclass(other, one) for other in found)]
+    return dataclasses.dataclass(frozen=True)(type(name, tuple(most_derived), {}))
 
-    Args:
-        run: folder of a saved model.
-        text: files or names, as for train.
-        stride: of a language model, tokens judged in each window, the rest being context; None: windows side by side.
-        picture: for a classifier, a PNG file for the confusion matrix; None: no picture.
-        text_column: column or key that holds the text.
-        label_column: for a classifier, column or key that holds the label.
-        pair_column: for a classifier of pairs, column or key that holds the second text.
-        encoding: the files' encoding.
-        overwrite: replace the picture where there is one already.
-        device: auto, cpu, gpu or gpu:N.
-    """
-    if read_config(run)["kind"] == classification.KIND:
-        if stride is not None:
-            raise InputError(f"--stride is for language models, and {run} is a text classifier")
+
+def evaluate_verb() -> Callable[..., None]:
+    """The function that `lmkeras evaluate` calls; its options are those of all tasks."""
+    columns_type, options_type = of_all_tasks("Columns"), of_all_tasks("Evaluation")
+
+    def evaluate(
+        run: Run,
+        text: Files,
+        options: Annotated[options_type, Flat] = options_type(),  # noqa: B008
+        picture: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None,
+        columns: Annotated[columns_type, Flat] = columns_type(),  # noqa: B008
+        encoding: str = "utf-8",
+        overwrite: bool = False,
+        device: str = "auto",
+    ) -> None:
+        """Judge a model: a language model's loss, perplexity, bits per character; a classifier's scores, confusions.
+
+        Args:
+            run: folder of a saved model.
+            text: files or names, as for train.
+            picture: where a model has a report, a PNG file for it, such as a classifier's confusions; None: no picture.
+            encoding: the files' encoding.
+            overwrite: replace the picture where there is one already.
+            device: auto, cpu, gpu or gpu:N.
+        """
+        task = require_task(run)
+        own_columns = own_options(columns, task.Columns, "Columns", run)
+        own = own_options(options, task.Evaluation, "Evaluation", run)
+        if picture is not None and not task.reports:
+            titles = " or ".join(other.title for other in tasks().values() if other.reports)
+            raise InputError(f"--picture is for {titles}, and {run} is {task.title}")
         if picture is not None:
             require_writable_file(picture, overwrite)
-        corpus = open_labelled_corpus(text, text_column, label_column, pair_column, encoding)
+        if any("://" in name for name in text):
+            quiet_tensorflow()  # which opens such places
+        corpus = task().open(text, own_columns, encoding)
         with loaded(run, device) as model:
-            classification.print_judgement(model, corpus, picture)
-        return
-    if picture is not None or pair_column is not None:
-        raise InputError(f"--picture and --pair-column are for classifiers, and {run} is a language model")
-    corpus = language.open_text(text, text_column, encoding)
-    with loaded(run, device, language.KIND) as model:
-        print_values(model.evaluate(corpus, stride))
+            print_judgement(model, corpus, picture, **vars(own))
+
+    return evaluate

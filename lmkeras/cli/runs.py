@@ -1,6 +1,7 @@
 """A run's folder on the command line: made, trained into, loaded, exported and described."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import sys
@@ -13,6 +14,8 @@ import tyro
 from lmkeras.arguments import quiet_tensorflow
 from lmkeras.errors import InputError
 from lmkeras.models.folder import read_config
+from lmkeras.tasks import task_of, tasks
+from lmkeras.tasks.base import Task
 
 # TensorFlow is imported by the verbs that compute: help, errors and `info` come at once
 
@@ -21,8 +24,6 @@ Output = Annotated[str, tyro.conf.arg(metavar="RUN")]
 Folder = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
 Files = Annotated[list[str], tyro.conf.arg(metavar="FILES")]
 Flat = tyro.conf.arg(name="")
-
-_KINDS = {"language_model": "a language model", "text_classifier": "a text classifier"}
 
 
 def new_run(output: str, overwrite: bool, resume: bool) -> Path:
@@ -85,24 +86,58 @@ def fit_and_save(model, run: Path, *corpora, settings, **options) -> bool:
     return chief
 
 
-def require_kind(run: str, kind: str) -> dict:
-    """The config of a saved model; InputError where there is none, or where it is of another kind."""
-    config = read_config(run)
-    if config["kind"] != kind:
-        raise InputError(f"{run} is {_KINDS[config['kind']]}, and this is for {_KINDS[kind]}")
-    return config
+def require_task(run: str, *wanted: type[Task]) -> type[Task]:
+    """The task of a saved model; InputError where there is none, or where it is none of those that are wanted."""
+    task = task_of(read_config(run)["kind"])
+    if wanted and task not in wanted:
+        titles = " or ".join(other.title for other in wanted)
+        raise InputError(f"{run} is {task.title}, and this is for {titles}")
+    return task
+
+
+def own_options(given: object, wanted: type, name: str, run: str) -> object:
+    """The options that a model's task has, of those that were given to a verb of all tasks.
+
+    Args:
+        given: a dataclass with the options of all tasks.
+        wanted: the dataclass of this task's options.
+        name: the attribute of tasks that holds such a dataclass, such as "Columns".
+        run: where the model was saved.
+
+    Raises:
+        InputError: one was set that is another task's.
+    """
+    mine = {field.name for field in dataclasses.fields(wanted)}
+    for field in dataclasses.fields(given):
+        if field.name not in mine and getattr(given, field.name) != field.default:
+            others = [task for task in tasks().values() if hasattr(getattr(task, name), field.name)]
+            titles = " or ".join(task.title for task in others)
+            option = f"--{field.name.replace('_', '-')}"
+            raise InputError(f"{option} is for {titles}, and {run} is {require_task(run).title}")
+    return wanted(**{field: getattr(given, field) for field in mine})
 
 
 @contextlib.contextmanager
-def loaded(run: str, device: str, kind: str | None = None):
-    """The model in a folder, placed on a device; InputError where it is not of that kind, None for any."""
-    require_kind(run, kind) if kind else read_config(run)  # errors come before TensorFlow's start
+def loaded(run: str, device: str, *wanted: type[Task]):
+    """The model in a folder, placed on a device; InputError where it is of none of the tasks that are wanted."""
+    require_task(run, *wanted)  # errors come before TensorFlow's start
     quiet_tensorflow()
-    from lmkeras.models.text_model import load
+    from lmkeras.models.model import load
     from lmkeras.training.devices import place
 
     with place(device):
         yield load(run)
+
+
+def print_judgement(model, corpus, picture: str | None = None, **options) -> None:
+    """Prints what a model makes of a corpus, and draws its report where a picture is asked for."""
+    values, report = model.judge(corpus, **options)
+    print_values(values)
+    if report is not None:
+        print(f"\n{report.text()}")
+    if picture is not None:
+        report.draw(picture)
+        print(f"\ndrawn in {picture}")
 
 
 def print_values(values: dict[str, float]) -> None:
@@ -141,12 +176,9 @@ def export(
         dtype: precision of matrix products; bfloat16 is for BERT on CPUs with instructions for it.
     """
     with loaded(run, "cpu") as model:
-        options = {"dtype": dtype} if model.kind == "text_classifier" else {}
-        if dtype != "float32" and not options:
-            raise InputError(f"only BERT classifiers are exported in another precision: leave out --dtype {dtype}")
-        model.export(folder, overwrite, **options)
-        signatures = {"language_model": "signatures generate and score", "text_classifier": "signature classify"}
-        print(f"exported to {folder}: {signatures[model.kind]}")
+        model.export(folder, overwrite, dtype)
+        names = model.task.signatures
+        print(f"exported to {folder}: signature{'s' * (len(names) > 1)} {' and '.join(names)}")
 
 
 def info(run: Run) -> None:

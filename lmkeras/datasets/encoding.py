@@ -14,6 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 import numpy as np
 
 from lmkeras.datasets.shards import HEADER
+from lmkeras.datasets.windows import Frame
 from lmkeras.errors import InputError
 from lmkeras.tokenizers import tokenizer_from_json
 from lmkeras.tokenizers.base import BaseTokenizer, in_blocks
@@ -65,9 +66,10 @@ def encoded(texts: Iterable[str], tokenizer_json: str, workers: int) -> Iterator
 
 def _encode(tokenizer: BaseTokenizer, texts: list[str]) -> list[bytes]:
     """The records of texts."""
-    unknown, dtype = tokenizer.special.unknown, ids_dtype(tokenizer)
+    unknown, dtype, frame = tokenizer.special.unknown, ids_dtype(tokenizer), Frame.of(tokenizer.special)
     return [
-        HEADER.pack(len(text), ids.count(unknown) if unknown is not None else 0) + np.array([0, *ids], dtype).tobytes()
+        HEADER.pack(len(text), 0 if unknown is None else ids.count(unknown))
+        + np.array(frame.around(ids), dtype).tobytes()
         for text, ids in zip(texts, tokenizer.encode_batch(texts), strict=True)
     ]
 

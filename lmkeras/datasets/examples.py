@@ -1,6 +1,6 @@
-"""Whole texts and their classes in batches: texts of like length together, padded to the longest.
+"""Whole texts and their targets in batches: texts of like length together, padded to the longest.
 
-Shape letters: B batch, T tokens.
+Shape letters: B batch, T tokens, N examples.
 """
 
 import array
@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import hashlib
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,11 +35,13 @@ class EncodedExamples:
         starts: int64 [number of texts + 1], where each text's ids begin in `ids`, and where the last one's end.
         first_lengths: int32, of each pair the number of ids that belong to its first text; None for single texts, and
             where the network is not told.
+        filler: the id that pads rows.
     """
 
     ids: np.ndarray
     starts: np.ndarray
     first_lengths: np.ndarray | None
+    filler: int = 0
 
     @classmethod
     def encode(cls, texts: Iterable[Text], tokenizer: BaseTokenizer, layout: TextLayout) -> "EncodedExamples":
@@ -55,16 +57,21 @@ class EncodedExamples:
                 starts.append(len(ids))
                 first_lengths.append(first_length)
         firsts = np.asarray(first_lengths, np.int32) if pairs and layout.token_types else None
-        return cls(np.asarray(ids, np.int32), np.asarray(starts, np.int64), firsts)
+        filler = tokenizer.special.filler
+        return cls(np.asarray(ids, np.int32), np.asarray(starts, np.int64), firsts, filler)
 
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    def digest(self, classes: np.ndarray) -> str:
-        """What no other examples with these classes have: in hexadecimal."""
+    def digest(self, *others: np.ndarray) -> str:
+        """What no other examples with these targets have: in hexadecimal.
+
+        Args:
+            others: arrays that belong to the examples, such as their targets.
+        """
         digest = hashlib.sha256()
         firsts = [] if self.first_lengths is None else [self.first_lengths]
-        for numbers in (self.ids, self.starts, classes, *firsts):
+        for numbers in (self.ids, self.starts, *others, *firsts):
             digest.update(f"{numbers.dtype} {len(numbers)}".encode())
             digest.update(np.ascontiguousarray(numbers))
         return digest.hexdigest()
@@ -74,24 +81,25 @@ class EncodedExamples:
         """The number of ids of each text, int64."""
         return np.diff(self.starts)
 
-    def inputs(self, rows: np.ndarray) -> np.ndarray | dict[str, np.ndarray]:
+    def inputs(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """The texts of these numbers as a network's inputs.
 
         Returns:
-            int32 [B, T], padded with 0 to one of few lengths: 8, 16, 24 … 64, 80, 96, 112, 128, 160 … and no longer
-            than the longest text of all. Where the first texts' lengths are known, a dictionary: these as input_ids,
-            and token_type_ids int32 [B, T], 1 in the second text and 0 elsewhere.
+            input_ids int32 [B, T], padded to one of few lengths: 8, 16, 24 … 64, 80, 96, 112, 128, 160 … and no longer
+            than the longest text of all; attention_mask int32 [B, T], 1 for tokens and 0 for padding; and where the
+            first texts' lengths are known token_type_ids int32 [B, T], 1 in the second text and 0 elsewhere.
         """
         lengths = self.lengths[rows]
         size = self._padded(lengths.max())
         at = np.arange(size)
         real = at < lengths[:, None]
-        ids = np.zeros((len(rows), size), np.int32)
+        ids = np.full((len(rows), size), self.filler, np.int32)
         ids[real] = self.ids[(self.starts[rows][:, None] + at)[real]]
-        if self.first_lengths is None:
-            return ids
-        second = real & (at >= self.first_lengths[rows][:, None])
-        return {"input_ids": ids, "token_type_ids": second.astype(np.int32)}
+        inputs = {"input_ids": ids, "attention_mask": real.astype(np.int32)}
+        if self.first_lengths is not None:
+            second = real & (at >= self.first_lengths[rows][:, None])
+            inputs["token_type_ids"] = second.astype(np.int32)
+        return inputs
 
     def batches_by_length(self, batch_ids: int) -> Iterator[np.ndarray]:
         """The numbers of all texts, the shortest first, as many at a time as fill `batch_ids` ids, one at least.
@@ -142,74 +150,77 @@ class TrainingExamples:
 
     Args:
         examples: the texts.
-        classes: int32, of each text.
+        targets: [N, …], what is to be learnt of each text.
         batch_size: B.
         seed: fixes the order.
-        class_weights: how much an example of each class counts; None for 1 each.
+        weights: float [N, …], how much each target counts; None for 1 each.
     """
 
     def __init__(
         self,
         examples: EncodedExamples,
-        classes: np.ndarray,
+        targets: np.ndarray,
         batch_size: int,
         seed: int = 0,
-        class_weights: Sequence[float] | None = None,
+        weights: np.ndarray | None = None,
     ):
-        self.examples, self.classes, self.batch_size, self.seed = examples, classes, batch_size, seed
-        self._weights = np.ones(len(classes), np.float32)
-        if class_weights is not None:
-            self._weights = np.asarray(class_weights, np.float32)[classes]
+        self.examples, self.targets, self.batch_size, self.seed = examples, targets, batch_size, seed
+        self.weights = np.ones(len(targets), np.float32) if weights is None else np.asarray(weights, np.float32)
         self.steps_per_epoch = -(-len(examples) // batch_size)
 
     def digest(self) -> str:
         """What no other examples have, see `EncodedExamples.digest`."""
-        return self.examples.digest(self.classes)
+        return self.examples.digest(self.targets)
 
     def dataset(self, first_step: int = 0) -> "tf.data.Dataset":
         """All batches from `first_step` on, without end.
 
         Returns:
-            Dataset of (inputs, classes int32 [B], weights float32 [B]); the inputs are ids [B, T], or for pairs a
-            dictionary, see `EncodedExamples.inputs`.
+            Dataset of (inputs, targets [B, …], weights float32 [B, …]); the inputs are those of
+            `EncodedExamples.inputs`.
         """
 
-        def batches():
+        def rows():
             first_epoch, skip = divmod(first_step, self.steps_per_epoch)
             for epoch in itertools.count(first_epoch):
                 order = training_order(self.examples.lengths, self.batch_size, self.seed, epoch)
-                for rows in itertools.islice(order, skip if epoch == first_epoch else 0, None):
-                    yield self.examples.inputs(rows), self.classes[rows], self._weights[rows]
+                yield from itertools.islice(order, skip if epoch == first_epoch else 0, None)
 
-        return _dataset(batches, self.examples)
+        return _dataset(rows, self.examples, self.targets, self.weights)
 
 
-def evaluation_batches(examples: EncodedExamples, classes: np.ndarray, batch_ids: int = 8192) -> "tf.data.Dataset":
+def evaluation_batches(
+    examples: EncodedExamples, targets: np.ndarray, weights: np.ndarray | None = None, batch_ids: int = 8192
+) -> "tf.data.Dataset":
     """Every text once, the shortest first.
 
     Args:
         examples: the texts.
-        classes: int32, of each text.
+        targets: [N, …], what is to be said of each text.
+        weights: float [N, …], how much each target counts; None for 1 each.
         batch_ids: the most ids in a batch, those included that fill up the shorter texts.
 
     Returns:
-        Dataset of (inputs, classes, weights) as in `TrainingExamples`, of known cardinality.
+        Dataset of (inputs, targets, weights) as in `TrainingExamples`, of known cardinality.
     """
     import tensorflow as tf
 
     parts = list(examples.batches_by_length(batch_ids))
-
-    def batches():
-        for rows in parts:
-            yield examples.inputs(rows), classes[rows], np.ones(len(rows), np.float32)
-
-    return _dataset(batches, examples).apply(tf.data.experimental.assert_cardinality(len(parts)))
+    weights = np.ones(len(targets), np.float32) if weights is None else weights
+    dataset = _dataset(lambda: iter(parts), examples, targets, weights)
+    return dataset.apply(tf.data.experimental.assert_cardinality(len(parts)))
 
 
-def _dataset(batches, examples: EncodedExamples) -> "tf.data.Dataset":
+def _dataset(rows, examples: EncodedExamples, targets: np.ndarray, weights: np.ndarray) -> "tf.data.Dataset":
+    """The batches that an iterator of numbers of texts names."""
     import tensorflow as tf
 
-    ids = tf.TensorSpec((None, None), tf.int32)
-    inputs = ids if examples.first_lengths is None else {"input_ids": ids, "token_type_ids": ids}
-    signature = (inputs, tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None,), tf.float32))
+    def batches():
+        for numbers in rows():
+            yield examples.inputs(numbers), targets[numbers], weights[numbers]
+
+    names = ("input_ids", "attention_mask", *(() if examples.first_lengths is None else ("token_type_ids",)))
+    inputs = dict.fromkeys(names, tf.TensorSpec((None, None), tf.int32))
+    targets_and_weights = (tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in (targets, weights))
+    signature = (inputs, *targets_and_weights)
     return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(tf.data.AUTOTUNE)

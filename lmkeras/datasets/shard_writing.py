@@ -22,6 +22,7 @@ from lmkeras.datasets.shard_files import (
     write_file,
 )
 from lmkeras.datasets.shards import HEADER, TokenShards, open_shards
+from lmkeras.datasets.windows import Frame
 from lmkeras.errors import InputError
 from lmkeras.tokenizers import tokenizer_from_json
 from lmkeras.tokenizers.base import BaseTokenizer
@@ -75,9 +76,10 @@ def write_shards(
     _pass_over(texts, state["shards"])
     tokenizer_json = read_file(os.path.join(folder, TOKENIZER)).decode()
     tokenizer = tokenizer_from_json(tokenizer_json)
-    dtype = ids_dtype(tokenizer)
+    dtype, frame = ids_dtype(tokenizer), Frame.of(tokenizer.special)
     with contextlib.closing(encoded(texts, tokenizer_json, workers)) as records:
-        while shard := _write_shard(folder, len(state["shards"]), records, shard_tokens, dtype.itemsize):
+        sizes = {"shard_tokens": shard_tokens, "itemsize": dtype.itemsize, "frame": frame}
+        while shard := _write_shard(folder, len(state["shards"]), records, **sizes):
             state["shards"].append(shard)
             write_description(os.path.join(folder, UNFINISHED), state)
             on_shard(shard)
@@ -86,7 +88,7 @@ def write_shards(
         raise InputError("the corpus has no tokens: every text is empty to the tokenizer. Give it more text")
     counts = ("tokens", "texts", "characters", "unknown_tokens")
     totals = {name: sum(shard[name] for shard in state["shards"]) for name in counts}
-    about = {"dtype": dtype.name, "vocabulary_size": tokenizer.vocabulary_size}
+    about = {"dtype": dtype.name, "vocabulary_size": tokenizer.vocabulary_size, "frame": list(frame)}
     write_description(os.path.join(folder, MANIFEST), {**about, **totals, **state})
     _remove_others(folder, {MANIFEST, TOKENIZER, *(shard["name"] for shard in state["shards"])})
     return open_shards(folder)
@@ -208,7 +210,7 @@ def _bytes(text: str) -> bytes:
 
 
 def _write_shard(
-    folder: str, number: int, records: Iterator[tuple[str, bytes]], shard_tokens: int, itemsize: int
+    folder: str, number: int, records: Iterator[tuple[str, bytes]], shard_tokens: int, itemsize: int, frame: Frame
 ) -> dict | None:
     """Writes the next shard, aside first; None where no text with tokens is left."""
     import tensorflow as tf
@@ -220,7 +222,7 @@ def _write_shard(
             content = _bytes(text)
             source.update(content + b"\0")
             counts.update(source_texts=1, source_bytes=len(content))
-            tokens = (len(record) - HEADER.size) // itemsize - 1
+            tokens = (len(record) - HEADER.size) // itemsize - frame.size
             if tokens:
                 writer.write(record)
                 characters, unknown_tokens = HEADER.unpack_from(record)

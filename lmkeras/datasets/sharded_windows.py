@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lmkeras.datasets.shards import TokenShards
-from lmkeras.datasets.windows import TrainingWindows
+from lmkeras.datasets.windows import Batch, TrainingWindows
 
 _POOL_IDS = 1 << 24  # windows are mixed within so many ids, 4 shards of the size that `lmkeras tokenize` writes
 
@@ -28,12 +28,12 @@ class ShardedWindows(TrainingWindows):
     """
 
     def __init__(self, shards: TokenShards, length: int, batch_size: int, seed: int = 0):
-        self._shards = shards
+        self._shards, self._before = shards, shards.frame.before
         self._set_sizes(shards.num_ids, shards.num_texts, length, batch_size, seed)
         self._pool_steps = max(1, _POOL_IDS // (self.batch_size * self.length))
 
-    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """The batches of one epoch from `first_step` on, inputs and targets, each int32 [B, T].
+    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
+        """The batches of one epoch from `first_step` on, see `TrainingWindows.epoch`.
 
         Raises:
             InputError: a shard is missing or damaged; it is named.

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lmkeras.datasets.shard_files import MANIFEST, TOKENIZER, UNFINISHED, digest_of, read_description, read_file
-from lmkeras.datasets.windows import TokenStream
+from lmkeras.datasets.windows import Frame, TokenStream
 from lmkeras.errors import InputError
 from lmkeras.tokenizers import tokenizer_from_json
 from lmkeras.tokenizers.base import BaseTokenizer
@@ -68,8 +68,16 @@ class TokenShards:
     def __init__(self, folder: str, manifest: dict, parts: Sequence[Part] | None = None):
         self.folder, self._manifest = folder, manifest
         if parts is None:
-            parts = [Part(one, 0, one["tokens"] + one["texts"], one["texts"]) for one in manifest["shards"]]
+            parts = [Part(one, 0, self._ids_of(one), one["texts"]) for one in manifest["shards"]]
         self.parts = tuple(parts)
+
+    @functools.cached_property
+    def frame(self) -> Frame:
+        """What stands around each text; where the manifest does not say, a 0 before it."""
+        return Frame(*self._manifest.get("frame", (0, None)))
+
+    def _ids_of(self, shard: dict) -> int:
+        return shard["tokens"] + self.frame.size * shard["texts"]
 
     @property
     def num_ids(self) -> int:
@@ -84,7 +92,7 @@ class TokenShards:
     @property
     def num_tokens(self) -> int:
         """Number of ids without these."""
-        return self.num_ids - self.num_texts
+        return self.num_ids - self.frame.size * self.num_texts
 
     @functools.cached_property
     def tokenizer(self) -> BaseTokenizer:
@@ -159,7 +167,7 @@ class TokenShards:
             counts = np.array([HEADER.unpack_from(record) for record in records])
         except (ValueError, struct.error) as error:
             raise InputError(f"{path} is no shard that lmkeras tokenize wrote: {error}") from error
-        if (len(ids), len(records)) != (part.shard["tokens"] + part.shard["texts"], part.shard["texts"]):
+        if (len(ids), len(records)) != (self._ids_of(part.shard), part.shard["texts"]):
             raise InputError(f"{path} holds {len(ids)} ids of {len(records)} texts, and its manifest says otherwise")
         sizes = [(len(record) - HEADER.size) // dtype.itemsize for record in records]
         starts = np.array([0, *itertools.accumulate(sizes[:-1])])
@@ -181,7 +189,9 @@ class TokenShards:
                 file.write(texts.ids.tobytes())
             file.flush()
             ids = np.memmap(file, texts.ids.dtype, mode="r", shape=(length,))
-        return TokenStream(ids, np.array(starts), *counts.tolist())
+        characters, unknown = counts.tolist()
+        filler = self.tokenizer.special.filler
+        return TokenStream(ids, np.array(starts), characters, unknown, self.frame, filler)
 
 
 def _records(content: memoryview) -> Iterator[memoryview]:
@@ -222,11 +232,17 @@ def open_shards(source: object) -> TokenShards | None:
 def _is_usable(manifest: dict) -> bool:
     """Whether a manifest that may come from strangers says what is needed, and names no file of another folder."""
     try:
-        return (manifest["dtype"] in ("uint16", "int32") and type(manifest["tokenizer_sha256"]) is str) and all(
-            re.fullmatch(r"tokens-\d+\.tfrecord", shard["name"])
-            and type(shard["sha256"]) is str
-            and 0 < shard["texts"] <= shard["tokens"]
-            for shard in manifest["shards"]
+        return (
+            (manifest["dtype"] in ("uint16", "int32") and type(manifest["tokenizer_sha256"]) is str)
+            and all(
+                re.fullmatch(r"tokens-\d+\.tfrecord", shard["name"])
+                and type(shard["sha256"]) is str
+                and 0 < shard["texts"] <= shard["tokens"]
+                for shard in manifest["shards"]
+            )
+            and all(
+                id is None or (type(id) is int and 0 <= id < 2**31) for id in Frame(*manifest.get("frame", (0, None)))
+            )
         )
     except (KeyError, TypeError):
         return False

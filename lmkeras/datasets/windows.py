@@ -9,41 +9,82 @@ import hashlib
 import itertools
 import tempfile
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from lmkeras.errors import InputError
 from lmkeras.tokenizers.base import BaseTokenizer, in_blocks
+from lmkeras.tokenizers.special import SpecialIds
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 _BATCH_CHARACTERS = 1 << 22  # how much text is tokenized at a time
 _DIGESTED_AT_A_TIME = 1 << 22  # ids
+Batch = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]
 _SHOWN_AS_STARTS = 16  # one window in so many, see TrainingWindows
+
+
+class Frame(NamedTuple):
+    """The special ids around each text in running text.
+
+    Attributes:
+        before: stands before every text, so that the first token of a text is predicted too.
+        after: stands after every text; None where `before` says that the text before it has ended.
+    """
+
+    before: int
+    after: int | None
+
+    @classmethod
+    def of(cls, special: SpecialIds) -> "Frame":
+        """The frame that a tokenizer's special ids make.
+
+        Raises:
+            InputError: the tokenizer has no id that could stand before a text.
+        """
+        if special.before_text is None:
+            raise InputError(
+                "this tokenizer has no id for the start of a text and none for its end, of which a language model "
+                "needs one: take another tokenizer"
+            )
+        return cls(special.before_text, special.after_text)
+
+    @property
+    def size(self) -> int:
+        """How many ids it adds to each text."""
+        return 1 if self.after is None else 2
+
+    def around(self, ids: list[int]) -> list[int]:
+        """The ids of a text with the frame around them."""
+        return [self.before, *ids] if self.after is None else [self.before, *ids, self.after]
 
 
 @dataclasses.dataclass(frozen=True)
 class TokenStream:
-    """The ids of a corpus, each text after a 0: 0 w1 … wn 0 u1 … um.
+    """The ids of a corpus, each text in its frame: with today's tokenizers 0 w1 … wn 0 u1 … um.
 
     Attributes:
         ids: the ids, an array in memory or a memory map of a file.
-        starts: where each text's 0 stands in `ids`, increasing.
+        starts: where each text's frame begins in `ids`, increasing.
         characters: number of characters of all texts.
         unknown_tokens: number of ids that stand for something without an id of its own.
+        frame: what stands around each text.
+        filler: the id that fills rows up where nothing looks at it.
     """
 
     ids: np.ndarray
     starts: np.ndarray
     characters: int
     unknown_tokens: int
+    frame: Frame
+    filler: int
 
     @property
     def tokens(self) -> int:
-        """Number of tokens, the zeros not counted."""
-        return len(self.ids) - len(self.starts)
+        """Number of tokens, the frames not counted."""
+        return len(self.ids) - self.frame.size * len(self.starts)
 
     def digest(self) -> str:
         """What no other corpus has: of the ids and where texts begin, in hexadecimal."""
@@ -66,10 +107,10 @@ def tokenize(texts: Iterable[str], tokenizer: BaseTokenizer) -> TokenStream:
         so that it is gone when the process is.
 
     Raises:
-        InputError: not one token came out.
+        InputError: not one token came out, or the tokenizer has no id to stand before a text.
     """
     dtype = np.uint16 if tokenizer.vocabulary_size <= 1 << 16 else np.int32
-    unknown = tokenizer.special.unknown
+    unknown, frame = tokenizer.special.unknown, Frame.of(tokenizer.special)
     characters, unknown_tokens, length, starts = 0, 0, 0, array.array("q")
     with tempfile.TemporaryFile() as file:
         for batch in in_blocks(texts, _BATCH_CHARACTERS):
@@ -80,13 +121,14 @@ def tokenize(texts: Iterable[str], tokenizer: BaseTokenizer) -> TokenStream:
                 if unknown is not None:
                     unknown_tokens += ids.count(unknown)
                 starts.append(length)
-                length += 1 + len(ids)
-                file.write(np.array([0, *ids], dtype).tobytes())
+                length += frame.size + len(ids)
+                file.write(np.array(frame.around(ids), dtype).tobytes())
         if not starts:
             raise InputError("the corpus has no tokens: every text is empty to the tokenizer. Give it more text")
         file.flush()
         ids = np.memmap(file, dtype, mode="r", shape=(length,))
-    return TokenStream(ids, np.array(starts), characters, unknown_tokens)
+    filler = tokenizer.special.filler
+    return TokenStream(ids, np.array(starts), characters, unknown_tokens, frame, filler)
 
 
 class TrainingWindows:
@@ -97,7 +139,7 @@ class TrainingWindows:
     others in every epoch.
 
     Where texts are so long that their starts are rare, every sixteenth window is shown as if a text started there:
-    without that the network would not know what to make of the 0 before a prompt.
+    without that the network would not know what to make of the id before a prompt.
 
     Args:
         stream: the corpus; shortened windows and batches serve one that does not fill them.
@@ -107,7 +149,7 @@ class TrainingWindows:
     """
 
     def __init__(self, stream: TokenStream, length: int, batch_size: int, seed: int = 0):
-        self.ids = stream.ids
+        self.ids, self._before = stream.ids, stream.frame.before
         self._set_sizes(len(stream.ids), len(stream.starts), length, batch_size, seed)
 
     def _set_sizes(self, ids: int, texts: int, length: int, batch_size: int, seed: int) -> None:
@@ -120,15 +162,13 @@ class TrainingWindows:
         self._spare = ids - 1 - self.steps_per_epoch * self.batch_size * self.length
         self._starts_are_rare = ids > _SHOWN_AS_STARTS * self.length * texts
 
-    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """The batches of one epoch from `first_step` on, inputs and targets, each int32 [B, T]."""
+    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
+        """The batches of one epoch from `first_step` on: ({"input_ids"}, targets, weights of 1), each [B, T]."""
         random = np.random.default_rng((self.seed, epoch))
         first = random.integers(0, self._spare + 1)
         return self._batches(self.ids[first:], self.steps_per_epoch, random, first_step)
 
-    def _batches(
-        self, ids: np.ndarray, steps: int, random: np.random.Generator, first_step: int
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def _batches(self, ids: np.ndarray, steps: int, random: np.random.Generator, first_step: int) -> Iterator[Batch]:
         """The windows that `ids` begins with, as many as `steps` batches take, in random order."""
         rows = random.permutation(steps * self.batch_size).reshape(steps, self.batch_size)
         as_starts = random.random(rows.shape) < (1 / _SHOWN_AS_STARTS if self._starts_are_rare else 0)
@@ -136,8 +176,8 @@ class TrainingWindows:
         for batch, as_start in zip(rows[first_step:], as_starts[first_step:], strict=True):
             windows = ids[batch[:, None] * self.length + offsets].astype(np.int32)
             inputs, targets = windows[:, :-1].copy(), windows[:, 1:]
-            inputs[as_start, 0] = 0
-            yield inputs, targets
+            inputs[as_start, 0] = self._before
+            yield {"input_ids": inputs}, targets, np.ones(targets.shape, np.float32)
 
     def dataset(self, first_step: int = 0) -> "tf.data.Dataset":
         """All batches from `first_step` on, as a tf.data.Dataset without end, made ready ahead of their use."""
@@ -149,7 +189,7 @@ class TrainingWindows:
                 yield from self.epoch(epoch, skip)
                 skip = 0
 
-        signature = (tf.TensorSpec((self.batch_size, self.length), tf.int32),) * 2
+        signature = _signature((self.batch_size, self.length))
         return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(tf.data.AUTOTUNE)
 
 
@@ -170,7 +210,7 @@ def text_windows(stream: TokenStream, length: int, stride: int | None = None) ->
         raise InputError(f"stride must be from 1 to the window's length {length}, got {stride}")
     ends = np.append(stream.starts[1:], len(stream.ids))
     for start, end in zip(stream.starts, ends, strict=True):
-        last, judged = end - 1, start  # a target at or before `judged` has been judged
+        last, judged = end - stream.frame.size, start  # a target at or before `judged` has been judged
         while judged < last:
             first = max(start, judged - (length - stride))
             stop = min(last, first + length)
@@ -190,24 +230,23 @@ def evaluation_windows(
         stride: see `text_windows`.
 
     Returns:
-        Dataset of (int32 [B, T], int32 [B, T], float32 [B, T]); weights are 1 where a target is to be judged and 0
-        in context and padding. The last batch is filled with rows of weight 0, so that all shapes are equal.
+        Dataset of ({"input_ids": int32 [B, T]}, int32 [B, T], float32 [B, T]); weights are 1 where a target is to be
+        judged and 0 in context and padding. The last batch is filled with rows of weight 0: all shapes are equal.
     """
     import tensorflow as tf
 
     def batches():
         windows = text_windows(stream, length, stride)
         while rows := list(itertools.islice(windows, batch_size)):
-            inputs, targets = np.zeros((2, batch_size, length), np.int32)
+            inputs, targets = np.full((2, batch_size, length), stream.filler, np.int32)
             weights = np.zeros((batch_size, length), np.float32)
             for row, (ids, judged) in enumerate(rows):
                 size = len(ids) - 1
                 inputs[row, :size], targets[row, :size] = ids[:-1], ids[1:]
                 weights[row, size - judged : size] = 1
-            yield inputs, targets, weights
+            yield {"input_ids": inputs}, targets, weights
 
-    ids = tf.TensorSpec((batch_size, length), tf.int32)
-    signature = (ids, ids, tf.TensorSpec((batch_size, length), tf.float32))
+    signature = _signature((batch_size, length))
     dataset = tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(tf.data.AUTOTUNE)
     count = -(-_count_windows(stream, length, stride) // batch_size)
     return dataset.apply(tf.data.experimental.assert_cardinality(count))
@@ -215,5 +254,12 @@ def evaluation_windows(
 
 def _count_windows(stream: TokenStream, length: int, stride: int | None) -> int:
     """How many windows `text_windows` makes: a first one for each text, and one for every stride after it."""
-    tokens = np.diff(np.append(stream.starts, len(stream.ids))) - 1
+    tokens = np.diff(np.append(stream.starts, len(stream.ids))) - stream.frame.size
     return int(np.sum(1 + np.maximum(0, -(-(tokens - length) // (stride or length)))))
+
+
+def _signature(shape: tuple[int, int]):
+    import tensorflow as tf
+
+    ids = tf.TensorSpec(shape, tf.int32)
+    return {"input_ids": ids}, ids, tf.TensorSpec(shape, tf.float32)

@@ -9,7 +9,7 @@ import math
 import tensorflow as tf
 
 from lmkeras.metrics import perplexity
-from lmkeras.networks.language import LanguageNetwork
+from lmkeras.networks.network import Network
 from lmkeras.tokenizers.base import BaseTokenizer
 
 _PIECE = 256  # tokens a recurrent network reads at once
@@ -22,7 +22,7 @@ class ScoringLoop:
         network: a built language network with logits at every position.
     """
 
-    def __init__(self, network: LanguageNetwork):
+    def __init__(self, network: Network):
         self.network = network
         ids = tf.TensorSpec([None, None], tf.int32)
         self.token_log_probabilities = tf.function(self._score, autograph=False, input_signature=[ids])
@@ -40,11 +40,11 @@ class ScoringLoop:
             float32 [B, T], in nats, <= 0; what a row's filling-up scores means nothing.
         """
         network = self.network
-        limit = network.context_length or _PIECE
+        limit = network.body.context_length or _PIECE
         rows, length = tf.shape(ids)[0], tf.shape(ids)[1] - 1
         pieces = tf.maximum(1, (length + limit - 1) // limit)  # at least one, so that there is something to stack
         ids = tf.pad(ids, [[0, 0], [0, pieces * limit - length]])
-        carries = network.context_length is None
+        carries = network.body.context_length is None
         state = network.initial_state(rows, limit) if carries else ()
         results = tf.TensorArray(tf.float32, size=pieces, element_shape=[None, limit])
 
@@ -88,7 +88,7 @@ class TextScorer:
         tokenizer: the tokenizer it was trained with.
     """
 
-    def __init__(self, network: LanguageNetwork, tokenizer: BaseTokenizer):
+    def __init__(self, network: Network, tokenizer: BaseTokenizer):
         self.tokenizer = tokenizer
         self.loop = ScoringLoop(network)
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from lmkeras.decoding.generate import GenerationLoop, Sampling
 from lmkeras.errors import InputError
-from lmkeras.networks.language import LanguageNetwork
+from lmkeras.networks.network import Network
 from lmkeras.tokenizers.base import BaseTokenizer
 
 _STREAM_TOKENS = 8  # tokens generated between two looks at a text that is given out as it comes
@@ -21,7 +21,7 @@ class TextGenerator:
         tokenizer: the tokenizer it was trained with; its unknown id is never generated.
     """
 
-    def __init__(self, network: LanguageNetwork, tokenizer: BaseTokenizer):
+    def __init__(self, network: Network, tokenizer: BaseTokenizer):
         self.tokenizer = tokenizer
         self.loop = GenerationLoop(network, banned_ids(tokenizer))
 

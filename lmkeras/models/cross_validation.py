@@ -8,8 +8,8 @@ import numpy as np
 
 from lmkeras.corpora import as_labelled_corpus, folds, require_several_labels
 from lmkeras.errors import InputError
-from lmkeras.models.text_classifier import Labelled, TextClassifier
-from lmkeras.models.text_model import changed
+from lmkeras.models.model import changed
+from lmkeras.models.text_classifier import TextClassifier
 from lmkeras.reports import ClassificationReport
 from lmkeras.training.settings import ClassifierFitSettings
 
@@ -40,7 +40,7 @@ class CrossValidation:
 
 def cross_validate(
     model: TextClassifier,
-    corpus: Labelled,
+    corpus,
     num_folds: int = 10,
     validation_fraction: float = 0.1,
     settings: ClassifierFitSettings | None = None,

@@ -11,14 +11,12 @@ from pathlib import Path
 from lmkeras.archives import MEGABYTE, inside, parse_json, read_text, shortened
 from lmkeras.durable import sync
 from lmkeras.errors import InputError
+from lmkeras.tasks import tasks
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+_READABLE = (1, 2)  # 1 is that of version 0.1, whose networks were of other classes
 _ASIDE = ".saving-"
 _LARGEST_CONFIG = 64 * MEGABYTE  # it holds a classifier's labels
-KINDS = {
-    "language_model": ("lmkeras.models.language_model", "LanguageModel"),
-    "text_classifier": ("lmkeras.models.text_classifier", "TextClassifier"),
-}
 
 
 def write_model(folder: str | Path, config: dict, files: dict[str, Callable[[Path], object]]) -> None:
@@ -65,7 +63,7 @@ def read_config(folder: str | Path) -> dict:
     try:
         config = parse_json(text)
         version = config["format_version"]
-        if version != FORMAT_VERSION:  # before anything else, whose place and meaning may be other in another format
+        if version not in _READABLE:  # before anything else, whose place and meaning may be other in another format
             raise InputError(
                 f"{path} has format {shortened(version)}; this version of lmkeras reads format {FORMAT_VERSION}"
             )
@@ -78,8 +76,9 @@ def read_config(folder: str | Path) -> dict:
         damaged = True
     if damaged:
         raise InputError(f"{path} is damaged or was changed: it is not what a saved model has there") from None
-    if kind not in list(KINDS):  # a list, because JSON may hold what cannot be a key
-        raise InputError(f"{path} names a model of kind {shortened(repr(kind))}; this version knows {', '.join(KINDS)}")
+    known = list(tasks())  # a list, because JSON may hold what cannot be a key
+    if kind not in known:
+        raise InputError(f"{path} names a model of kind {shortened(repr(kind))}; this version knows {', '.join(known)}")
     for name, digest in files.items():
         if not inside(folder, name).is_file():
             raise InputError(f"{folder / name} is missing")

@@ -14,8 +14,8 @@ import tensorflow as tf
 
 from lmkeras.archives import MEGABYTE, CheckedZip, checked_arrays, parse_json, shortened
 from lmkeras.errors import InputError
-from lmkeras.networks.classification import ClassificationNetwork
-from lmkeras.networks.language import LanguageNetwork
+from lmkeras.models.version_0_1 import load_weights, network_config
+from lmkeras.networks.network import Network
 
 _WEIGHTS = "model.weights.h5"
 _MEMBERS = {"metadata.json": MEGABYTE, "config.json": MEGABYTE, _WEIGHTS: None}
@@ -25,7 +25,7 @@ _LARGEST_TABLE = 2**24
 _LONGEST_NAME = 200
 
 
-def read_network(path: str | Path, said: Mapping[str, object]) -> keras.Model:
+def read_network(path: str | Path, said: Mapping[str, object]) -> Network:
     """The network of a file that a model's `save` wrote.
 
     Args:
@@ -44,27 +44,24 @@ def read_network(path: str | Path, said: Mapping[str, object]) -> keras.Model:
             with archive.open(_WEIGHTS) as weights, h5py.File(weights) as file:
                 shapes = Counter(array.shape for array in checked_arrays(file, size).values())
             found = parse_json(archive.open("config.json").read().decode())
-            kind, sizes = _kind(found, said), _sizes(found["config"])
+            name, sizes = found["registered_name"], found["config"]
+            _require_said(sizes, said)
+            own = name == keras.saving.get_registered_name(Network)
+            sizes = _sizes(sizes if own else network_config(name, sizes))
             _require_plausible(sizes, shapes.total())
-            _require_same(_shapes(kind, sizes), shapes)
-            network = _built(kind, sizes)
-            network.load_weights(path)
+            _require_same(_shapes(sizes), shapes)
+            network = Network.from_config(sizes)
+            network.load_weights(path) if own else load_weights(network, path)
         except Exception as error:  # each library has its own for what is damaged, and so has each network
             raise InputError(f"{path} is damaged or in another format: {shortened(error)}") from error
     return network
 
 
-def _kind(found: object, said: Mapping[str, object]) -> type[keras.Model]:
-    """The class, which must be known here already: what this process has imported is all that can be named."""
-    name = found["registered_name"]
-    kind = keras.saving.get_registered_object(name) if isinstance(name, str) else None
-    if not isinstance(kind, type) or not issubclass(kind, LanguageNetwork | ClassificationNetwork):
-        raise ValueError(f"expected a registered network of lmkeras, got {name!r}")
-    sizes = {**said, "name": kind.__name__}
-    sizes.pop("parameters", None)
-    if sizes != {**found["config"], "name": said["name"]}:
+def _require_said(found: Mapping[str, object], said: Mapping[str, object]) -> None:
+    """ValueError unless config.json says the same of the network, name and number of parameters aside."""
+    aside = ("name", "parameters")
+    if {k: v for k, v in found.items() if k not in aside} != {k: v for k, v in said.items() if k not in aside}:
         raise ValueError("its sizes are not those that config.json says")
-    return kind
 
 
 def _sizes(value: object) -> object:
@@ -99,15 +96,15 @@ def _require_plausible(sizes: Mapping[str, object], num_arrays: int) -> None:
             raise ValueError(f"{name} has {len(value):,} entries, and there are {num_arrays:,} arrays in the file")
         elif name.endswith("layers") and type(value) is int and value > num_arrays:
             raise ValueError(f"{name} is {value:,}, and there are {num_arrays:,} arrays in the file")
-    length = max(sizes.get("context_length", 0), sizes.get("max_length", 0))
+    length = max(sizes.get("context_length") or 0, sizes.get("max_length") or 0)
     if sizes.get("block") != "pre_norm" and length * sizes.get("d_model", 0) > _LARGEST_TABLE:
         raise ValueError(f"its table of positions would have {length:,} rows: expected {_LARGEST_TABLE:,} numbers")
 
 
-def _shapes(kind: type[keras.Model], sizes: Mapping[str, object]) -> Counter:
+def _shapes(sizes: Mapping[str, object]) -> Counter:
     """Shapes of the weights that a network of these sizes has; nothing is allocated for them."""
     with tf.Graph().as_default():  # where a variable is a place in a graph
-        return Counter(tuple(weight.shape) for weight in _built(kind, sizes).weights)
+        return Counter(tuple(weight.shape) for weight in Network.from_config(sizes).weights)
 
 
 def _require_same(expected: Counter, found: Counter) -> None:
@@ -115,9 +112,3 @@ def _require_same(expected: Counter, found: Counter) -> None:
     if missing := expected - found:
         shape = next(iter(missing))
         raise ValueError(f"its arrays are not those of a network of its sizes: none of shape {list(shape)} is left")
-
-
-def _built(kind: type[keras.Model], sizes: Mapping[str, object]) -> keras.Model:
-    network = kind.from_config(dict(sizes))
-    network.build((None, None))
-    return network

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from lmkeras.durable import replacing
 from lmkeras.errors import InputError
 
 if TYPE_CHECKING:
-    from lmkeras.models.prediction import Prediction
+    from lmkeras.tasks.whole_texts import WholeTextTask
 
 
 def require_writable_table(path: str | Path, overwrite: bool) -> None:
@@ -32,47 +32,54 @@ def require_writable_file(path: str | Path, overwrite: bool) -> None:
         raise InputError(f"{path.parent} is no folder: make it first")
 
 
-def write_predictions(path: str | Path, predictions: Iterable[tuple[Text, "Prediction"]], labels: Sequence[str]) -> int:
+def write_predictions(path: str | Path, predictions: Iterable[tuple[Text, object]], task: "WholeTextTask") -> int:
     """Writes one row a text as it comes, aside first, so that a file under this name is never half of one.
 
     Args:
-        path: .csv with the columns text (and pair), label, and one of probabilities for each label, headed by
-            `probability LABEL`; or .jsonl with objects of text (and pair), label and probabilities.
+        path: .csv with the columns text (and pair) and those that `task.row_names` names, for a classifier label and
+            one for the probability of each label; or .jsonl with objects of text (and pair) and what `task.row` gives.
         predictions: texts and what the model says of them.
-        labels: the model's labels.
+        task: the model's, which says how an answer is written.
 
     Returns:
         The number of rows.
     """
     write = _write_csv if Path(path).suffix == ".csv" else _write_json_lines
     with replacing(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
-        return write(file, predictions, labels)
+        return write(file, predictions, task)
 
 
 def _columns(text: Text) -> dict[str, str]:
     return {"text": text[0], "pair": text[1]} if isinstance(text, tuple) else {"text": text}
 
 
-def _write_csv(file, predictions, labels) -> int:
+def _write_csv(file, predictions, task) -> int:
     # unless every text is quoted, a lone carriage return in one would end its row
     writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-    count, header = 0, ["label", *(f"probability {label}" for label in labels)]
-    for text, prediction in predictions:
+    count = 0
+    for text, answer in predictions:
         columns = _columns(text)
         if not count:
-            writer.writerow([*columns, *header])
+            writer.writerow([*columns, *task.row_names()])
         count += 1
-        probabilities = (float(f"{p:.6g}") for p in prediction.probabilities.values())
-        writer.writerow([*columns.values(), prediction.label, *probabilities])
+        writer.writerow([*columns.values(), *_cells(task.row(answer).values())])
     if not count:
-        writer.writerow(["text", *header])
+        writer.writerow(["text", *task.row_names()])
     return count
 
 
-def _write_json_lines(file, predictions, labels) -> int:
+def _cells(values: Iterable[object]) -> Iterator[object]:
+    """Every number and text, those inside objects too; of a number six digits."""
+    for value in values:
+        if isinstance(value, Mapping):
+            yield from _cells(value.values())
+        else:
+            yield float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def _write_json_lines(file, predictions, task) -> int:
     count = 0
-    for text, prediction in predictions:
-        row = {**_columns(text), "label": prediction.label, "probabilities": prediction.probabilities}
-        file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    for text, answer in predictions:
+        file.write(json.dumps({**_columns(text), **task.row(answer)}, ensure_ascii=False) + "\n")
         count += 1
     return count

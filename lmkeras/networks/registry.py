@@ -1,66 +1,100 @@
-"""Networks by name, for each task: each family registers its builders, and `build` finds them."""
+"""Bodies by name: each family registers its bodies, and `new_body` finds them."""
 
 import importlib
 import inspect
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from lmkeras.errors import InputError, unknown_name
 
-_MODULES = ("dense", "convolutional", "recurrent", "transformer", "bert")  # importing one registers its builders
-_builders: dict[str, dict[str, Callable]] = {"language": {}, "classification": {}}
+#: the modules whose import registers the bodies that come with lmkeras
+_MODULES = ("dense", "convolutional", "recurrent", "transformer", "bert")
+_bodies: dict[str, dict[str, "Family"]] = {"readers": {}, "writers": {}}
 
 
-def register(name: str, task: str = "language") -> Callable[[Callable], Callable]:
-    """Decorates a function that builds a network from sizes, so that `build(name, task, …)` finds it."""
+class Family(NamedTuple):
+    """What is registered under a body's name.
 
-    def remember(builder: Callable) -> Callable:
-        _builders[task][name] = builder
-        return builder
+    Attributes:
+        new: makes the body from sizes; a class or a function.
+        tokenizer: the name of the tokenizer that suits it; None for the task's own choice.
+        pretrained: makes the body from a folder or hub name of pretrained weights; None where there are none.
+        pretrained_tokenizer: reads the tokenizer that belongs to such weights.
+    """
+
+    new: Callable
+    tokenizer: str | None = None
+    pretrained: Callable | None = None
+    pretrained_tokenizer: Callable | None = None
+
+
+def register_body(name: str, kind: str, **others) -> Callable[[Callable], Callable]:
+    """Decorates a body's class, or a function that makes a body from sizes, so that `new_body` finds it.
+
+    Args:
+        name: how users name it.
+        kind: "readers", of whole texts, or "writers", which language models need.
+        others: further attributes of its Family.
+    """
+
+    def remember(body: Callable) -> Callable:
+        _bodies[kind][name] = Family(body, **others)
+        return body
 
     return remember
 
 
-def build(name: str, task: str = "language", **sizes):
-    """Builds the network of that name.
+def new_body(name: str, kind: str, **sizes):
+    """The unbuilt body of that name, with fresh weights.
 
     Args:
         name: such as "lstm" or "transformer".
-        task: "language" or "classification".
-        sizes: the builder's arguments, such as vocabulary_size.
-
-    Returns:
-        A built keras.Model, int32 ids → float32 logits.
+        kind: "readers" or "writers".
+        sizes: the body's arguments, such as vocabulary_size.
 
     Raises:
-        InputError: no network has that name, or it takes no such argument.
+        InputError: no body of that kind has that name, or it takes no such argument.
     """
-    check(name, sizes, task)
-    return _builder(name, task)(**sizes)
+    check(name, sizes, kind)
+    return family(name, kind).new(**sizes)
 
 
-def check(name: str, sizes: Iterable[str], task: str = "language") -> None:
-    """InputError where no network has that name, or where it has no size of one of these names."""
-    taken = sizes_of(name, task)
+def check(name: str, sizes: Iterable[str], kind: str) -> None:
+    """InputError where no body has that name, or where it has no size of one of these names."""
+    taken = sizes_of(name, kind)
     for size in sizes:
         if size not in taken:
             raise InputError(f"the network {name!r} takes no {size}; it takes {', '.join(taken)}")
 
 
-def sizes_of(name: str, task: str = "language") -> list[str]:
-    """The names of the sizes that a network takes; InputError where no network has that name."""
-    builder = _builder(name, task)
-    settled = getattr(builder, "keywords", {})  # what the name itself stands for
-    return [parameter for parameter in inspect.signature(builder).parameters if parameter not in settled]
+def sizes_of(name: str, kind: str) -> list[str]:
+    """The names of the sizes that a body takes; InputError where no body has that name."""
+    body = family(name, kind).new
+    settled = getattr(body, "keywords", {})  # what the name itself stands for
+    parameters = inspect.signature(body).parameters.values()
+    return [p.name for p in parameters if p.name not in settled and p.kind is not inspect.Parameter.VAR_KEYWORD]
+
+
+def registered_here(kind: str, known: Iterable[str]) -> dict[str, Callable]:
+    """What makes the bodies that this process has registered beside the known ones, by name; imports nothing."""
+    return {name: family.new for name, family in _bodies[kind].items() if name not in known}
+
+
+def pretrained_names(kind: str) -> list[str]:
+    """The names of the bodies that can begin from pretrained weights."""
+    import_families()
+    return [name for name, family in _bodies[kind].items() if family.pretrained is not None]
 
 
 def import_families() -> None:
-    """Imports every family, so that its builders are found by name and Keras can read its networks."""
+    """Imports every family, so that its bodies are found by name and Keras knows their classes."""
     for module in _MODULES:
-        importlib.import_module(f"lmkeras.networks.{module}")
+        importlib.import_module(f"lmkeras.networks.bodies.{module}")
 
 
-def _builder(name: str, task: str = "language") -> Callable:
+def family(name: str, kind: str) -> Family:
+    """What is registered under a body's name; InputError where there is nothing."""
     import_families()
-    if name not in _builders[task]:
-        raise unknown_name("network", name, sorted(_builders[task]))
-    return _builders[task][name]
+    if name not in _bodies[kind]:
+        raise unknown_name("network", name, sorted(_bodies[kind]))
+    return _bodies[kind][name]

@@ -1,20 +1,25 @@
-"""What named networks are made of, documented once for the command line; the builders hold the defaults."""
+"""What named networks are made of, documented once for the command line; the bodies hold the defaults."""
 
 import dataclasses
-from typing import Literal
+from typing import Annotated, Literal
+
+import tyro
 
 
 class _Sizes:
-    """Sizes by name, None where the builder's default holds."""
+    """Sizes by name, None where the body's default holds."""
+
+    weights: str | None = None
 
     def sizes(self) -> dict:
         """The sizes that were given, by name."""
-        return {name: value for name, value in vars(self).items() if name != "network" and value is not None}
+        others = ("network", "weights")
+        return {name: value for name, value in vars(self).items() if name not in others and value is not None}
 
 
 @dataclasses.dataclass(frozen=True)
-class LanguageNetworkSettings(_Sizes):
-    """A language network by name and sizes; a size that is not given is the builder's default."""
+class WriterSettings(_Sizes):
+    """A network that writes, by name and sizes; a size that is not given is the body's default."""
 
     network: Literal["transformer", "lstm", "gru", "simple_rnn"] = "transformer"
     """The kind of network."""
@@ -41,11 +46,13 @@ class LanguageNetworkSettings(_Sizes):
 
 
 @dataclasses.dataclass(frozen=True)
-class ClassificationNetworkSettings(_Sizes):
-    """A classification network by name and sizes; a size that is not given is the builder's default."""
+class ReaderSettings(_Sizes):
+    """A network that reads whole texts, by name and sizes; a size that is not given is the body's default."""
 
     network: Literal["dense", "cnn", "lstm", "transformer", "bert"] = "cnn"
     """The kind of network."""
+    weights: Annotated[str | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """For bert, a folder or hub name of pretrained weights; None: begin from nothing."""
     dropout: float | None = None
     """Share of values dropped in training, from 0 to below 1; None: 0.5, and 0.1 for transformer and bert."""
     embedding_dim: int | None = None
@@ -68,3 +75,7 @@ class ClassificationNetworkSettings(_Sizes):
     """Attention heads of each block; None: 4."""
     dff: int | None = None
     """Inner width of the feed-forward networks; None: 4 times d_model."""
+
+
+#: what is documented of each kind of body
+NETWORK_SETTINGS = {"readers": ReaderSettings, "writers": WriterSettings}

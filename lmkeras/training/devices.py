@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from lmkeras.errors import InputError
+from lmkeras.networks.network import Network
 
 
 def place(device: str) -> contextlib.AbstractContextManager:
@@ -42,11 +43,11 @@ def place(device: str) -> contextlib.AbstractContextManager:
     return tf.device(f"/GPU:{index}")
 
 
-def training_policy(network: keras.Model, choice: str) -> str:
+def training_policy(network: Network, choice: str) -> str:
     """The Keras dtype policy to train by.
 
     Args:
-        network: its attribute `bfloat16_on_cpu`, where it has one, says whether bfloat16 was measured to help on CPUs.
+        network: its body's `bfloat16_on_cpu` says whether bfloat16 was measured to help on CPUs.
         choice: a policy, or "auto": mixed_bfloat16 on a CPU that multiplies such matrices faster than float32 ones.
 
     Returns:
@@ -54,7 +55,7 @@ def training_policy(network: keras.Model, choice: str) -> str:
     """
     if choice != "auto":
         return choice
-    helps = getattr(network, "bfloat16_on_cpu", False) and not tf.config.list_logical_devices("GPU")
+    helps = network.body.bfloat16_on_cpu and not tf.config.list_logical_devices("GPU")
     return "mixed_bfloat16" if helps and _multiplies_bfloat16() else "float32"
 
 
@@ -69,7 +70,7 @@ def _multiplies_bfloat16() -> bool:
 
 
 @contextlib.contextmanager
-def precision(network: keras.Model, choice: str):
+def precision(network: Network, choice: str):
     """A context in which a network's layers compute by a Keras dtype policy, which it gives; float32 again afterwards.
 
     Weights are float32 under every policy offered here, so the same network trains in one and is saved in another.

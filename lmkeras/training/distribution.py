@@ -15,7 +15,6 @@ import keras
 import tensorflow as tf
 
 from lmkeras.errors import InputError
-from lmkeras.networks.language import LanguageNetwork
 from lmkeras.training.interruption import SignalNote
 from lmkeras.training.strategies import worker_number
 
@@ -35,7 +34,6 @@ def on_every_replica(network: keras.Model, strategy: tf.distribute.Strategy | No
         return
     with strategy.scope(), tf.variable_creator_scope(_seeds_apart):
         twin = type(network).from_config(network.get_config())
-        twin.build((None, None))
     for layer, of in zip(twin._flatten_layers(), network._flatten_layers(), strict=True):
         layer.trainable = of.trainable  # parents come first
     twin.set_weights(network.get_weights())
@@ -80,11 +78,11 @@ def shared_batches(
         count: how many batches there are, or tf.data.INFINITE_CARDINALITY.
 
     Raises:
-        InputError: the rows of batches that have no weights cannot be shared evenly.
+        InputError: batches all have the same number of rows, and it cannot be shared evenly.
     """
     replicas = strategy.num_replicas_in_sync
     size = tf.nest.flatten(dataset.element_spec)[0].shape[0]
-    if len(dataset.element_spec) == 2 and size is not None and size % replicas:
+    if size is not None and size % replicas:
         raise InputError(
             f"batches of {size} windows cannot be shared among {replicas} replicas: give a --batch-size that can, and "
             "text enough to fill it"
@@ -128,10 +126,12 @@ def set_functions(
         note: a signal to one worker is told to all with the next update, so that all stop at the same one; None where
             there are no signals to tell.
     """
-    if isinstance(network, LanguageNetwork):
-        train, judge = network.train_step, network.test_step
-    else:
-        train, judge = (functools.partial(_classify, network, training=training) for training in (True, False))
+
+    def train(data):
+        return network.train_step(tf.nest.map_structure(_one_row_at_least, data))
+
+    def judge(data):
+        return network.test_step(tf.nest.map_structure(_one_row_at_least, data))
 
     @tf.function(reduce_retracing=True, autograph=False)
     def train_everywhere(data, stop):
@@ -157,26 +157,9 @@ def set_functions(
     network.train_function, network.test_function = train_function, judge_function
 
 
-def _classify(network: keras.Model, data, training: bool) -> dict:
-    """One step of a classifier on a replica that may have fewer rows than others, or none.
-
-    A row's share of the loss is that of one row of the whole batch, whichever replica has it.
-    """
-    inputs, classes, weights = data
-    rows = tf.shape(classes)[0]
-    context = tf.distribute.get_replica_context()
-    with tf.GradientTape() as tape:
-        logits = network(tf.nest.map_structure(_one_row_at_least, inputs), training=training)[:rows]
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(classes, logits) * weights
-        if training:
-            everywhere = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(rows, "float32"))
-            loss = network.optimizer.scale_loss(tf.reduce_sum(losses) / everywhere)
-    if training:
-        network.optimizer.apply(tape.gradient(loss, network.trainable_variables), network.trainable_variables)
-    mean = tf.math.divide_no_nan(tf.reduce_sum(losses), tf.cast(rows, "float32"))
-    network.metrics[0].update_state(mean, sample_weight=rows)
-    return network.compute_metrics(inputs, classes, logits)
-
-
 def _one_row_at_least(tensor):
-    return tf.pad(tensor, [[0, tf.cast(tf.shape(tensor)[0] == 0, tf.int32)], [0, 0]])
+    """A replica without rows of its own gets a row of zeros, whose weight is zero too: it changes no sum."""
+    if tensor.shape[0] is not None:
+        return tensor
+    missing = tf.cast(tf.shape(tensor)[0] == 0, tf.int32)
+    return tf.pad(tensor, [[0, missing], *[[0, 0]] * (len(tensor.shape) - 1)])

@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from lmkeras.errors import InputError
+from lmkeras.networks.network import HeadLoss, Network
 from lmkeras.training.callbacks import CheckpointWriter, Evaluations, StopAtNaN, Updates
 from lmkeras.training.checkpoints import Checkpoint, Checkpoints
 from lmkeras.training.devices import precision
@@ -52,11 +53,35 @@ class Run:
     """What must be the same in the process that resumes, by name, such as digests of tokenizer and text."""
 
 
-def uses_xla(network: keras.Model, choice: str, policy: str = "float32") -> bool | str:
+@dataclasses.dataclass(frozen=True)
+class Batches:
+    """What a training reads. Every batch is (dictionary of inputs, targets, weights)."""
+
+    train: Callable[[int], tf.data.Dataset]
+    """Given a number of updates, the batches that come after so many, without end."""
+    steps_per_epoch: int
+    """How many of them are one pass over the corpus."""
+    validation: tf.data.Dataset | None = None
+    """What the weights are judged on: with it, the best ones are kept."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Judgement:
+    """By what a training is judged beside its loss."""
+
+    metrics: Callable[[], list[keras.metrics.Metric]] = list
+    """Makes the metrics that are reported in training and validation."""
+    monitor: str = "val_loss"
+    """The name, in the logs, of what says which weights are the best."""
+    higher_is_better: bool = False
+    """The monitor's direction."""
+
+
+def uses_xla(network: Network, choice: str, policy: str = "float32") -> bool | str:
     """What Keras' jit_compile should be.
 
     Args:
-        network: its attribute `xla_on_cpu`, where it has one, says whether XLA was measured to help on CPUs.
+        network: its body's `xla_on_cpu` says whether XLA was measured to help on CPUs.
         choice: "on", "off" or "auto".
         policy: the Keras dtype policy; XLA multiplies bfloat16 matrices slowly on CPUs.
 
@@ -67,125 +92,110 @@ def uses_xla(network: keras.Model, choice: str, policy: str = "float32") -> bool
         return choice == "on"
     if tf.config.list_logical_devices("GPU"):
         return "auto"
-    return getattr(network, "xla_on_cpu", False) and policy == "float32"
+    return network.body.xla_on_cpu and policy == "float32"
 
 
 def fit(
-    network: keras.Model,
-    train: Callable[[int], tf.data.Dataset],
-    steps_per_epoch: int,
+    network: Network,
+    batches: Batches,
     settings: TrainingSettings,
-    validation: tf.data.Dataset | None = None,
+    *,
+    judgement: Judgement = Judgement(),
     run: Run | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: str | int = "auto",
-    accuracy: bool = False,
-    monitor: str = "val_loss",
     rate_factors: Mapping[str, float] | None = None,
 ) -> list[dict[str, float]]:
-    """Trains a network whose targets are ids, of tokens or of classes, and whose outputs are logits.
+    """Trains a network by the loss that its head defines.
 
     Args:
-        network: a built network; its `default_optimizer`, where it has one, serves settings.optimizer=None.
-        train: given a number of updates, the batches that come after so many of (inputs, targets), or of (inputs,
-            targets, weights), without end.
-        steps_per_epoch: how many of them are one pass over the corpus.
+        network: what to train.
+        batches: what to train and validate on.
         settings: how to train.
-        validation: batches of (inputs, targets, weights); with them the best weights by `monitor` are kept.
+        judgement: by what to judge it.
         run: where records go; None for nowhere.
         callbacks: further Keras callbacks; what they remember is not in a checkpoint.
         verbose: Keras' progress display: 0 none, 1 bar, 2 a line an evaluation.
-        accuracy: whether to report accuracy too.
-        monitor: "val_loss" (the lowest is best) or "val_accuracy" (the highest).
         rate_factors: see `layer_rates`; None for one learning rate everywhere.
 
     Returns:
-        One dictionary an evaluation, those before a resumption included: loss, accuracy if asked for and, with
-        validation, val_loss and val_accuracy; losses in nats.
+        One dictionary an evaluation, those before a resumption included: loss, the metrics and, with validation, the
+        same with val_ before their names; losses in nats.
 
     Raises:
         InputError: the loss became NaN or infinite (with validation, the best weights until then are kept), a
             checkpoint is of another training or cannot be written, or a worker was lost.
         Interrupted: a signal came; the run has a checkpoint.
     """
-    updates = Updates(settings.total_steps(steps_per_epoch), settings.steps_between_evaluations(steps_per_epoch))
+    steps = batches.steps_per_epoch
+    updates = Updates(settings.total_steps(steps), settings.steps_between_evaluations(steps))
     strategy = strategy_for(settings.distribute)
     with _naming_lost_workers(strategy, updates, run):
         require_the_same([network.get_config(), settings, updates.total, run and run.made_of], strategy)
-        others = accuracy, monitor, rate_factors, updates, strategy
-        return _fit(network, train, settings, validation, run, callbacks, verbose, *others)
-
-
-def _fit(
-    network,
-    train,
-    settings,
-    validation,
-    run,
-    callbacks,
-    verbose,
-    accuracy,
-    monitor,
-    rate_factors,
-    updates,
-    strategy,
-):
-    """`fit`, once it is known how many updates there are, and that all workers mean the same."""
-    total = updates.total
-    with on_every_replica(network, strategy) as network, precision(network, settings.precision) as policy:
-        _seed_dropout(network, settings.seed)
-        averages = _compile(network, settings, policy, total, accuracy, rate_factors)
-        patience = settings.patience or total  # more evaluations than there can be: never early
-        state = TrainingState(network, averages, None if validation is None else BestWeights(monitor, patience))
-        with _recorded(run, settings, state, updates, strategy) as (records, checkpoint_writer, note):
-            if strategy is not None:
-                train, validation = _share(network, strategy, averages, train, validation, note)
-            network.fit(
-                train(updates.done),
-                steps_per_epoch=updates.interval,
-                initial_epoch=updates.epoch,
-                epochs=-(-total // updates.interval),
-                validation_data=validation,
-                callbacks=[*records, *callbacks, *checkpoint_writer],  # the last one sees what all others did
-                verbose=verbose if is_chief(strategy) else 0,
-                shuffle=False,  # batches come in their order
-            )
+        with on_every_replica(network, strategy) as replica, precision(replica, settings.precision) as policy:
+            _seed_dropout(replica, settings.seed)
+            averages = _compile(replica, settings, policy, updates.total, judgement.metrics(), rate_factors)
+            patience = settings.patience or updates.total  # more evaluations than there can be: never early
+            best = BestWeights(judgement.monitor, judgement.higher_is_better, patience)
+            state = TrainingState(replica, averages, None if batches.validation is None else best)
+            with _recorded(run, settings, state, updates, strategy) as (records, checkpoint_writer, note):
+                train, validation = batches.train, batches.validation
+                if strategy is not None:
+                    train, validation = _share(replica, strategy, averages, batches, note)
+                replica.fit(
+                    train(updates.done),
+                    steps_per_epoch=updates.interval,
+                    initial_epoch=updates.epoch,
+                    epochs=-(-updates.total // updates.interval),
+                    validation_data=validation,
+                    callbacks=[*records, *callbacks, *checkpoint_writer],  # the last one sees what all others did
+                    verbose=verbose if is_chief(strategy) else 0,
+                    shuffle=False,  # batches come in their order
+                )
     return [{name: line[name] for name in line if name not in Evaluations.OWN} for line in state.lines]
 
 
-def _share(network, strategy, averages, train, validation, note):
+def _share(network, strategy, averages, batches: Batches, note):
     """Makes the network train and judge on all replicas; returns batches that are shared among them."""
     spread_seeds(network, strategy)
     set_functions(network, strategy, averages, note)
+    train, validation = batches.train, batches.validation
     if validation is not None:
         validation = shared_batches(validation, strategy, int(validation.cardinality()))
     return lambda done: shared_batches(train(done), strategy, tf.data.INFINITE_CARDINALITY), validation
 
 
-def _compile(network, settings, policy, total, accuracy, rate_factors) -> list[keras.metrics.Metric]:
+def _compile(network, settings, policy, total, metrics, rate_factors) -> list[keras.metrics.Metric]:
     """Compiles the network; returns what is averaged over an epoch."""
     optimizer = _optimizer(network, settings, policy, total)
     if rate_factors is not None:
         optimizer = with_layer_rates(optimizer, rate_factors)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")] if accuracy else []
-    network.compile(optimizer, loss, metrics=metrics or None, jit_compile=uses_xla(network, settings.xla, policy))
+    jit_compile = uses_xla(network, settings.xla, policy)
+    network.compile(optimizer, HeadLoss(), weighted_metrics=metrics or None, jit_compile=jit_compile)
     network.optimizer.build(network.trainable_variables)
     return [network.metrics[0], *metrics]
 
 
 def _optimizer(network, settings, policy, total):
-    default = getattr(network, "default_optimizer", "adamw")
+    default = network.body.default_optimizer
     name, learning_rate = settings.optimizer or default, settings.learning_rate
     if learning_rate is None and name == default:
-        learning_rate = getattr(network, "default_learning_rate", None)
-    rates = (learning_rate, settings.warmup_steps, settings.weight_decay, settings.clip_norm)
-    return build_optimizer(name, settings.schedule, total, *rates, policy=policy)
+        learning_rate = network.default_learning_rate
+    return build_optimizer(
+        name,
+        settings.schedule,
+        total,
+        learning_rate=learning_rate,
+        warmup_steps=settings.warmup_steps,
+        weight_decay=settings.weight_decay,
+        clip_norm=settings.clip_norm,
+        policy=policy,
+    )
 
 
-def _seed_dropout(network: keras.Model, seed: int) -> None:
+def _seed_dropout(network: Network, seed: int) -> None:
     """Dropout starts from the seed in every fit, whatever was drawn before."""
-    for index, layer in enumerate(network._flatten_layers()):
+    for index, layer in enumerate(network.layers_as_made()):
         if generator := getattr(layer, "seed_generator", None):
             generator.state.assign([seed % 2**32, index])
 
@@ -282,14 +292,14 @@ def _require_same_training(checkpoint: Checkpoint, made_of: dict) -> None:
         _log.warning("%s was %r and is %r from update %s on", name, value, now, checkpoint.facts["step"])
 
 
-def evaluate(network: keras.Model, dataset: tf.data.Dataset, verbose: str | int = 0) -> dict[str, float]:
-    """Mean loss over a data set, in nats a target, each target weighted as the data set says.
+def evaluate(network: Network, dataset: tf.data.Dataset, verbose: str | int = 0) -> dict[str, float]:
+    """Mean loss over a data set, each target weighted as the data set says.
 
     Args:
-        network: a built network; its optimizer and metrics, if compiled, are left as they are.
+        network: a network; its optimizer and metrics, if it is compiled, are left as they are.
         dataset: batches of (inputs, targets, weights).
         verbose: as in `fit`.
     """
     if not network.compiled:
-        network.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False)
+        network.compile(loss=HeadLoss(), jit_compile=False)
     return network.evaluate(dataset, verbose=verbose, return_dict=True)

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from lmkeras.errors import InputError
+from lmkeras.networks.network import HeadLoss, Network
 from lmkeras.training.devices import precision, training_policy
 from lmkeras.training.fit import uses_xla
 from lmkeras.training.layer_rates import with_layer_rates
@@ -91,7 +92,7 @@ class RateFinding:
 
 
 def find_learning_rate(
-    network: keras.Model,
+    network: Network,
     train: tf.data.Dataset,
     settings: TrainingSettings,
     lowest: float = 1e-7,
@@ -105,7 +106,7 @@ def find_learning_rate(
 
     Args:
         network: a built network, as for `fit`.
-        train: batches of (inputs, targets), or of (inputs, targets, weights), without end.
+        train: batches of (inputs, targets, weights), without end.
         settings: optimizer, weight_decay, clip_norm, precision and xla are as they will be in training.
         lowest: learning rate of the first update.
         highest: learning rate of the last update; training ends earlier where the loss has grown to four times its
@@ -128,13 +129,21 @@ def find_learning_rate(
             f"got lowest {lowest}, highest {highest}, {steps} steps"
         )
     before = [variable.numpy() for variable in network.variables]
-    trial = _Trial(network)
+    # of the same layers, so that the network itself stays compiled as it is
+    trial = Network(network.body, network.head, name="trial")
     try:
         policy = training_policy(network, settings.precision)
         with precision(trial, policy):
-            optimizer = _growing_optimizer(network, settings, policy, lowest, highest, steps, rate_factors)
-            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-            trial.compile(optimizer, loss, jit_compile=uses_xla(network, settings.xla, policy))
+            optimizer = _growing_optimizer(
+                network,
+                settings,
+                policy=policy,
+                lowest=lowest,
+                highest=highest,
+                steps=steps,
+                rate_factors=rate_factors,
+            )
+            trial.compile(optimizer, HeadLoss(), jit_compile=uses_xla(network, settings.xla, policy))
             finding = _sweep(trial, train.take(steps))
     finally:
         for variable, value in zip(network.variables, before, strict=True):
@@ -147,21 +156,9 @@ def find_learning_rate(
     return finding
 
 
-class _Trial(keras.Model):
-    """The network as a layer, so that it is trained without being compiled anew itself."""
-
-    def __init__(self, network: keras.Model):
-        super().__init__(name="trial")
-        self.network = network
-
-    def call(self, inputs, training=False):
-        """The network's logits."""
-        return self.network(inputs, training=training)
-
-
 def _growing_optimizer(network, settings, policy, lowest, highest, steps, rate_factors):
     """The optimizer of the training to come, with a learning rate that grows by the same factor in each update."""
-    name = settings.optimizer or getattr(network, "default_optimizer", "adamw")
+    name = settings.optimizer or network.body.default_optimizer
     optimizer = build_optimizer(
         name,
         "constant",

@@ -27,13 +27,21 @@ class TrainingSettings:
     warmup_steps: int | None = None
     """Updates in which the learning rate climbs to its highest; None: a twentieth of all, 100 at most."""
     weight_decay: float = 0.0
-    """Share of each weight taken off an update, times the learning rate (muon and adamw)."""
+    """Decoupled weight decay of muon and adamw: each update takes weight_decay · learning rate off every weight, as a
+    share of it."""
     clip_norm: float | None = 1.0
     """Longest gradient, over all weights together; None: as long as it comes."""
     evaluate_every: int | None = None
     """Updates between evaluations; None: an epoch, or a fifth of the training where that is shorter."""
+    monitor: str | None = None
+    """What says which weights are the best, and what patience waits for: val_loss, or val_ and the name of one of the
+    task's metrics, such as val_accuracy; None: what the task is about. The lower loss is better where it is equal."""
     patience: int | None = None
     """Evaluations after which training ends if none was better than those before; None: never early."""
+    frozen_groups: int = 0
+    """Groups of layers, from the embedding up, that keep their weights."""
+    layer_decay: float = 1.0
+    """Learning rate of each group of layers over that of the group above it, above 0 up to 1."""
     seed: int = 0
     """Fixes the initial weights of a network that is built for this training, data order and dropout."""
     device: str = "auto"
@@ -63,7 +71,7 @@ class TrainingSettings:
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise InputError(f"{name} must be greater than 0, got {value}")
-        for name in self._named_choices():
+        for name in ("optimizer", "schedule", "distribute", "precision", "xla"):
             choices, value = _choices(type(self), name), getattr(self, name)
             if value not in choices:
                 raise unknown_name(name, value, [choice for choice in choices if choice is not None])
@@ -75,11 +83,12 @@ class TrainingSettings:
             )
         if not 0 <= self.weight_decay < math.inf or (self.warmup_steps or 0) < 0:
             raise InputError("weight_decay and warmup_steps must be 0 or more, and finite")
+        if self.frozen_groups < 0:
+            raise InputError(f"frozen_groups must not be negative, got {self.frozen_groups}")
+        if not 0 < self.layer_decay <= 1:
+            raise InputError(f"layer_decay must be above 0 and at most 1, got {self.layer_decay}")
         if not 0 <= self.seed < 2**32:
             raise InputError(f"seed must be from 0 to {2**32 - 1}, got {self.seed}")
-
-    def _named_choices(self) -> tuple[str, ...]:
-        return ("optimizer", "schedule", "distribute", "precision", "xla")
 
     def total_steps(self, steps_per_epoch: int) -> int:
         """Number of updates in all, for a corpus of so many updates an epoch."""
@@ -103,14 +112,8 @@ class FitSettings(TrainingSettings):
 class ClassifierFitSettings(TrainingSettings):
     """How to train a classifier."""
 
-    monitor: Literal["val_loss", "val_accuracy"] = "val_accuracy"
-    """What the best weights are the best by, and what patience waits for."""
     class_weights: Literal["none", "balanced"] | dict[str, float] = "none"
     """How much an example of each label counts: equally, as much less as there are more of them, or by label."""
-    frozen_groups: int = 0
-    """Groups of layers, from the embedding up, that keep their weights."""
-    layer_decay: float = 1.0
-    """Learning rate of each group of layers over that of the group above it, above 0 up to 1."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -122,10 +125,6 @@ class ClassifierFitSettings(TrainingSettings):
                     raise InputError(f"the weight of class {label!r} must be 0 or more, got {weight}")
             if not any(self.class_weights.values()):
                 raise InputError("class_weights: at least one must be above 0, for there to be something to learn")
-        if self.frozen_groups < 0:
-            raise InputError(f"frozen_groups must not be negative, got {self.frozen_groups}")
-        if not 0 < self.layer_decay <= 1:
-            raise InputError(f"layer_decay must be above 0 and at most 1, got {self.layer_decay}")
 
     def weights_of(self, counts: Mapping[str, int]) -> list[float] | None:
         """How much an example of each label counts.
@@ -153,9 +152,6 @@ class ClassifierFitSettings(TrainingSettings):
             if label not in counts:
                 raise unknown_name("label in class_weights", label, counts)
         return [weights.get(label, 1.0) for label in counts]
-
-    def _named_choices(self):
-        return (*super()._named_choices(), "monitor")
 
 
 def _choices(settings: type[TrainingSettings], field: str) -> list[str | None]:

@@ -9,41 +9,48 @@ import tensorflow as tf
 from lmkeras.errors import InputError
 
 
-class BestWeights(keras.callbacks.EarlyStopping):
-    """Keras' EarlyStopping, which keeps the best weights, and can go on from where an earlier one stood.
+class BestWeights(keras.callbacks.Callback):
+    """Keeps the best weights and ends training where evaluations no longer bring better ones.
+
+    Where an evaluation equals the best one so far in the monitored metric, the lower validation loss decides.
 
     Args:
-        monitor: what decides, such as "val_loss".
-        patience: evaluations after which training ends if none was better.
+        monitor: the metric that decides, by the name that it has in the logs, such as "val_accuracy".
+        higher_is_better: the metric's direction.
+        patience: number of evaluations without a better one after which training ends.
     """
 
-    _FACTS = ("wait", "best", "best_epoch", "stopped_epoch")
+    def __init__(self, monitor: str, higher_is_better: bool, patience: int):
+        super().__init__()
+        self._monitor, self._sign, self._patience = monitor, -1 if higher_is_better else 1, patience
+        self._facts: dict = {"wait": 0, "best": None}
+        self.weights: list[np.ndarray] | None = None
 
-    def __init__(self, monitor: str, patience: int):
-        mode = "max" if monitor == "val_accuracy" else "min"
-        super().__init__(monitor, patience=patience, mode=mode, restore_best_weights=True)
-        self._restored = None
+    def on_epoch_end(self, epoch, logs=None):
+        """Compares this evaluation with the best one so far."""
+        # compared in this order: the metric, turned so that lower is better, then the loss
+        value = [self._sign * float(logs[self._monitor]), float(logs["val_loss"])]
+        self._facts["wait"] += 1
+        if self._facts["best"] is None or value < self._facts["best"]:
+            self._facts = {"wait": 0, "best": value}
+            self.weights = self.model.get_weights()
+        elif self._facts["wait"] >= self._patience:
+            self.model.stop_training = True
 
-    def on_train_begin(self, logs=None):
-        """Starts anew, or from what `restore` was given."""
-        super().on_train_begin(logs)
-        if self._restored is not None:
-            facts, self.best_weights = self._restored
-            for name in self._FACTS:
-                setattr(self, name, facts[name])
-            self._restored = None
+    def on_train_end(self, logs=None):
+        """Puts the best weights back."""
+        if self.weights is not None:
+            self.model.set_weights(self.weights)
 
     def facts(self) -> dict:
         """What there is beside the weights, of JSON's types."""
-        return {name: _number(getattr(self, name)) for name in self._FACTS}
+        return dict(self._facts)
 
     def restore(self, facts: dict, weights: list[np.ndarray] | None) -> None:
-        """What the next training begins with."""
-        self._restored = {name: _number(facts[name]) for name in self._FACTS}, weights
-
-
-def _number(value) -> float | None:
-    return None if value is None else float(value)
+        """Goes on from what `facts` gave and the weights that it had."""
+        wait, best = facts["wait"], facts["best"]
+        self._facts = {"wait": wait + 0, "best": best and [value + 0.0 for value in best]}  # numbers, or TypeError
+        self.weights = weights
 
 
 class TrainingState:
@@ -78,8 +85,8 @@ class TrainingState:
             for index, variable in enumerate(variables)
             if within_epoch or group != "metrics"
         }
-        if self._best is not None and self._best.best_weights is not None:
-            arrays |= {f"best.{index}": weight for index, weight in enumerate(self._best.best_weights)}
+        if self._best is not None and self._best.weights is not None:
+            arrays |= {f"best.{index}": weight for index, weight in enumerate(self._best.weights)}
         return arrays
 
     def facts(self) -> dict:

@@ -1,4 +1,4 @@
-"""Transformers: language networks of today's decoder blocks, and both kinds of the documents' post-norm blocks.
+"""Transformers: writers of today's decoder blocks, and readers and writers of the documents' post-norm blocks.
 
 Shape letters: B batch, T tokens, D width, V vocabulary, C classes.
 """
@@ -12,62 +12,68 @@ from lmkeras.errors import InputError, unknown_name
 from lmkeras.layers.blocks import DecoderBlock, TransformerBlock
 from lmkeras.layers.fused import rms_norm
 from lmkeras.layers.position import SinusoidalPositionEncoding
-from lmkeras.networks.classification import EmbeddingClassifier, masked_mean
-from lmkeras.networks.language import LanguageNetwork, require_sizes
-from lmkeras.networks.registry import register
+from lmkeras.networks.bodies.embedding import EmbeddingReader, EmbeddingWriter
+from lmkeras.networks.contract import masked_mean, require_sizes
+from lmkeras.networks.heads.classes import ClassesHead
+from lmkeras.networks.heads.language import LanguageHead
+from lmkeras.networks.network import Network
+from lmkeras.networks.registry import register_body
 
 
+@register_body("transformer", "writers")
 @keras.saving.register_keras_serializable("lmkeras")
-class TransformerLanguageNetwork(LanguageNetwork):
-    """Embedding - blocks - Dense; `transformer_language_model` builds one and explains the arguments."""
+class TransformerDecoder(EmbeddingWriter):
+    """Embedding and causal blocks; `transformer_language_model` explains the arguments."""
 
     default_optimizer = "muon"
     xla_on_cpu = True  # 18.7k tokens/s with XLA, 15.3k without (4 x 128, context 64, float32)
     bfloat16_on_cpu = True
+    steps_with_xla = True
 
     def __init__(
         self,
         vocabulary_size,
-        d_model,
-        num_heads,
-        num_layers,
-        dff,
-        context_length,
-        dropout,
-        block,
-        tie_embeddings,
+        d_model: int = 128,
+        num_heads: int = 4,
+        num_layers: int = 4,
+        dff: int | None = None,
+        context_length: int = 128,
+        dropout: float = 0.0,
+        block: Literal["pre_norm", "post_norm"] = "pre_norm",
+        tie_embeddings: bool = False,
         **kwargs,
     ):
+        dff = 4 * d_model if dff is None else dff
         sizes = {"num_heads": num_heads, "num_layers": num_layers, "dff": dff, "context_length": context_length}
         require_sizes(dropout, vocabulary_size=vocabulary_size, d_model=d_model, **sizes)
         if context_length < 2:
             raise InputError(f"context_length must be at least 2, got {context_length}")
-        super().__init__(vocabulary_size, d_model, tie_embeddings, **kwargs)
+        if block not in ("pre_norm", "post_norm"):
+            raise unknown_name("block", block, ("pre_norm", "post_norm"))
+        super().__init__(vocabulary_size, d_model, tie_embeddings, dropout, **kwargs)
+        self.d_model = d_model
         self.num_heads = num_heads
         self.num_layers = num_layers
         self.dff = dff
         self.context_length = context_length
-        self.dropout = dropout
         self.block = block
-        self.positions = self.norm = None
-        names = [f"block_{i}" for i in range(num_layers)]
-        if block == "pre_norm":
-            self.blocks = [DecoderBlock(d_model, num_heads, dff, dropout, name=name) for name in names]
-            self.norm = keras.layers.RMSNormalization(name="norm")
-        elif block == "post_norm":
-            self.blocks = [TransformerBlock(d_model, num_heads, dff, dropout, causal=True, name=name) for name in names]
-            self.positions = SinusoidalPositionEncoding(context_length, name="positions")
-        else:
-            raise unknown_name("block", block, ("pre_norm", "post_norm"))
-        self.dropout_layer = keras.layers.Dropout(dropout)
 
     def build(self, input_shape):
-        """Builds the layers on [B, T]."""
+        """Makes the blocks and builds all layers, on [B, T]."""
+        self.width = self.summary_size = self.d_model
+        self.positions = self.norm = None
+        sizes, names = (self.d_model, self.num_heads, self.dff, self.dropout), range(self.num_layers)
+        if self.block == "pre_norm":
+            self.blocks = [DecoderBlock(*sizes, name=f"block_{i}") for i in names]
+            self.norm = keras.layers.RMSNormalization(name="norm")
+        else:
+            self.blocks = [TransformerBlock(*sizes, causal=True, name=f"block_{i}") for i in names]
+            self.positions = SinusoidalPositionEncoding(self.context_length, name="positions")
+        self.dropout_layer = keras.layers.Dropout(self.dropout)
         self.embedding.build(input_shape)
-        hidden_shape = (*input_shape, self.embedding_dim)
-        for layer in (*self.blocks, self.positions, self.norm, self.head):
+        for layer in (*self.blocks, self.positions, self.norm):
             if layer is not None:
-                layer.build(hidden_shape)
+                layer.build((*input_shape, self.d_model))
         self.built = True
 
     def _embed(self, ids, start=0, training=False):
@@ -81,8 +87,9 @@ class TransformerLanguageNetwork(LanguageNetwork):
             return x
         return rms_norm(x, self.norm.scale, epsilon=self.norm.epsilon, dtype=self.compute_dtype)
 
-    def hidden(self, ids, training=False):
+    def states(self, inputs, training=False):
         """The states [B, T, D] after every token, T <= context_length."""
+        ids = inputs["input_ids"]
         if ids.shape[1] is not None and ids.shape[1] > self.context_length:
             raise InputError(f"got {ids.shape[1]} tokens: the network's context_length is {self.context_length}")
         x = self._embed(ids, training=training)
@@ -90,29 +97,28 @@ class TransformerLanguageNetwork(LanguageNetwork):
             x = block(x, training=training)
         return self._normed(x)
 
-    def initial_state(self, batch_size, max_length=None):
+    def initial_state(self, rows, max_length=None):
         """Empty key/value caches for at most max_length tokens, context_length where it is None."""
         length = self.context_length if max_length is None else max_length
-        caches = [block.initial_cache(batch_size, length) for block in self.blocks]
+        caches = [block.initial_cache(rows, length) for block in self.blocks]
         return {"length": ops.zeros((), "int32"), "caches": caches}
 
-    def step(self, ids, state):
-        """Logits [B, T, V] of the next tokens and the new state."""
+    def step(self, ids, state, mask=None):
+        """The states [B, T, D] of the next tokens and the new state."""
         start, caches = state["length"], []
         x = self._embed(ids, start)
         for block, cache in zip(self.blocks, state["caches"], strict=True):
             x, cache = block.step(x, cache, start)
             caches.append(cache)
-        return self.to_logits(self._normed(x)), {"length": start + ops.shape(ids)[1], "caches": caches}
+        return self._normed(x), {"length": start + ops.shape(ids)[1], "caches": caches}
 
     def get_config(self):
         """The constructor's arguments."""
         config = super().get_config()
-        names = ("num_heads", "num_layers", "dff", "context_length", "dropout", "block")
+        names = ("num_heads", "num_layers", "dff", "context_length", "block")
         return {"d_model": config.pop("embedding_dim"), **config, **{name: getattr(self, name) for name in names}}
 
 
-@register("transformer")
 def transformer_language_model(
     vocabulary_size: int,
     d_model: int = 128,
@@ -123,7 +129,7 @@ def transformer_language_model(
     dropout: float = 0.0,
     block: Literal["pre_norm", "post_norm"] = "pre_norm",
     tie_embeddings: bool = False,
-) -> TransformerLanguageNetwork:
+) -> Network:
     """Builds a causal transformer.
 
     Args:
@@ -149,53 +155,60 @@ def transformer_language_model(
         >>> network(np.array([[0, 7, 3]])).shape
         TensorShape([1, 3, 50])
     """
-    network = TransformerLanguageNetwork(
-        vocabulary_size,
-        d_model,
-        num_heads,
-        num_layers,
-        4 * d_model if dff is None else dff,
-        context_length,
-        dropout,
-        block,
-        tie_embeddings,
+    body = TransformerDecoder(
+        vocabulary_size, d_model, num_heads, num_layers, dff, context_length, dropout, block, tie_embeddings
     )
-    network.build((None, None))
-    return network
+    return Network(body, LanguageHead(vocabulary_size, tie_embeddings))
 
 
+@register_body("transformer", "readers")
 @keras.saving.register_keras_serializable("lmkeras")
-class TransformerClassifier(EmbeddingClassifier):
-    """Embedding - positions - TransformerBlocks - mean - Dense; `transformer_classifier` builds one."""
+class TransformerEncoder(EmbeddingReader):
+    """Embedding, positions, TransformerBlocks; `transformer_classifier` explains the arguments."""
 
     xla_on_cpu = False  # it compiles anew for every length that a batch may have: 40 s for what else takes 5
     bfloat16_on_cpu = True
 
     def __init__(
-        self, vocabulary_size, num_classes, d_model, num_heads, num_layers, dff, max_length, dropout, **kwargs
+        self,
+        vocabulary_size,
+        d_model: int = 64,
+        num_heads: int = 4,
+        num_layers: int = 1,
+        dff: int | None = None,
+        max_length: int = 512,
+        dropout: float = 0.1,
+        **kwargs,
     ):
+        dff = 4 * d_model if dff is None else dff
         sizes = {"num_heads": num_heads, "num_layers": num_layers, "dff": dff, "max_length": max_length}
         require_sizes(dropout, d_model=d_model, **sizes)
-        super().__init__(vocabulary_size, num_classes, d_model, dropout, **kwargs)
+        super().__init__(vocabulary_size, d_model, dropout, **kwargs)
+        self.d_model = d_model
         self.num_heads = num_heads
         self.num_layers = num_layers
         self.dff = dff
         self.max_length = max_length
-        self.positions = SinusoidalPositionEncoding(max_length, name="positions")
-        self.blocks = [TransformerBlock(d_model, num_heads, dff, dropout, name=f"block_{i}") for i in range(num_layers)]
 
-    def build_features(self, shape) -> int:
-        """Builds positions and blocks."""
+    def build_layers(self, shape):
+        """Makes positions and blocks."""
+        self.positions = SinusoidalPositionEncoding(self.max_length, name="positions")
+        sizes = (self.d_model, self.num_heads, self.dff, self.dropout)
+        self.blocks = [TransformerBlock(*sizes, name=f"block_{i}") for i in range(self.num_layers)]
+        self.dropout_layer = keras.layers.Dropout(self.dropout)
         for layer in (self.positions, *self.blocks):
             layer.build(shape)
-        return self.embedding_dim
 
-    def features(self, x, mask, training):
-        """The mean over the tokens of what the last block gives."""
-        x = self.dropout_layer(self.positions(x), training=training)
+    def states(self, inputs, training=False):
+        """What the last block gives for every token, [B, T, D]."""
+        x = self.dropout_layer(self.positions(self.embedding(inputs["input_ids"])), training=training)
         for block in self.blocks:
-            x = block(x, mask=mask, training=training)
-        return masked_mean(x, mask)
+            x = block(x, mask=inputs["attention_mask"], training=training)
+        return x
+
+    def summary(self, inputs, training=False):
+        """The mean over the tokens of what the last block gives."""
+        return masked_mean(self.states(inputs, training), inputs["attention_mask"])
 
     def get_config(self):
         """The constructor's arguments."""
@@ -204,7 +217,6 @@ class TransformerClassifier(EmbeddingClassifier):
         return {"d_model": config.pop("embedding_dim"), **config, **{name: getattr(self, name) for name in names}}
 
 
-@register("transformer", task="classification")
 def transformer_classifier(
     vocabulary_size: int,
     num_classes: int,
@@ -214,7 +226,7 @@ def transformer_classifier(
     dff: int | None = None,
     max_length: int = 512,
     dropout: float = 0.1,
-) -> TransformerClassifier:
+) -> Network:
     """Builds a classifier of the documents' TransformerBlocks.
 
     Args:
@@ -239,9 +251,5 @@ def transformer_classifier(
         >>> transformer_classifier(vocabulary_size=50, num_classes=3)(np.array([[7, 3, 0]])).shape
         TensorShape([1, 3])
     """
-    dff = 4 * d_model if dff is None else dff
-    network = TransformerClassifier(
-        vocabulary_size, num_classes, d_model, num_heads, num_layers, dff, max_length, dropout
-    )
-    network.build((None, None))
-    return network
+    body = TransformerEncoder(vocabulary_size, d_model, num_heads, num_layers, dff, max_length, dropout)
+    return Network(body, ClassesHead(num_classes, dropout))

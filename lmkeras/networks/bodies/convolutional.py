@@ -1,6 +1,6 @@
-"""The convolutional classification network: what the best place in a text says to each filter.
+"""The convolutional reader: what the best place in a text says to each filter.
 
-Shape letters: B batch, T tokens, D width, C classes.
+Shape letters: B batch, T tokens, D width.
 """
 
 from collections.abc import Sequence
@@ -9,36 +9,47 @@ import keras
 from keras import ops
 
 from lmkeras.errors import InputError
-from lmkeras.networks.classification import EmbeddingClassifier
-from lmkeras.networks.language import require_sizes
-from lmkeras.networks.registry import register
+from lmkeras.networks.bodies.embedding import EmbeddingReader
+from lmkeras.networks.contract import require_sizes
+from lmkeras.networks.heads.classes import ClassesHead
+from lmkeras.networks.network import Network
+from lmkeras.networks.registry import register_body
 
 
+@register_body("cnn", "readers")
 @keras.saving.register_keras_serializable("lmkeras")
-class ConvolutionalClassifier(EmbeddingClassifier):
-    """Embedding - convolutions - largest over the text - Dense; `cnn_classifier` builds one."""
+class Convolutions(EmbeddingReader):
+    """Embedding, convolutions, the largest over the text; `cnn_classifier` explains the arguments."""
 
-    def __init__(self, vocabulary_size, num_classes, embedding_dim, filters, widths, dropout, **kwargs):
+    def __init__(
+        self,
+        vocabulary_size,
+        embedding_dim: int = 300,
+        filters: int = 100,
+        widths: Sequence[int] = (3, 4, 5),
+        dropout: float = 0.5,
+        **kwargs,
+    ):
         if not isinstance(widths, Sequence) or not widths:
             raise InputError(f"widths must name the widths of filters, one at least, such as (3, 4, 5), got {widths!r}")
         require_sizes(dropout, filters=filters, widths=min(widths))
-        super().__init__(vocabulary_size, num_classes, embedding_dim, dropout, **kwargs)
+        super().__init__(vocabulary_size, embedding_dim, dropout, **kwargs)
         self.filters = filters
         self.widths = list(widths)
-        self.convolutions = [
-            keras.layers.Conv1D(filters, width, name=f"convolution_{i}") for i, width in enumerate(self.widths)
-        ]
 
-    def build_features(self, shape) -> int:
-        """Builds the convolutions."""
+    def build_layers(self, shape):
+        """Makes the convolutions."""
+        self.convolutions = [
+            keras.layers.Conv1D(self.filters, width, name=f"convolution_{i}") for i, width in enumerate(self.widths)
+        ]
         for convolution in self.convolutions:
             convolution.build(shape)
-        return self.filters * len(self.widths)
+        self.summary_size = self.filters * len(self.widths)
 
-    def features(self, x, mask, training):
+    def summary(self, inputs, training=False):
         """The largest output of each filter over the windows that hold a token at least."""
-        mask = ops.cast(ops.expand_dims(mask, -1), self.compute_dtype)
-        x = ops.cast(x, self.compute_dtype) * mask
+        mask = ops.cast(ops.expand_dims(inputs["attention_mask"], -1), self.compute_dtype)
+        x = ops.cast(self.states(inputs), self.compute_dtype) * mask
         return ops.concatenate([self._largest(x, mask, convolution) for convolution in self.convolutions], axis=-1)
 
     def _largest(self, x, mask, convolution):
@@ -51,15 +62,14 @@ class ConvolutionalClassifier(EmbeddingClassifier):
         return ops.max(outputs * holds_a_token, axis=1)  # outputs are at least 0, and 0 is what no window gives
 
     def layer_groups(self):
-        """The embedding, the convolutions together, for none stands above another, the last layer."""
-        return [[self.embedding], self.convolutions, [self.head]]
+        """The embedding, then the convolutions together, for none stands above another."""
+        return [[self.embedding], self.convolutions]
 
     def get_config(self):
         """The constructor's arguments."""
         return {**super().get_config(), "filters": self.filters, "widths": self.widths}
 
 
-@register("cnn", task="classification")
 def cnn_classifier(
     vocabulary_size: int,
     num_classes: int,
@@ -67,7 +77,7 @@ def cnn_classifier(
     filters: int = 100,
     widths: Sequence[int] = (3, 4, 5),
     dropout: float = 0.5,
-) -> ConvolutionalClassifier:
+) -> Network:
     """Builds Kim's convolutional sentence classifier.
 
     Args:
@@ -88,6 +98,5 @@ def cnn_classifier(
         >>> cnn_classifier(vocabulary_size=50, num_classes=3, filters=4)(np.array([[7, 3, 0]])).shape
         TensorShape([1, 3])
     """
-    network = ConvolutionalClassifier(vocabulary_size, num_classes, embedding_dim, filters, widths, dropout)
-    network.build((None, None))
-    return network
+    body = Convolutions(vocabulary_size, embedding_dim, filters, widths, dropout)
+    return Network(body, ClassesHead(num_classes, dropout))

@@ -1,32 +1,34 @@
-"""BERT's classifier as an exported model runs it: without padding, in few operations, for a CPU.
+"""BERT as an exported model runs it: without padding, in few operations, for a CPU.
 
 The tokens of all texts stand one behind the other, so that no product with weights is spent on padding; only attention
 sees them as rows of a padded batch. Behind the last block's attention there are the first tokens alone, as nothing else
 is looked at. The formulas are spelled so that TensorFlow makes one operation each of a product with its bias and its
 exact GELU or its residual, and of scaled and masked scores; in other spellings they stay as many operations.
 
-Shape letters: B batch, T tokens, N tokens of all texts, D width, H heads, K key size of one head, C classes.
+Shape letters: B batch, T tokens, N tokens of all texts, D width, H heads, K key size of one head.
 """
 
 import math
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import keras
 import tensorflow as tf
 
 from lmkeras.errors import unknown_name
 from lmkeras.layers.blocks import TransformerBlock
-from lmkeras.networks.bert.classifier import BertClassifier
-from lmkeras.networks.classification import padding_last
+
+if TYPE_CHECKING:
+    from lmkeras.networks.bodies.bert.encoder import Bert
 
 _PRECISIONS = ("float32", "bfloat16")
 
 
-class PackedBertClassifier:
-    """The logits that a BertClassifier gives outside training, within rounding.
+class PackedBert:
+    """The summary of a text that a BERT gives outside training, within rounding.
 
     Args:
-        network: a built classifier.
+        bert: a built BERT.
         dtype: precision of the products with the blocks' matrices, "float32" or "bfloat16"; all else is float32.
 
     Attributes:
@@ -36,29 +38,27 @@ class PackedBertClassifier:
         InputError: another dtype.
     """
 
-    def __init__(self, network: BertClassifier, dtype: str = "float32"):
+    def __init__(self, bert: "Bert", dtype: str = "float32"):
         if dtype not in _PRECISIONS:
             raise unknown_name("dtype", dtype, _PRECISIONS)
-        self._network = network
+        self._bert = bert
         # as constants, which TensorFlow lays out for its products once; of float32 ones it makes nothing better
         self._copies = {}
         if dtype != "float32":
-            layers = [layer for block in network.bert.blocks for layer in _dense_layers(block)]
+            layers = [layer for block in bert.blocks for layer in _dense_layers(block)]
             for weight in (weight for layer in layers for weight in layer.weights):
                 self._copies[id(weight)] = tf.cast(weight.value, dtype).numpy()
-        self.weights = [weight.value for weight in network.weights if id(weight) not in self._copies]
+        self.weights = [weight.value for weight in bert.weights if id(weight) not in self._copies]
 
     def __call__(self, inputs: tf.Tensor | Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """Logits float32 [B, C].
+        """The pooled vectors, float32 [B, D].
 
         Args:
-            inputs: as the network takes them, without an attention_mask; at least one text and one token, or padding.
+            inputs: as the body takes them; at least one text and one token, or padding.
         """
-        if not isinstance(inputs, Mapping):
-            inputs = {"input_ids": padding_last(inputs)}
-        bert, ids, types = self._network.bert, inputs["input_ids"], inputs.get("token_type_ids")
-        # a text without tokens is its first padding
-        tokens = _Tokens(tf.logical_or(ids != 0, tf.range(tf.shape(ids)[1]) == 0), bert.num_attention_heads)
+        bert, inputs = self._bert, self._bert.inputs(inputs)
+        ids, types = inputs["input_ids"], inputs.get("token_type_ids")
+        tokens = _Tokens(inputs["attention_mask"], bert.num_attention_heads)
         numbers = {
             bert.word_embeddings: tokens.of(ids),
             bert.position_embeddings: tokens.positions,
@@ -70,7 +70,7 @@ class PackedBertClassifier:
             x = self._after_attention(block, x, tf.gather(self._attend(block, x, tokens), tokens.in_heads))
         heads = self._attend(bert.blocks[-1], x, tokens, only_first=True)
         x = self._after_attention(bert.blocks[-1], tf.gather(x, tokens.firsts), heads)  # [B, D]
-        return tf.cast(self._network.head(bert.pooler(x)), tf.float32)
+        return bert.pooler(x)
 
     def _attend(self, block: TransformerBlock, x: tf.Tensor, tokens: "_Tokens", only_first: bool = False) -> tf.Tensor:
         """x [N, D] → what each head gives for each token of the padded batch [B H T, K], or for each text's first."""

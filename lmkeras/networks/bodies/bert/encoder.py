@@ -16,8 +16,9 @@ from keras import ops
 from lmkeras.errors import InputError, unknown_name
 from lmkeras.layers.blocks import TransformerBlock
 from lmkeras.layers.fused import layer_norm
-from lmkeras.networks.bert.calling import INPUTS, by_name, outputs_type
-from lmkeras.networks.language import require_sizes
+from lmkeras.networks.bodies.bert.calling import INPUTS, by_name, outputs_type
+from lmkeras.networks.bodies.bert.reading import BertReading
+from lmkeras.networks.contract import require_sizes
 from lmkeras.pretrained import bert as table
 from lmkeras.pretrained.checkpoint import read_checkpoint, write_checkpoint
 
@@ -50,7 +51,7 @@ _ACTIVATIONS = {  # by their names in config.json
 
 
 @keras.saving.register_keras_serializable("lmkeras")
-class Bert(keras.Model):
+class Bert(BertReading, keras.Model):
     """BERT: token, position and token type embeddings, post-norm blocks, and a pooled vector of the first token.
 
     It is built, with fresh weights, as soon as it is constructed; `Bert.from_pretrained` reads published ones. The

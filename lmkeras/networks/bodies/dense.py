@@ -1,38 +1,43 @@
-"""The simplest classification network: the mean of the words' vectors, then dense layers.
+"""The simplest reader: the mean of the words' vectors, and perhaps a hidden layer of it.
 
-Shape letters: B batch, T tokens, D width, C classes.
+Shape letters: B batch, T tokens, D width.
 """
 
 import keras
 
-from lmkeras.networks.classification import EmbeddingClassifier, masked_mean
-from lmkeras.networks.language import require_sizes
-from lmkeras.networks.registry import register
+from lmkeras.networks.bodies.embedding import EmbeddingReader
+from lmkeras.networks.contract import masked_mean, require_sizes
+from lmkeras.networks.heads.classes import ClassesHead
+from lmkeras.networks.network import Network
+from lmkeras.networks.registry import register_body
 
 
+@register_body("dense", "readers")
 @keras.saving.register_keras_serializable("lmkeras")
-class DenseClassifier(EmbeddingClassifier):
-    """Mean of embeddings - Dense; `dense_classifier` builds one and explains the arguments."""
+class MeanEmbedding(EmbeddingReader):
+    """Embedding, mean, hidden layer; `dense_classifier` explains the arguments."""
 
     default_learning_rate = 0.01  # in a mean, each word's share of the gradient is small
 
-    def __init__(self, vocabulary_size, num_classes, embedding_dim, units, dropout, **kwargs):
+    def __init__(
+        self, vocabulary_size, embedding_dim: int = 128, units: int | None = None, dropout: float = 0.5, **kwargs
+    ):
         if units is not None:
             require_sizes(dropout, units=units)
-        super().__init__(vocabulary_size, num_classes, embedding_dim, dropout, **kwargs)
+        super().__init__(vocabulary_size, embedding_dim, dropout, **kwargs)
         self.units = units
-        self.hidden = None if units is None else keras.layers.Dense(units, "relu", name="hidden")
 
-    def build_features(self, shape) -> int:
-        """Builds the hidden layer, where there is one."""
-        if self.hidden is None:
-            return self.embedding_dim
-        self.hidden.build((shape[0], self.embedding_dim))
-        return self.units
+    def build_layers(self, shape):
+        """Makes the hidden layer, where there is one."""
+        self.hidden = None
+        if self.units is not None:
+            self.hidden = keras.layers.Dense(self.units, "relu", name="hidden")
+            self.hidden.build((shape[0], self.embedding_dim))
+            self.summary_size = self.units
 
-    def features(self, x, mask, training):
+    def summary(self, inputs, training=False):
         """The mean over the tokens, and the hidden layer of it."""
-        mean = masked_mean(x, mask)
+        mean = masked_mean(self.states(inputs), inputs["attention_mask"])
         return mean if self.hidden is None else self.hidden(mean)
 
     def get_config(self):
@@ -40,10 +45,9 @@ class DenseClassifier(EmbeddingClassifier):
         return {**super().get_config(), "units": self.units}
 
 
-@register("dense", task="classification")
 def dense_classifier(
     vocabulary_size: int, num_classes: int, embedding_dim: int = 128, units: int | None = None, dropout: float = 0.5
-) -> DenseClassifier:
+) -> Network:
     """Builds a classifier of the mean of a text's word vectors.
 
     Args:
@@ -62,6 +66,5 @@ def dense_classifier(
         >>> dense_classifier(vocabulary_size=50, num_classes=3)(np.array([[7, 3, 0]])).shape
         TensorShape([1, 3])
     """
-    network = DenseClassifier(vocabulary_size, num_classes, embedding_dim, units, dropout)
-    network.build((None, None))
-    return network
+    body = MeanEmbedding(vocabulary_size, embedding_dim, units, dropout)
+    return Network(body, ClassesHead(num_classes, dropout))

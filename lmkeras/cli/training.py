@@ -1,0 +1,106 @@
+"""The verb that trains, one for every task: train lm, train classifier."""
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Literal, get_args, get_type_hints
+
+import tyro
+
+from lmkeras.arguments import quiet_tensorflow
+from lmkeras.cli.runs import Files, Flat, Output, fit_and_save, new_run, print_judgement
+from lmkeras.networks.registry import registered_here
+from lmkeras.networks.settings import NETWORK_SETTINGS
+from lmkeras.tasks.base import Task
+
+_HELP = {
+    "summary": "Train on examples and save the model.",
+    "text": "files of examples: .csv, .tsv or .jsonl (.gz too) with a column for each part of an example.",
+    "validation": "examples to validate on; None: some taken from the training examples at random.",
+    "tokenizer": "how text becomes tokens; auto: what suits the network.",
+    "vocabulary_size": "the most tokens there may be; None: the tokenizer's own default.",
+}
+_DOCSTRING = """{summary}
+
+    Args:
+        text: {text}
+        output: the run's folder: the model, checkpoints, metrics.jsonl, curves.png and TensorBoard logs.
+        validation: {validation}
+        validation_fraction: share of the examples or the text taken for validation, from 0 (none) to below 1.
+        encoding: the files' encoding.
+        tokenizer: {tokenizer}
+        vocabulary_size: {vocabulary_size}
+        overwrite: replace a model, or checkpoints, that are in the run's folder already.
+        resume: go on from the newest checkpoint in the run's folder, or begin where there is none; all other arguments
+            are to be what they were.
+    """
+
+
+def train_verb(task: type[Task]) -> Callable[..., None]:
+    """The function that `lmkeras train COMMAND` calls for a task; its signature is the command's options."""
+    network_type = network_settings(task.bodies)
+
+    def train(
+        text: Files,
+        output: Output,
+        validation: Annotated[list[str] | None, tyro.conf.arg(metavar="FILES")] = None,
+        validation_fraction: float = 0.1,
+        columns: Annotated[task.Columns, Flat] = task.Columns(),  # noqa: B008
+        encoding: str = "utf-8",
+        tokenizer: Literal[("auto", *task.tokenizers)] = "auto",
+        vocabulary_size: int | None = None,
+        options: Annotated[task.Options, Flat] = task.Options(),  # noqa: B008
+        network: Annotated[network_type, Flat] = network_type(network=task.default_network),  # noqa: B008
+        settings: Annotated[task.Settings, Flat] = task.Settings(),  # noqa: B008
+        overwrite: bool = False,
+        resume: bool = False,
+    ) -> None:
+        run, asked = new_run(output, overwrite, resume), task(**vars(options))
+        if any("://" in name for name in (*text, *(validation or ()))):
+            quiet_tensorflow()  # which opens such places
+        corpus = asked.open(text, columns, encoding)
+        held_out = asked.open(validation, columns, encoding) if validation is not None else None
+        if held_out is None and validation_fraction:
+            corpus, held_out = asked.split(corpus, validation_fraction, settings.seed)
+        quiet_tensorflow()
+        from lmkeras.models.model import model_class
+
+        model = model_class(task.kind).of_task(
+            asked,
+            network.network,
+            tokenizer,
+            vocabulary_size=vocabulary_size,
+            weights=network.weights,
+            **network.sizes(),
+        )
+        reports = fit_and_save(model, run, corpus, held_out, validation_fraction=0, settings=settings, resume=resume)
+        if reports and held_out is not None:
+            print("on the part that chose the weights:")
+            print_judgement(model, held_out)
+            for line in model.task.after_training(corpus, held_out):
+                print(line)
+
+    train.__doc__ = _DOCSTRING.format(**{**_HELP, **task.help})
+    return train
+
+
+def network_settings(kind: str) -> type:
+    """The documented settings of a kind of body, with the names and sizes of bodies that this process has registered.
+
+    Args:
+        kind: "readers" or "writers".
+    """
+    settings = NETWORK_SETTINGS[kind]
+    known = get_args(get_type_hints(settings)["network"])
+    new = registered_here(kind, known)
+    if not new:
+        return settings
+    sizes = {name: parameter for body in new.values() for name, parameter in inspect.signature(body).parameters.items()}
+    documented = {field.name for field in dataclasses.fields(settings)} | {"vocabulary_size", "max_length"}
+    names = Annotated[Literal[(*known, *new)], tyro.conf.arg(help="The kind of network.")]
+    fields = [("network", names, settings.network)]
+    for name, parameter in sizes.items():
+        if name not in documented and parameter.kind is not inspect.Parameter.VAR_KEYWORD:
+            help_ = tyro.conf.arg(help="A size of the network; None: its default.")
+            fields.append((name, Annotated[parameter.annotation | None, help_], None))
+    return dataclasses.make_dataclass(settings.__name__, fields, bases=(settings,), frozen=True)

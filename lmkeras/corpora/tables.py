@@ -1,0 +1,125 @@
+"""A corpus of named tuples: rows of tables, or examples in memory, each with the fields of one type."""
+
+import random
+import typing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
+from functools import partial
+from itertools import compress
+from pathlib import Path
+
+from lmkeras.corpora.characters import require_encoding
+from lmkeras.corpora.corpus import Examples, require_usable
+from lmkeras.corpora.paths import files_of, find_readers, quoted
+from lmkeras.corpora.records import has_records, read_records
+from lmkeras.errors import InputError
+
+
+class Rows(Examples):
+    """Examples, each a named tuple of one type, streamed anew by every iteration.
+
+    Args:
+        *readers: functions without arguments, each of which starts reading its share of the examples from the
+            beginning; the corpus is their examples one after the other.
+    """
+
+    def column(self, index: int) -> Iterable:
+        """One field of every example."""
+        return Examples(lambda: (row[index] for row in self))
+
+
+def open_rows(
+    sources: str | Path | Sequence[str | Path],
+    example: type,
+    columns: Mapping[str, str | None],
+    encoding: str = "utf-8",
+) -> Rows:
+    """The rows of .csv, .tsv or .jsonl files (.gz too), as named tuples.
+
+    Args:
+        sources: files, globs or folders.
+        example: a NamedTuple of fields that are str, int or float.
+        columns: the name of the column for each field, under FIELD_column; a field that is not there has its own name.
+        encoding: name of the files' encoding.
+
+    Raises:
+        InputError: a source names nothing, or no tables. While iterating: a column is missing, or a value is not of
+            its field's type.
+    """
+    require_encoding(encoding)
+    wanted = {f"{field}_column": columns.get(f"{field}_column") or field for field in example._fields}
+    return Rows(*find_readers(sources, {}, partial(_readers, example=example, columns=wanted, encoding=encoding)))
+
+
+def _readers(path: str, example: type, columns: Mapping[str, str], encoding: str) -> list:
+    files = files_of(path)
+    if not all(map(has_records, files)):
+        raise InputError(f"{quoted(path)}: expected .csv, .tsv or .jsonl files with the columns {', '.join(columns)}")
+    return [partial(_read, file, example, columns, encoding) for file in files]
+
+
+def _read(path: str, example: type, columns: Mapping[str, str], encoding: str) -> Iterator:
+    for record in read_records(path, columns, encoding):
+        yield _example(record.values, example, f"{path} line {record.line}")
+
+
+def _example(values: Sequence, example: type, place: str):
+    if not isinstance(values, Sequence) or isinstance(values, str) or len(values) != len(example._fields):
+        raise InputError(f"{place}: expected {', '.join(example._fields)}, got {quoted(str(values)[:80])}")
+    kinds, converted = typing.get_type_hints(example), []
+    for field, value in zip(example._fields, values, strict=True):
+        try:
+            converted.append(kinds[field](value))
+        except (TypeError, ValueError):
+            raise InputError(f"{place}: expected {field} as {kinds[field].__name__}, got {value!r}") from None
+        if isinstance(value, str):
+            require_usable(value, place)
+    return example(*converted)
+
+
+def as_rows(value: Rows | str | Path | Sequence, example: type) -> Rows:
+    """What a function that takes a corpus makes of its argument.
+
+    Args:
+        value: Rows, a source that `open_rows` takes, or a list of examples (named or plain tuples).
+        example: the NamedTuple of an example.
+
+    Raises:
+        InputError: the value is none of these.
+    """
+    if isinstance(value, Rows):
+        return value
+    if isinstance(value, str | Path):
+        return open_rows(value, example, {})
+    if not isinstance(value, Sequence) or not value:
+        raise InputError(f"expected a file or a list of ({', '.join(example._fields)}), got {type(value).__name__}")
+    rows = [_example(row, example, f"item {number} of the list") for number, row in enumerate(value, 1)]
+    return Rows(partial(iter, rows))
+
+
+def split_rows(corpus: Rows, validation_fraction: float, seed: int = 0) -> tuple[Rows, Rows]:
+    """Cuts a corpus in two at random.
+
+    Args:
+        corpus: is read once here to count it; each part reads it again whenever it is iterated.
+        validation_fraction: share of the validation part, in (0, 1).
+        seed: the same seed chooses the same examples.
+
+    Returns:
+        (train, validation), each in the order of the corpus.
+
+    Raises:
+        InputError: the fraction is outside (0, 1), or leaves one part empty.
+    """
+    if not 0 < validation_fraction < 1:
+        raise InputError(f"validation_fraction: expected a number between 0 and 1, got {validation_fraction}")
+    count = sum(1 for _ in corpus)
+    held_out = int(count * Fraction(str(validation_fraction)) + Fraction(1, 2))
+    if not 0 < held_out < count:
+        raise InputError(
+            f"{count} examples are too few to take {validation_fraction} of them for validation: give more"
+        )
+    chosen = set(random.Random(seed).sample(range(count), held_out))
+    trains = [number not in chosen for number in range(count)]
+    validates = [not train for train in trains]
+    return Rows(lambda: compress(corpus, trains)), Rows(lambda: compress(corpus, validates))

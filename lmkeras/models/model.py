@@ -1,0 +1,397 @@
+"""The model that a user holds: a task, a tokenizer and a network that belong together."""
+
+import contextlib
+import dataclasses
+import hashlib
+import importlib
+import platform
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from lmkeras.archives import MEGABYTE, read_text, shortened
+from lmkeras.errors import InputError
+from lmkeras.export.saved_model import write_saved_model
+from lmkeras.models.folder import read_config, write_model
+from lmkeras.models.network_file import read_network
+from lmkeras.models.recipe import Recipe
+from lmkeras.networks.network import Network
+from lmkeras.networks.registry import import_families
+from lmkeras.tasks import task_of
+from lmkeras.tasks.base import Runner, Task, TrainingData
+from lmkeras.tokenizers import tokenizer_from_json
+from lmkeras.tokenizers.base import BaseTokenizer
+from lmkeras.training import fit as harness
+from lmkeras.training.devices import place
+from lmkeras.training.layer_rates import freeze, layer_factors
+from lmkeras.training.rate_finder import RateFinding, find_learning_rate
+from lmkeras.training.settings import TrainingSettings
+from lmkeras.training.strategies import replicas_of
+
+_LARGEST_TOKENIZER = 1024 * MEGABYTE  # ten million words
+#: the classes that users hold, by the kind in config.json; another kind is held by Model itself
+_CLASSES = {
+    "language_model": ("lmkeras.models.language_model", "LanguageModel"),
+    "text_classifier": ("lmkeras.models.text_classifier", "TextClassifier"),
+}
+
+
+class Model:
+    """A task, a tokenizer and a network: trains on a corpus, judges, answers, and is kept in one folder.
+
+    Args:
+        task: what is asked of a text.
+        network: a name that the task's bodies are registered under, or a built network for a fitted tokenizer; None for
+            the task's default.
+        tokenizer: a tokenizer's name, fitted on the corpus by `fit`; or a fitted tokenizer. "auto" (or None): what
+            suits network and corpus.
+        vocabulary_size: the most ids a named tokenizer may have; None for the tokenizer's own default.
+        weights: a folder or hub name of pretrained weights, for a network that has them; None to begin from nothing.
+        sizes: of a named network.
+
+    Attributes:
+        task: with what it has learnt from the corpus, such as labels.
+        tokenizer: text ↔ ids, None until `fit` has made it.
+        network: ids → outputs, None until `fit` has built it.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        network: str | Network | None = None,
+        tokenizer: str | BaseTokenizer | None = "auto",
+        vocabulary_size: int | None = None,
+        weights: str | Path | None = None,
+        **sizes,
+    ):
+        network = task.default_network if network is None else network
+        self.task, self.network, self.tokenizer = task, None, None
+        self._recipe: Recipe | None = None
+        self._kept_runner: Runner | None = None
+        if isinstance(network, str):
+            self._recipe = Recipe(task, network, tokenizer, vocabulary_size, weights=weights, sizes=sizes)
+            if isinstance(tokenizer, BaseTokenizer):
+                self.tokenizer = tokenizer
+            return
+        others = {"vocabulary_size": vocabulary_size, "weights": weights, **sizes}
+        if others := [name for name, value in others.items() if value is not None]:
+            raise InputError(f"{', '.join(others)}: for a network's name; a built network has its own")
+        if not isinstance(network, Network):
+            raise InputError(f"network must be a name or a network that lmkeras built, got {type(network).__name__}")
+        if not isinstance(tokenizer, BaseTokenizer):
+            raise InputError("a built network needs the fitted tokenizer that it belongs to")
+        task.check(network, tokenizer)
+        self.network, self.tokenizer = network, tokenizer
+
+    @classmethod
+    def of_task(cls, task: Task, *args, **kwargs) -> "Model":
+        """A model of this class for a task; the other arguments are those of `Model`."""
+        model = cls.__new__(cls)
+        Model.__init__(model, task, *args, **kwargs)
+        return model
+
+    @property
+    def kind(self) -> str:
+        """What config.json calls models of this task."""
+        return self.task.kind
+
+    def untrained(self) -> "Model":
+        """A new model of the same arguments; InputError where the network was given built."""
+        if self._recipe is None:
+            raise InputError("this takes a model made by a network's name, which can be built anew")
+        recipe = self._recipe
+        return self.of_task(
+            recipe.task,
+            recipe.network,
+            recipe.tokenizer,
+            vocabulary_size=recipe.vocabulary_size,
+            weights=recipe.weights,
+            **recipe.sizes,
+        )
+
+    def fit(
+        self,
+        corpus,
+        validation=None,
+        validation_fraction: float = 0.1,
+        run_folder: str | Path | None = None,
+        resume: bool = False,
+        settings: TrainingSettings | None = None,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        verbose: str | int = "auto",
+        **changes,
+    ) -> list[dict[str, float]]:
+        """Trains on a corpus, again from where the model stands if it has been trained before.
+
+        Args:
+            corpus: a corpus, a file, glob, folder or name that the command line takes as --text, or examples in memory:
+                a list of texts for a language model, which also takes a folder that `lmkeras tokenize` wrote; a list of
+                (text, label) or two lists (texts, labels) for a classifier.
+            validation: what to validate on, as corpus; None takes a part of the corpus, its end for a language model,
+                examples at random for others.
+            validation_fraction: share of the corpus taken, in (0, 1); 0 for no validation.
+            run_folder: where metrics.jsonl, curves.png, checkpoints and TensorBoard logs go; None: nowhere.
+            resume: go on from run_folder's newest checkpoint, if there is one; other arguments are to be as they were.
+            settings: how to train, see FitSettings and ClassifierFitSettings; None for the defaults.
+            callbacks: further Keras callbacks.
+            verbose: 0 shows nothing, 1 a progress bar, 2 a line an evaluation.
+            changes: fields of the settings by name, such as epochs=3.
+
+        Returns:
+            One dictionary an evaluation: loss (nats a token, or a text), the task's metrics (a classifier's accuracy)
+            and, with validation, the same with val_ before their names.
+
+        Raises:
+            InputError: the corpus is none to learn from, or settings that do not go together.
+        """
+        settings = changed(settings or self.task.Settings(), changes)
+        monitor = self.task.monitored(settings)
+        replicas = replicas_of(settings.distribute)  # several workers are set up before anything else
+        with place(settings.device):
+            train, held_out = self._parts(self.task.corpus(corpus), validation, validation_fraction, settings.seed)
+            data, parts = self._prepared(train, held_out, settings)
+            digests, judged = {"text": data.digest}, None
+            if held_out is not None:
+                task, tokenizer, network = parts
+                judged = task.validation_data(held_out, tokenizer, network, replicas)
+                digests["validation"] = judged.digest
+            self.task, self.tokenizer, self.network = parts  # nothing can be wrong with them from here on
+            run = self._run(run_folder, resume, digests)
+            batches = harness.Batches(data.dataset, data.steps_per_epoch, judged and judged.dataset)
+            with self._as_trained(settings) as factors:
+                return harness.fit(
+                    self.network,
+                    batches,
+                    settings,
+                    judgement=harness.Judgement(self.task.keras_metrics, *monitor),
+                    run=run,
+                    callbacks=callbacks,
+                    verbose=verbose,
+                    rate_factors=factors,
+                )
+
+    def find_learning_rate(
+        self, corpus, settings: TrainingSettings | None = None, steps: int = 100, **changes
+    ) -> RateFinding:
+        """Tries learning rates from small to large on a corpus; weights are what they were afterwards.
+
+        An untrained model gets its tokenizer and its fresh network here, from this corpus.
+
+        Args:
+            corpus: as in `fit`.
+            settings: how to train; its optimizer, batch size and the like count.
+            steps: the most updates tried.
+            changes: fields of the settings by name.
+
+        Returns:
+            The rates, their losses and a suggestion for settings.learning_rate; its `draw` makes a picture of them.
+        """
+        settings = changed(settings or self.task.Settings(), changes)
+        with place(settings.device):
+            data, parts = self._prepared(self.task.corpus(corpus), None, settings)
+            self.task, self.tokenizer, self.network = parts
+            with self._as_trained(settings) as factors:
+                return find_learning_rate(self.network, data.dataset(0), settings, steps=steps, rate_factors=factors)
+
+    def _parts(self, corpus, validation, fraction: float, seed: int):
+        if validation is not None:
+            return corpus, self.task.corpus(validation)
+        return self.task.split(corpus, fraction, seed) if fraction else (corpus, None)
+
+    def _prepared(self, train, held_out, settings) -> tuple[TrainingData, tuple[Task, BaseTokenizer, Network]]:
+        """What to train on, and the task, the tokenizer and the network to train; this model stays as it is."""
+        task = self.task.learned(train, held_out, settings, trained=self.network is not None)
+        tokenizer = self.tokenizer or self._recipe.tokenizer_for(train)
+        network = self.network or self._recipe.network_for(task, tokenizer, settings.seed)
+        with freeze(network.layer_groups(), settings.frozen_groups):
+            task.check(network, tokenizer)
+        return task.training_data(train, tokenizer, network, settings), (task, tokenizer, network)
+
+    @contextlib.contextmanager
+    def _as_trained(self, settings: TrainingSettings) -> Iterator[Mapping[str, float] | None]:
+        """Groups of layers frozen as the settings say; gives the learning-rate factors of the others."""
+        self._kept_runner, groups = None, self.network.layer_groups()
+        try:
+            with freeze(groups, settings.frozen_groups):
+                yield None if settings.layer_decay == 1 else layer_factors(groups, settings.layer_decay)
+        finally:
+            self._kept_runner = None  # callbacks may have predicted, and so traced, in the training's precision
+
+    def _run(self, folder: str | Path | None, resume: bool, digests: Mapping[str, Callable[[], str]]):
+        """Where a training of this model is recorded, and what it may be resumed with, such as the same text."""
+        if folder is None:
+            if resume:
+                raise InputError("resume goes on from a checkpoint in run_folder: name that folder too")
+            return None
+        made_of = {**self.task.config(), **{name: digest() for name, digest in digests.items()}}
+        made_of["tokenizer"] = hashlib.sha256(self.tokenizer.to_json().encode()).hexdigest()
+        made_of["network"] = _without_names(self.network.get_config())
+        return harness.Run(Path(folder), resume, made_of)
+
+    def evaluate(self, corpus, **options) -> dict[str, float]:
+        """Judges the model on a corpus.
+
+        Args:
+            corpus: as in `fit`.
+            options: what the task offers, such as a language model's stride.
+
+        Returns:
+            Values by name: of a classifier loss_nats (mean -log P of the true label), accuracy, macro_f1, examples.
+
+        Raises:
+            InputError: the model is not trained, or the corpus has what it does not know, such as other labels.
+        """
+        return self.judge(corpus, **options)[0]
+
+    def report(self, corpus, **options):
+        """What the model makes of a corpus, as tables and a picture; None where the task has no report.
+
+        Args:
+            corpus: as in `evaluate`.
+            options: as in `evaluate`.
+        """
+        return self.judge(corpus, **options)[1]
+
+    def judge(self, corpus, **options) -> tuple[dict[str, float], object]:
+        """What `evaluate` and `report` return, by one pass over the corpus."""
+        self._require_network()
+        return self._runner.judge(self.task.corpus(corpus), **options)
+
+    def predict(self, text):
+        """What the model says of a text: of a classifier a Prediction, label and probabilities.
+
+        Args:
+            text: a text, or a tuple (first, second) where the model takes pairs; or a list of them.
+
+        Returns:
+            The answer, or a list of answers for a list.
+        """
+        single = isinstance(text, str | tuple)
+        answers = [answer for _, answer in self.predict_each([text] if single else text)]
+        return answers[0] if single else answers
+
+    def predict_each(self, texts: Iterable, at_a_time: int = 1024) -> Iterator[tuple]:
+        """Each text with the answer to it, in the order of the texts, read as they are needed.
+
+        Args:
+            texts: any number of them, as in `predict`; such as what `open_examples` reads from a file.
+            at_a_time: how many are read before the first is answered; texts of like length among them go together.
+        """
+        if isinstance(texts, str) or not isinstance(texts, Iterable):
+            got = "one" if isinstance(texts, str) else type(texts).__name__
+            raise InputError(f"expected texts, got {got}: put a text into a list, [text], or give it to predict")
+        return self._runner.predict(texts, at_a_time)
+
+    @property
+    def _runner(self) -> Runner:
+        """What works with the trained network; made once, as long as the network is not trained again."""
+        self._require_network()
+        if self._kept_runner is None:
+            self._kept_runner = self.task.runner(self.network, self.tokenizer)
+        return self._kept_runner
+
+    def _require_network(self) -> None:
+        if self.network is None:
+            raise InputError("this model has not been trained yet: call fit first, or load one that has been saved")
+
+    def export(self, folder: str | Path, overwrite: bool = False, dtype: str = "float32") -> None:
+        """Writes a SavedModel that takes text and needs TensorFlow alone; its signatures are the task's.
+
+        Args:
+            folder: a new folder, or an empty one.
+            overwrite: whether a SavedModel that is there already is replaced.
+            dtype: precision of matrix products: "float32", or of BERT "bfloat16", which is twice to three times as fast
+                on CPUs with instructions for it, slow on others, and keeps about two digits of a probability.
+
+        Raises:
+            InputError: the folder is in use, the tokenizer cannot be exported, or not in this precision.
+        """
+        self._require_network()
+        module, signatures = self.task.exported(self.network, self.tokenizer, dtype)
+        write_saved_model(module, signatures, folder, overwrite)
+
+    def save(self, folder: str | Path) -> None:
+        """Writes config.json, tokenizer.json and network.keras, from which `lmkeras.load` makes the same model.
+
+        Args:
+            folder: created where it is missing; the three files replace those of an earlier model, all at the end.
+        """
+        self._require_network()
+        network = {**self.network.get_config(), "name": type(self.network.body).__name__}
+        config = {
+            "kind": self.kind,
+            **self.task.config(),
+            "tokenizer": {"name": type(self.tokenizer).__name__, "vocabulary_size": self.tokenizer.vocabulary_size},
+            "network": {**network, "parameters": self.network.count_params()},
+            "versions": {
+                "keras": keras.__version__,
+                "tensorflow": tf.__version__,
+                "python": platform.python_version(),
+            },
+        }
+        files = {
+            "network.keras": _without_optimizer(self.network).save,
+            "tokenizer.json": lambda path: path.write_text(self.tokenizer.to_json(), encoding="utf-8"),
+        }
+        write_model(folder, config, files)
+
+
+def _without_names(config):
+    """A network's config without the names of its layers, which number what a process has made before."""
+    if isinstance(config, Mapping):
+        return {name: _without_names(value) for name, value in config.items() if name != "name"}
+    return config
+
+
+def _without_optimizer(network: Network) -> Network:
+    """The same network as it was built: an optimizer's state would treble the file, and nobody reads it."""
+    clone = type(network).from_config(network.get_config())
+    clone.set_weights(network.get_weights())
+    return clone
+
+
+def changed(settings: TrainingSettings, changes: dict) -> TrainingSettings:
+    """The settings with some fields changed; TypeError for a field that they have not."""
+    names = [field.name for field in dataclasses.fields(settings)]
+    for name in changes:
+        if name not in names:
+            raise TypeError(f"fit has no argument {name!r}; the settings are {', '.join(names)}")
+    return dataclasses.replace(settings, **changes)
+
+
+def model_class(kind: str) -> type[Model]:
+    """The class that users hold for a kind of model: Model itself where the kind has none of its own."""
+    if kind not in _CLASSES:
+        return Model
+    module, name = _CLASSES[kind]
+    return getattr(importlib.import_module(module), name)
+
+
+def load(folder: str | Path) -> Model:
+    """The model that `save` wrote; no code from the folder is run, and no more memory taken than its files are large.
+
+    Args:
+        folder: where a model was saved, such as a training run's folder.
+
+    Returns:
+        A model of the class that was saved.
+
+    Raises:
+        InputError: there is no model, or a file is missing, damaged or from another model; it is named.
+    """
+    config, folder = read_config(folder), Path(folder)
+    import_families()  # their classes must be registered before the network's is looked up
+    tokenizer = tokenizer_from_json(read_text(folder / "tokenizer.json", _LARGEST_TOKENIZER))
+    try:
+        network = read_network(folder / "network.keras", config["network"])
+        task = task_of(config["kind"]).from_config(config)
+        return model_class(config["kind"]).of_task(task, network, tokenizer)
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{folder / 'config.json'} is damaged or was changed: it does not say what a {config['kind']} is made of "
+            f"({type(error).__name__}: {shortened(error)})"
+        ) from error

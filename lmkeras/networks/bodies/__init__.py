@@ -1,0 +1,1 @@
+"""Bodies: what reads a text, one file a family."""

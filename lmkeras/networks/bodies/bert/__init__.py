@@ -1,0 +1,6 @@
+"""BERT as a network of its own, as a body, and with a classifier's head."""
+
+from lmkeras.networks.bodies.bert.classifier import bert_classifier, fresh_bert_classifier
+from lmkeras.networks.bodies.bert.encoder import Bert, TFBertModel
+
+__all__ = ["Bert", "TFBertModel", "bert_classifier", "fresh_bert_classifier"]

@@ -1,0 +1,1 @@
+"""Heads: what answers a task's question, one file a head."""

@@ -1,0 +1,76 @@
+"""The head of a language model: logits of the token that follows.
+
+Shape letters: B batch, T tokens, D width, V vocabulary.
+"""
+
+import functools
+
+import keras
+from keras import ops
+
+from lmkeras.layers.fused import product
+from lmkeras.layers.vocabulary_loss import vocabulary_loss
+from lmkeras.networks.contract import Head, Writer
+
+
+@keras.saving.register_keras_serializable("lmkeras")
+class LanguageHead(Head):
+    """States [..., D] → float32 logits [..., V] of the token that follows each of them.
+
+    Args:
+        vocabulary_size: V.
+        tied: whether the body's embedding, transposed, is the last matrix.
+        every_position: whether every token of a text gets logits [B, T, V], or its last one alone: [B, V].
+    """
+
+    keras_loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def __init__(self, vocabulary_size: int, tied: bool = False, every_position: bool = True, **kwargs):
+        super().__init__(**kwargs)
+        self.vocabulary_size, self.tied, self.every_position = vocabulary_size, tied, every_position
+        self.reads = "states" if every_position else "summary"
+        self.dense = None if tied else keras.layers.Dense(vocabulary_size, name="logits")
+
+    def connect(self, body: Writer) -> None:
+        """Where the head is tied, its matrix is the body's embedding."""
+        # a function, because Keras would list an embedding that is an attribute among the head's own weights too
+        self._embedding = functools.partial(getattr, body, "embedding")
+
+    def build(self, input_shape):
+        """Builds the last layer on [..., D]."""
+        if self.dense is not None:
+            self.dense.build(input_shape)
+
+    def call(self, states, training=False):
+        """Logits [..., V]."""
+        kernel, bias = self._last_layer()
+        return ops.cast(product(states, kernel, self.compute_dtype, bias, transpose=self.tied), "float32")
+
+    def _last_layer(self):
+        return (self._embedding().embeddings, None) if self.tied else (self.dense.kernel, self.dense.bias)
+
+    def loss(self, outputs, targets, shares):
+        """The cross-entropy of the targets int32 [B, T] (or [B]), each times its share."""
+        losses = ops.sparse_categorical_crossentropy(targets, outputs, from_logits=True)
+        return ops.sum(losses * shares)
+
+    def direct_loss(self, states, targets, shares, training):
+        """The same, without ever holding the logits of all tokens together."""
+        if self.compute_dtype == "float16":
+            return None  # gradients of single logits are too small for float16, unless the loss is scaled before
+        kernel, bias = self._last_layer()
+        return vocabulary_loss(
+            ops.reshape(states, (-1, states.shape[-1])),
+            kernel,
+            bias,
+            targets=ops.cast(ops.reshape(targets, (-1,)), "int32"),
+            weights=ops.reshape(shares, (-1,)),
+            dtype=self.compute_dtype,
+            transposed=self.tied,
+            training=training,
+        )
+
+    def get_config(self):
+        """The constructor's arguments."""
+        names = ("vocabulary_size", "tied", "every_position")
+        return {name: getattr(self, name) for name in names}

@@ -1,0 +1,220 @@
+"""A network: a body that reads texts and a head that answers, as one keras.Model.
+
+Shape letters: B batch, T tokens.
+"""
+
+import collections
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from lmkeras.errors import InputError
+from lmkeras.networks.contract import Body, Head, total_over_replicas
+
+
+@keras.saving.register_keras_serializable("lmkeras")
+class HeadLoss(keras.losses.Loss):
+    """What the harness compiles a network with: the loss that the network's head defines.
+
+    A network that was compiled with this asks its head for the loss, which may have a way to it that never makes the
+    outputs. Keras' own way, from the outputs alone, is therefore closed.
+    """
+
+    def call(self, targets, outputs):
+        """TypeError: only a Network computes this loss."""
+        raise TypeError("this loss is computed by a Network's own head: compile another model with a Keras loss")
+
+    def get_config(self):
+        """Nothing: it has no settings."""
+        return {}
+
+
+@keras.saving.register_keras_serializable("lmkeras")
+class Network(keras.Model):
+    """A body and a head. It is built, with fresh weights, as soon as it is constructed.
+
+    Called with int32 ids [B, T], or with a dictionary of input_ids and perhaps attention_mask and token_type_ids, each
+    [B, T], it gives what its head gives: float32 logits.
+
+    Compiled with a Keras loss of its user, `fit` and `evaluate` are Keras' own. Compiled with `HeadLoss` (or, where
+    the head can spare the logits, with the Keras loss that equals it) the loss of a batch is
+    sum(loss · weight) / sum(weight) over all targets of the batch, on all replicas together.
+
+    Args:
+        body: what reads the texts.
+        head: what answers.
+        default_learning_rate: what `fit` takes where no other is asked for; None for the body's own.
+    """
+
+    def __init__(self, body: Body, head: Head, default_learning_rate: float | None = None, **kwargs):
+        super().__init__(**kwargs)
+        # a body that is built has made all of its layers before the head was made, others made their embedding alone
+        self._made_first = None if body.built else len(body._layers)
+        self.body, self.head = body, head
+        self.default_learning_rate = default_learning_rate
+        if default_learning_rate is None:
+            self.default_learning_rate = body.default_learning_rate
+        self.build()
+
+    def build(self, input_shape=None):
+        """Builds body and head, once."""
+        if self.built:
+            return
+        if not self.body.built:
+            self.body.build((None, None))
+        self.head.connect(self.body)
+        states = self.head.reads == "states"
+        self.head.build((None, None, self.body.width) if states else (None, self.body.summary_size))
+        self.built = True
+
+    def features(self, inputs, training=False):
+        """What the head gets of the body."""
+        read = self.body.states if self.head.reads == "states" else self.body.summary
+        return read(self.body.inputs(inputs), training=training)
+
+    def call(self, inputs, training=False):
+        """What the head makes of the inputs."""
+        return self.head(self.features(inputs, training), training=training)
+
+    def initial_state(self, rows, max_length=None):
+        """The state before the first token, see `Writer.initial_state`."""
+        return self.body.initial_state(rows, max_length)
+
+    def step(self, ids, state, mask=None):
+        """The head's outputs for the next tokens, and the new state; the arguments are those of `Writer.step`."""
+        states, state = self.body.step(ids, state, mask)
+        return self.head(states), state
+
+    def train_step(self, data):
+        """One update."""
+        inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
+        if not self._is_judged_by_head():
+            return super().train_step(data)
+        with tf.GradientTape() as tape:
+            loss = self._batch_loss(inputs, targets, weights, training=True)
+            if self.losses:  # what layers of a user's own have added
+                loss += sum(self.losses) / tf.distribute.get_strategy().num_replicas_in_sync
+            loss = self.optimizer.scale_loss(loss)
+        self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
+        return self.get_metrics_result()
+
+    def test_step(self, data):
+        """One batch of an evaluation: however examples are cut into batches, the mean loss is the same."""
+        inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
+        if not self._is_judged_by_head():
+            return super().test_step(data)
+        self._batch_loss(inputs, targets, weights, training=False)
+        return self.get_metrics_result()
+
+    def _is_judged_by_head(self) -> bool:
+        if isinstance(self.loss, HeadLoss):
+            return True
+        equal, loss = self.head.keras_loss, self.loss
+        return equal is not None and type(loss) is type(equal) and loss.get_config() == equal.get_config()
+
+    def _batch_loss(self, inputs, targets, weights, training):
+        """This replica's part of the batch's loss, which is added to the metrics on the way."""
+        weights = tf.nest.map_structure(_weights_like, targets) if weights is None else weights
+        weights = tf.nest.map_structure(lambda weight: ops.cast(weight, "float32"), weights)
+        totals = tf.nest.map_structure(tf.reduce_sum, weights)
+        everywhere = tf.nest.map_structure(lambda total: tf.maximum(total_over_replicas(total), 1e-9), totals)
+        shares = tf.nest.map_structure(tf.divide, weights, everywhere)
+        features = self.features(inputs, training)
+        others = len(self.metrics) > 1
+        loss = None if others else self.head.direct_loss(features, targets, shares, training)
+        if loss is None:
+            outputs = self.head(features, training=training)
+            loss = self.head.loss(outputs, targets, shares)
+        if others:
+            counted = tf.nest.map_structure(lambda weight: ops.cast(weight != 0, "float32"), weights)
+            self.compute_metrics(inputs, targets, outputs, sample_weight=counted)
+        total, of_all = tf.nest.flatten(totals)[0], tf.nest.flatten(everywhere)[0]
+        self._loss_tracker.update_state(tf.math.divide_no_nan(loss * of_all, total), sample_weight=total)
+        return loss
+
+    def layer_groups(self) -> list[list[keras.layers.Layer]]:
+        """All layers with weights, in groups from the embedding up to the head."""
+        top = self.body.summary_layers()
+        own = [*top, *(layer for layer in self.head._layers if layer.weights)]
+        return [group for group in (*self.body.layer_groups(), own) if group and group != top]
+
+    def exported(self, dtype: str = "float32") -> tuple[Callable, list[tf.Variable]]:
+        """What an exported model runs: a function from inputs by name to outputs, and the variables that it reads.
+
+        Args:
+            dtype: precision of matrix products; another than float32 is for bodies that have a form for it.
+
+        Raises:
+            InputError: the body has no such precision.
+        """
+        pack = getattr(self.body, "packed", None)
+        if pack is not None and self.head.reads == "summary":
+            summary = pack(dtype)
+            return lambda inputs: self.head(summary(inputs)), [*summary.weights, *(w.value for w in self.head.weights)]
+        if dtype != "float32":
+            raise InputError(f"only BERT is exported in another precision than its own: leave out dtype {dtype!r}")
+        return functools.partial(self, training=False), [weight.value for weight in self.weights]
+
+    def layers_as_made(self) -> Iterator[keras.layers.Layer]:
+        """This network and all layers in it, in the order in which they were made, each before what is inside it."""
+        made, first = self.body._layers, self._made_first
+        parts = [self.body] if first is None else made[:first]
+        parts = [*parts, *self.head._layers, *([] if first is None else made[first:])]
+        yield self
+        waiting, seen = collections.deque(parts), set()
+        while waiting:
+            layer = waiting.popleft()
+            if id(layer) not in seen:
+                seen.add(id(layer))
+                yield layer
+                waiting.extendleft(layer._layers)
+
+    def save_pretrained(self, folder: str | Path, labels: Sequence[str] | None = None) -> None:
+        """Writes the folder that transformers reads, for a body that has a form there.
+
+        Args:
+            folder: created where it is missing; an earlier checkpoint's files are replaced.
+            labels: the classes' names; None for LABEL_0, LABEL_1 and so on.
+
+        Raises:
+            InputError: transformers has no such network.
+        """
+        write = getattr(self.body, "save_pretrained_with", None)
+        if write is None:
+            raise InputError(f"{type(self.body).__name__} has no form in transformers: use save instead")
+        write(self.head, folder, labels)
+
+    def get_config(self):
+        """The body's and the head's constructors' arguments, and the names of their classes."""
+        parts = {"body": self.body, "head": self.head}
+        described = {
+            role: {"registered_name": keras.saving.get_registered_name(type(part)), "config": part.get_config()}
+            for role, part in parts.items()
+        }
+        return {"name": self.name, **described, "default_learning_rate": self.default_learning_rate}
+
+    @classmethod
+    def from_config(cls, config: Mapping) -> "Network":
+        """The network of what `get_config` gave, with fresh weights.
+
+        Raises:
+            ValueError: a name is not that of a registered body or head.
+        """
+        parts = {}
+        for role, contract in (("body", Body), ("head", Head)):
+            name = config[role]["registered_name"]
+            kind = keras.saving.get_registered_object(name) if isinstance(name, str) else None
+            if not isinstance(kind, type) or not issubclass(kind, contract):
+                raise ValueError(f"expected a registered {role} of a network, got {name!r}")
+            parts[role] = kind, config[role]["config"]
+        # in the order in which a new network is made, so that the same seed gives the same weights
+        made = {role: kind.from_config(dict(sizes)) for role, (kind, sizes) in parts.items()}
+        return cls(**made, default_learning_rate=config["default_learning_rate"], name=config.get("name"))
+
+
+def _weights_like(targets):
+    return tf.ones(tf.shape(targets)) if None in targets.shape else tf.ones(targets.shape)

@@ -1,0 +1,214 @@
+"""Classification: which of some labels a text, or a pair of texts, has.
+
+Shape letters: N texts, C classes.
+"""
+
+import dataclasses
+from collections import Counter
+from typing import ClassVar, Literal, NamedTuple
+
+import numpy as np
+
+from lmkeras.corpora import (
+    as_labelled_corpus,
+    open_labelled_corpus,
+    require_known_labels,
+    require_several_labels,
+    split_labelled,
+)
+from lmkeras.corpora.labelled import Text
+from lmkeras.errors import InputError
+from lmkeras.reports import ClassificationReport
+from lmkeras.tasks.base import Metric, TextColumns
+from lmkeras.tasks.registry import register_task
+from lmkeras.tasks.whole_texts import TextLengths, WholeTextTask
+from lmkeras.training.settings import ClassifierFitSettings
+
+
+class LabelledText(NamedTuple):
+    """An example."""
+
+    text: Text
+    label: str
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledColumns(TextColumns):
+    """Where tables hold the parts of a labelled text."""
+
+    label_column: str = "label"
+    """column or key that holds the label."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifierOptions(TextLengths):
+    """How much of a text a classifier sees."""
+
+    long_texts: Literal["start", "end", "both"] = "start"
+    """what is kept of longer texts: their start, their end, or as much of both."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """The likeliest label of a text, and the probability of every label.
+
+    Attributes:
+        label: the label with the highest probability.
+        probabilities: of every label, in the order of the model's labels; they sum to 1.
+    """
+
+    label: str
+    probabilities: dict[str, float]
+
+    @classmethod
+    def from_logits(cls, logits: np.ndarray, labels) -> "Prediction":
+        """The prediction of one text.
+
+        Args:
+            logits: float [C].
+            labels: names of the C classes.
+
+        Example:
+            >>> Prediction.from_logits(np.array([1.0, 1.0]), ["ham", "spam"])
+            Prediction(label='ham', probabilities={'ham': 0.5, 'spam': 0.5})
+        """
+        odds = np.exp(np.asarray(logits, np.float64) - np.max(logits))
+        probabilities = (odds / odds.sum()).tolist()
+        return cls(labels[int(np.argmax(logits))], dict(zip(labels, probabilities, strict=True)))
+
+    @property
+    def probability(self) -> float:
+        """The probability of the label, in (0, 1]."""
+        return self.probabilities[self.label]
+
+
+@register_task
+@dataclasses.dataclass(frozen=True)
+class Classification(WholeTextTask):
+    """Which of its labels a text has. The labels are learnt from the corpus, or belong to a network that is built."""
+
+    labels: tuple[str, ...] | None = None
+    """The classes' names in the order of the logits, None until a corpus has shown them."""
+
+    kind: ClassVar[str] = "text_classifier"
+    title: ClassVar[str] = "a text classifier"
+    command: ClassVar[str] = "classifier"
+    help: ClassVar[dict] = {
+        "summary": "Train a text classifier on labelled text and save it.",
+        "text": ".csv, .tsv, .jsonl with columns, .txt of label TAB text or __label__ lines (.gz too), a folder with a "
+        "subfolder for each label, tfds:NAME:SPLIT, builtin:python-docstrings.",
+        "validation": "labelled text to validate on; None: examples of every label taken from the training text.",
+        "tokenizer": "how text becomes tokens; auto: words, and for bert WordPiece.",
+        "vocabulary_size": "the most tokens there may be; None: 10000 words, every character, 4096 byte pairs, 8192 "
+        "pieces.",
+    }
+    Example: ClassVar[type] = LabelledText
+    Columns: ClassVar[type] = LabelledColumns
+    Options: ClassVar[type] = ClassifierOptions
+    Settings: ClassVar[type] = ClassifierFitSettings
+    metrics: ClassVar[tuple] = (Metric("accuracy", higher_is_better=True),)
+    monitor: ClassVar[str] = "accuracy"
+    signatures: ClassVar[tuple] = ("classify",)
+    reports: ClassVar[bool] = True
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.labels is not None:
+            if isinstance(self.labels, str) or not all(isinstance(label, str) for label in self.labels):
+                raise InputError(f"labels must be a list of strings, got {self.labels!r}")
+            object.__setattr__(self, "labels", tuple(self.labels))  # JSON gives a list
+
+    def open(self, sources, columns, encoding):
+        """See `open_labelled_corpus`."""
+        return open_labelled_corpus(sources, columns.text_column, columns.label_column, columns.pair_column, encoding)
+
+    def corpus(self, value):
+        """See `as_labelled_corpus`."""
+        return as_labelled_corpus(value)
+
+    def split(self, corpus, validation_fraction, seed):
+        """Examples at random, with the same share of every label in both parts."""
+        require_several_labels(corpus.label_counts())  # before its examples are fewer
+        return split_labelled(corpus, validation_fraction, seed)
+
+    def texts(self, corpus):
+        """The texts, of pairs both."""
+        return corpus.texts()
+
+    def learned(self, train, held_out, settings, trained):
+        """Learns the labels, unless they are known already."""
+        counts = train.label_counts()
+        require_several_labels(counts)
+        labels = self.labels or tuple(counts)
+        for part in (counts, {} if held_out is None else held_out.label_counts()):
+            require_known_labels(part, labels)
+        settings.weights_of({label: counts.get(label, 0) for label in labels})  # refuses labels that there are not
+        return dataclasses.replace(super().learned(train, held_out, settings, trained), labels=labels)
+
+    def head(self, body, dropout=None):
+        """Dropout and a dense layer with a logit for each label."""
+        from lmkeras.networks.heads.classes import ClassesHead
+
+        return ClassesHead(len(self.labels), body.dropout if dropout is None else dropout, body.initializer_range)
+
+    def check(self, network, tokenizer):
+        """InputError where the network has another number of classes than there are labels, or see `layout`."""
+        classes = getattr(network.head, "num_classes", None)
+        if classes is None:
+            raise InputError(f"network must be a name or a classification network, got {type(network).__name__}")
+        if self.labels is None:
+            raise InputError("a built network needs the fitted tokenizer and the labels it belongs to")
+        if len(set(self.labels)) != len(self.labels) or len(self.labels) != classes:
+            raise InputError(
+                f"expected {classes} labels, one for each of the network's classes, got {', '.join(self.labels)}"
+            )
+        super().check(network, tokenizer)
+
+    def targets(self, values):
+        """The number of each label, int32 [N]; InputError where a label is not known."""
+        require_known_labels(Counter(values), self.labels)
+        number = {label: i for i, label in enumerate(self.labels)}
+        return np.array([number[label] for label in values], np.int32)
+
+    def weights(self, targets, settings):
+        """How much each example counts, by its class."""
+        counts = np.bincount(targets, minlength=len(self.labels)).tolist()
+        weights = settings.weights_of(dict(zip(self.labels, counts, strict=True)))
+        return None if weights is None else np.asarray(weights, np.float32)[targets]
+
+    def keras_metrics(self):
+        """Accuracy."""
+        import keras
+
+        return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+
+    def answer(self, outputs):
+        """A Prediction."""
+        return Prediction.from_logits(outputs, self.labels)
+
+    def row(self, answer):
+        """Label and probabilities."""
+        return {"label": answer.label, "probabilities": answer.probabilities}
+
+    def row_names(self):
+        """label, and the probability of each label."""
+        return ["label", *(f"probability {label}" for label in self.labels)]
+
+    def line(self, answer):
+        """Label and its probability, between tabs."""
+        return f"{answer.label}\t{answer.probability:.4f}"
+
+    def judged(self, outputs, targets):
+        """loss_nats (mean -log P of the true label), accuracy, macro_f1 and the number of examples."""
+        losses = np.logaddexp.reduce(outputs, axis=1) - np.take_along_axis(outputs, targets[:, None], 1)[:, 0]
+        report = ClassificationReport.from_predictions(targets, outputs.argmax(axis=1), self.labels)
+        scores = {"accuracy": report.accuracy, "macro_f1": report.macro_f1, "examples": report.examples}
+        return {"loss_nats": float(losses.mean()), **scores}, report
+
+    def in_graph_answers(self, outputs):
+        """label [B], probabilities float32 [B, C] and labels [C], the classes' names."""
+        import tensorflow as tf
+
+        labels, probabilities = tf.constant([label.encode() for label in self.labels]), tf.nn.softmax(outputs)
+        label = tf.gather(labels, tf.argmax(probabilities, axis=1))
+        return {"label": label, "probabilities": probabilities, "labels": labels}

@@ -1,0 +1,1 @@
+"""Exported models: from text to answers in TensorFlow's own operations."""

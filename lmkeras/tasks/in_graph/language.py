@@ -1,0 +1,81 @@
+"""A language model as a SavedModel runs it: prompts to texts, and texts to their probabilities.
+
+Shape letters: B batch, T tokens.
+"""
+
+import tensorflow as tf
+
+from lmkeras.decoding.generate import GenerationLoop
+from lmkeras.decoding.score import ScoringLoop
+from lmkeras.decoding.text import banned_ids
+from lmkeras.networks.network import Network
+from lmkeras.tokenizers.base import BaseTokenizer
+
+
+class ExportedLanguageModel(tf.Module):
+    """Tokenizer twin, network and loops in one graph.
+
+    - generate: prompt [B] and the scalars max_new_tokens, temperature, top_k, top_p, seed → text [B], what follows
+      each prompt.
+    - score: text [B] → log_probability [B] in nats (float64), token_count [B].
+
+    Args:
+        network: a trained language network.
+        tokenizer: its twin does the tokenizing.
+        dtype: precision of matrix products, see `Network.exported`.
+
+    Raises:
+        InputError: the tokenizer has no twin, or the network no such precision.
+    """
+
+    def __init__(self, network: Network, tokenizer: BaseTokenizer, dtype: str = "float32"):
+        super().__init__()
+        self.tokenizer = tokenizer.in_graph()
+        # the weights themselves rather than the Keras objects that hold them, which would bring along the optimizer's
+        # state, and which TensorFlow's session loader (saved_model_cli) does not restore
+        self.weights = network.exported(dtype)[1]
+        self.generation = GenerationLoop(network, banned_ids(tokenizer), compiled=False)
+        self.scoring = ScoringLoop(network)
+        texts, number, count = (tf.TensorSpec(s, t) for s, t in (([None], tf.string), ([], tf.float32), ([], tf.int32)))
+        arguments = {
+            "prompt": texts,
+            "max_new_tokens": count,
+            "temperature": number,
+            "top_k": count,
+            "top_p": number,
+            "seed": count,
+        }
+        signature = [tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in arguments.items()]
+        self.generate = tf.function(self._generate, autograph=False, input_signature=signature)
+        text = tf.TensorSpec([None], tf.string, "text")
+        self.score = tf.function(self._score, autograph=False, input_signature=[text])
+
+    def _encode(self, texts):
+        """Strings [B] → ids int32 [B, T + 1] after a 0 each, and how many count, at least 1."""
+        ids = self.tokenizer.encode(texts)
+        lengths = tf.cast(ids.row_lengths(), tf.int32) + 1
+        return tf.pad(ids.to_tensor(0), [[0, 0], [1, 0]]), lengths
+
+    def _generate(self, prompt, max_new_tokens, temperature, top_k, top_p, seed):
+        ids, lengths = self._encode(prompt)
+        state = self.generation.start(ids, lengths, 1, max_new_tokens)
+        sampling = {
+            "temperature": temperature,
+            "top_k": top_k,
+            "top_p": top_p,
+            "repetition_penalty": tf.constant(1.0),
+            "seed": seed,
+        }
+        ids = self.generation.advance(state, sampling, tf.shape(state["ids"])[1])["ids"]
+        # what was added is what the whole text has more than the prompt: a word's space belongs to it
+        before = self.tokenizer.decode(tf.RaggedTensor.from_tensor(ids, lengths)[:, 1:])
+        whole = self.tokenizer.decode(tf.RaggedTensor.from_tensor(ids, lengths + max_new_tokens)[:, 1:])
+        start = tf.strings.length(before)
+        return {"text": tf.strings.substr(whole, start, tf.strings.length(whole) - start)}
+
+    def _score(self, text):
+        ids, lengths = self._encode(text)
+        scores = self.scoring.token_log_probabilities(ids)
+        scores = tf.cast(scores, tf.float64)  # the sum over a long text needs more digits than its terms
+        counted = tf.sequence_mask(lengths - 1, tf.shape(scores)[1], scores.dtype)
+        return {"log_probability": tf.reduce_sum(scores * counted, axis=1), "token_count": lengths - 1}

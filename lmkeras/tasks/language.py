@@ -1,0 +1,210 @@
+"""Language: what follows a text, and how likely a text is."""
+
+import dataclasses
+from collections.abc import Iterable
+from typing import ClassVar, NamedTuple
+
+from lmkeras.corpora import Corpus, open_corpus
+from lmkeras.datasets import TokenShards, TokenStream, evaluation_windows, open_shards
+from lmkeras.datasets.tokenized import split_corpus, stream_of, text_or_tokens, tokens_of, training_windows
+from lmkeras.errors import InputError
+from lmkeras.metrics import bits_per_character, perplexity, xz_bits_per_character
+from lmkeras.tasks.base import Runner, Task, TrainingData, ValidationData
+from lmkeras.tasks.registry import register_task
+from lmkeras.training.settings import FitSettings
+
+_WINDOW = 64  # tokens in a training window where neither the user nor the network says
+_EVALUATION_WINDOW = 512  # of a network without a limit
+_XZ_CHARACTERS = 20_000_000  # xz is slow: with more text than this, training ends without the comparison
+
+
+class RunningText(NamedTuple):
+    """An example."""
+
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class LanguageEvaluation:
+    """How a language model is judged."""
+
+    stride: int | None = None
+    """tokens judged in each window, the rest being context; None: windows side by side."""
+
+
+@register_task
+@dataclasses.dataclass(frozen=True)
+class Language(Task):
+    """What follows a text: the probability of each token after those before it."""
+
+    kind: ClassVar[str] = "language_model"
+    title: ClassVar[str] = "a language model"
+    command: ClassVar[str] = "lm"
+    help: ClassVar[dict] = {
+        "summary": "Train a language model on text and save it.",
+        "text": "files, globs or folders of .txt, .csv, .tsv or .jsonl (.gz too), tfds:NAME:SPLIT, "
+        "builtin:python-docs; or one folder that `lmkeras tokenize` wrote.",
+        "validation": "text to validate on; None: the last part of the training text.",
+        "tokenizer": "how text becomes tokens; auto: byte_pair, or what tokenized text was made with.",
+        "vocabulary_size": "the most tokens there may be; None: 4096 byte pairs, 10000 words, every character.",
+    }
+    Example: ClassVar[type] = RunningText
+    Evaluation: ClassVar[type] = LanguageEvaluation
+    Settings: ClassVar[type] = FitSettings
+    bodies: ClassVar[str] = "writers"
+    default_network: ClassVar[str] = "transformer"
+    tokenizers: ClassVar[tuple] = ("byte_pair", "characters", "words")
+    default_tokenizer: ClassVar[str] = "byte_pair"
+    signatures: ClassVar[tuple] = ("generate", "score")
+    answers_texts: ClassVar[bool] = False
+
+    def open(self, sources, columns, encoding):
+        """The corpus that files and other names stand for, or the tokenized one in a folder.
+
+        Raises:
+            InputError: a name stands for nothing, or a tokenized corpus is to be mixed with another.
+        """
+        tokenized = list(filter(None, map(open_shards, sources)))
+        if tokenized and len(sources) > 1:
+            raise InputError(f"{tokenized[0].folder} holds tokens, which do not mix with other text: name it alone")
+        return tokenized[0] if tokenized else open_corpus(sources, columns.text_column, encoding)
+
+    def corpus(self, value):
+        """See `text_or_tokens`."""
+        return text_or_tokens(value)
+
+    def split(self, corpus, validation_fraction, seed):
+        """What comes first trains, the rest validates."""
+        return split_corpus(corpus, validation_fraction)
+
+    def texts(self, corpus):
+        """The corpus itself."""
+        return corpus
+
+    def tokenizer_in(self, corpus):
+        """The tokenizer of a tokenized corpus."""
+        return corpus.tokenizer if isinstance(corpus, TokenShards) else None
+
+    def head(self, body, dropout=None):
+        """Logits of the token that follows; such a head has no dropout of its own."""
+        from lmkeras.networks.heads.language import LanguageHead
+
+        return LanguageHead(body.vocabulary_size, body.tie_embeddings)
+
+    def check(self, network, tokenizer):
+        """InputError where the network is none of this task, or has another vocabulary than the tokenizer."""
+        every_position = getattr(network.head, "every_position", None)
+        if every_position is None:
+            raise InputError(f"network must be a name or a language network, got {type(network).__name__}")
+        if not every_position:
+            raise InputError(
+                "a LanguageModel needs logits at every position: build the network with return_sequences=True"
+            )
+        expected, got = tokenizer.vocabulary_size, network.body.vocabulary_size
+        if got != expected:
+            raise InputError(f"the network has a vocabulary of {got} and the tokenizer one of {expected}: they differ")
+
+    def training_data(self, corpus, tokenizer, network, settings):
+        """Windows of running text, in an order that the seed fixes."""
+        limit = network.body.context_length
+        length = settings.window_length or network.body.training_length or _WINDOW
+        if limit is not None and length > limit:
+            raise InputError(f"window_length {length} is longer than the network's context_length {limit}")
+        tokens = tokens_of(corpus, tokenizer)
+        windows = training_windows(tokens, length, settings.batch_size, settings.seed)
+        return TrainingData(windows.dataset, windows.steps_per_epoch, tokens.digest)
+
+    def validation_data(self, corpus, tokenizer, network, replicas):
+        """Every token once, in windows as `evaluate` takes them."""
+        stream = stream_of(corpus, tokenizer)
+        return ValidationData(judged_windows(network.body, stream, replicas=replicas), stream.digest)
+
+    def runner(self, network, tokenizer):
+        """What writes, scores and judges."""
+        return LanguageRunner(network, tokenizer)
+
+    def exported(self, network, tokenizer, dtype):
+        """Signatures `generate` and `score`, see `ExportedLanguageModel`."""
+        from lmkeras.tasks.in_graph.language import ExportedLanguageModel
+
+        module = ExportedLanguageModel(network, tokenizer, dtype)
+        return module, {"generate": module.generate, "score": module.score}
+
+    def after_training(self, train, held_out):
+        """What xz needs for the validation text, which every machine can compress; nothing for tokens or much text."""
+        if not isinstance(train, Corpus) or not isinstance(held_out, Corpus):
+            return
+        if train.count()[1] + held_out.count()[1] > _XZ_CHARACTERS:
+            return
+        alone, given = xz_bits_per_character(held_out), xz_bits_per_character(held_out, train)
+        yield f"xz -9e, same text    {alone:.4f} bits per character alone, {given:.4f} after the training text"
+
+
+class LanguageRunner(Runner):
+    """A language model at work.
+
+    Args:
+        network: a language network with logits at every position.
+        tokenizer: the tokenizer it was trained with.
+    """
+
+    def __init__(self, network, tokenizer):
+        self._network, self._tokenizer = network, tokenizer
+        self._generator = self._scorer = None
+
+    @property
+    def generator(self):
+        """What writes."""
+        from lmkeras.decoding.text import TextGenerator
+
+        if self._generator is None:
+            self._generator = TextGenerator(self._network, self._tokenizer)
+        return self._generator
+
+    @property
+    def scorer(self):
+        """What gives texts their probabilities."""
+        from lmkeras.decoding.score import TextScorer
+
+        if self._scorer is None:
+            self._scorer = TextScorer(self._network, self._tokenizer)
+        return self._scorer
+
+    def judge(self, corpus, stride=None, verbose=0):
+        """loss_nats, perplexity, bits per character and the counts, every token judged once."""
+        from lmkeras.training.fit import evaluate
+
+        stream = stream_of(corpus, self._tokenizer)
+        windows = judged_windows(self._network.body, stream, stride)
+        loss = float(evaluate(self._network, windows, verbose)["loss"])
+        values = {"loss_nats": loss, "perplexity": perplexity(loss)}
+        counts = {"tokens": stream.tokens, "characters": stream.characters, "unknown_tokens": stream.unknown_tokens}
+        if self._tokenizer.spells_text:
+            values["bits_per_character"] = bits_per_character(loss, **counts)
+        return {**values, **counts}, None
+
+    def predict(self, texts: Iterable[str], at_a_time: int = 1, top_k: int = 10):
+        """Each prompt with the likeliest next tokens, (token, probability) from the likeliest down."""
+        return ((text, self.generator.predict(text, top_k)) for text in texts)
+
+
+def judged_windows(body, stream: TokenStream, stride: int | None = None, replicas: int = 1):
+    """Windows in which every token of a stream is judged once, as a tf.data.Dataset.
+
+    Args:
+        body: the network's; one that carries its state sees half of a window as context, so that a token's loss is
+            near that of the whole text before it, others see windows side by side, as in training.
+        stream: the corpus.
+        stride: the most tokens a window judges; None for what suits the body.
+        replicas: how many share each batch.
+
+    Raises:
+        InputError: the stride is longer than a window, or below 1.
+    """
+    length = body.context_length or _EVALUATION_WINDOW
+    if stride is None and body.recurrent:
+        stride = length // 2
+    if stride is not None and not 1 <= stride <= length:
+        raise InputError(f"stride must be from 1 to {length}, the length of a window, got {stride}")
+    rows = -(-max(1, 4096 // length) // replicas) * replicas  # as many for each
+    return evaluation_windows(stream, length, batch_size=rows, stride=stride)

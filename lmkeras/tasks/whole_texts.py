@@ -1,0 +1,251 @@
+"""What tasks share that say one thing of a whole text, or of a pair of texts, such as its class.
+
+Shape letters: B batch, T tokens, N texts.
+"""
+
+import abc
+import dataclasses
+import functools
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from lmkeras.corpora.labelled import Text
+from lmkeras.datasets import EncodedExamples, TextLayout, TrainingExamples, evaluation_batches
+from lmkeras.errors import InputError
+from lmkeras.tasks.base import Runner, Task, TrainingData, ValidationData
+from lmkeras.tokenizers.utf8 import encodable
+
+_MAX_LENGTH = 512  # where neither the user nor the network sets a limit
+_BATCH_IDS = 8192
+
+
+@dataclasses.dataclass(frozen=True)
+class TextLengths:
+    """How much of a text the network sees."""
+
+    max_length: int | None = None
+    """the most tokens of a text that the network sees; None: the network's limit, 512 where it has none."""
+    long_texts: str = "start"
+    """what is kept of longer texts: their start, their end, or as much of both."""
+
+    def __post_init__(self):
+        TextLayout(_MAX_LENGTH if self.max_length is None else self.max_length, self.long_texts)  # refuses wrong ones
+
+
+@dataclasses.dataclass(frozen=True)
+class WholeTextTask(TextLengths, Task):
+    """A task whose examples are (text, what is to be said of it), where a text may be a pair of texts."""
+
+    pairs: bool = False
+    """Whether an example is a pair of texts."""
+
+    Options: ClassVar[type] = TextLengths
+
+    @abc.abstractmethod
+    def targets(self, values: list) -> np.ndarray:
+        """What is to be said of each text, as the loss takes it: [N, …].
+
+        Args:
+            values: the second field of each example.
+        """
+
+    def weights(self, targets: np.ndarray, settings) -> np.ndarray | None:
+        """How much each target counts in training; None for 1 each."""
+        return None
+
+    @abc.abstractmethod
+    def answer(self, outputs: np.ndarray) -> Any:
+        """What is said of a text, from the head's outputs for it."""
+
+    @abc.abstractmethod
+    def row(self, answer: Any) -> Mapping[str, object]:
+        """An answer as a JSON object, for `lmkeras predict --output`."""
+
+    @abc.abstractmethod
+    def row_names(self) -> Sequence[str]:
+        """The headings of the columns that a table has for an answer: one for each number or text in `row`."""
+
+    @abc.abstractmethod
+    def line(self, answer: Any) -> str:
+        """An answer as `lmkeras predict` prints it before the text."""
+
+    @abc.abstractmethod
+    def judged(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[dict[str, float], Any]:
+        """Values by name and the report of answers [N, …] beside what was to be said [N, …]."""
+
+    @abc.abstractmethod
+    def in_graph_answers(self, outputs) -> dict:
+        """Tensors by name, from the head's outputs for a batch, in TensorFlow's own operations."""
+
+    def vocabulary_size(self, tokenizer):
+        """One id more than the tokenizer has, to stand between two texts, where it has no separator of its own."""
+        return tokenizer.vocabulary_size + (tokenizer.special.separator is None)
+
+    def sizes(self):
+        """The longest text, where a body asks for it."""
+        return {} if self.max_length is None else {"max_length": self.max_length}
+
+    def learned(self, train, held_out, settings, trained):
+        """Notes whether examples are pairs; refuses a validation part, or a network, of the other kind."""
+        pairs = _of_pairs(train)
+        if held_out is not None and _of_pairs(held_out) != pairs:
+            raise of_the_other_kind(pairs)
+        if trained and pairs != self.pairs:
+            raise of_the_other_kind(self.pairs)
+        return dataclasses.replace(self, pairs=pairs)
+
+    def layout(self, network, tokenizer) -> TextLayout:
+        """How texts stand in a network's input: between the tokenizer's special ids, where it has any.
+
+        Raises:
+            InputError: max_length is more than the network can look at, or too little; the tokenizer has ids that the
+                network has not; or nothing can separate pairs.
+        """
+        limit, known = network.body.max_length, network.body.vocabulary_size
+        if self.max_length is not None and limit is not None and self.max_length > limit:
+            raise InputError(f"max_length {self.max_length} is more than the network's limit of {limit}")
+        if tokenizer.vocabulary_size > known:
+            raise InputError(
+                f"the network has a vocabulary of {known} and the tokenizer one of {tokenizer.vocabulary_size}: it was "
+                "not trained with this tokenizer"
+            )
+        separator = tokenizer.special.separator
+        if self.pairs and separator is None and known <= tokenizer.vocabulary_size:
+            raise InputError(
+                "pairs need an id beside the tokenizer's to stand between them: build the network with a vocabulary of "
+                f"{tokenizer.vocabulary_size + 1}"
+            )
+        between = tokenizer.vocabulary_size if separator is None else separator
+        return TextLayout(
+            self.max_length or limit or _MAX_LENGTH,
+            self.long_texts,
+            first=tokenizer.special.classification,
+            separator=between if self.pairs else None,
+            last=separator,
+            token_types=self.pairs and network.body.takes_token_types,
+        )
+
+    def check(self, network, tokenizer):
+        """InputError where `layout` finds something wrong."""
+        self.layout(network, tokenizer)
+
+    def encode(self, corpus, tokenizer, network) -> tuple[EncodedExamples, np.ndarray]:
+        """The texts of a corpus as a network reads them, and what is to be said of each."""
+        values = []
+
+        def texts():
+            for text, value in corpus:
+                values.append(value)
+                yield text
+
+        examples = self.encode_texts(texts(), tokenizer, self.layout(network, tokenizer))
+        return examples, self.targets(values)
+
+    def encode_texts(self, texts: Iterable[Text], tokenizer, layout: TextLayout) -> EncodedExamples:
+        """Texts as a network reads them; InputError where one is a pair and should be single, or the other way."""
+        return EncodedExamples.encode((self._of_my_kind(text) for text in texts), tokenizer, layout)
+
+    def _of_my_kind(self, text: Text) -> Text:
+        if isinstance(text, tuple) != self.pairs:
+            raise of_the_other_kind(self.pairs)
+        return text
+
+    def training_data(self, corpus, tokenizer, network, settings):
+        """Texts of like length together, in an order that the seed fixes."""
+        examples, targets = self.encode(corpus, tokenizer, network)
+        weights = self.weights(targets, settings)
+        train = TrainingExamples(examples, targets, settings.batch_size, settings.seed, weights)
+        return TrainingData(train.dataset, train.steps_per_epoch, train.digest)
+
+    def validation_data(self, corpus, tokenizer, network, replicas):
+        """Every text once, the shortest first."""
+        examples, targets = self.encode(corpus, tokenizer, network)
+        return ValidationData(evaluation_batches(examples, targets), functools.partial(examples.digest, targets))
+
+    def runner(self, network, tokenizer):
+        """What answers texts in batches."""
+        return TextRunner(self, network, tokenizer)
+
+    def exported(self, network, tokenizer, dtype):
+        """Strings text [B] (and pair [B] where examples are pairs) → answers."""
+        from lmkeras.tasks.in_graph.whole_texts import ExportedWholeTextTask
+
+        module = ExportedWholeTextTask(self, network, tokenizer, dtype)
+        return module, dict.fromkeys(("serving_default", *self.signatures), module.answer)
+
+
+class TextRunner(Runner):
+    """Texts to answers, in batches of texts of like length.
+
+    Args:
+        task: what is said of texts.
+        network: what says it.
+        tokenizer: the tokenizer that the network was trained with.
+    """
+
+    def __init__(self, task: WholeTextTask, network, tokenizer):
+        self._task, self._network, self._tokenizer = task, network, tokenizer
+        self._layout = task.layout(network, tokenizer)
+
+    @functools.cached_property
+    def _forward(self):
+        """Inputs → outputs, traced once: TensorFlow warns of what is traced anew for model after model."""
+        import tensorflow as tf
+
+        names = ("input_ids", "attention_mask", *(("token_type_ids",) if self._layout.token_types else ()))
+        inputs = dict.fromkeys(names, tf.TensorSpec([None, None], tf.int32))
+        forward = tf.function(
+            lambda inputs: self._network(inputs, training=False), input_signature=[inputs], autograph=False
+        )
+        return forward.get_concrete_function()
+
+    def outputs(self, examples: EncodedExamples) -> np.ndarray:
+        """The head's outputs for each text, float64 [N, …]."""
+        import tensorflow as tf
+
+        found = None
+        for rows in examples.batches_by_length(_BATCH_IDS):
+            outputs = self._forward(tf.nest.map_structure(tf.constant, examples.inputs(rows))).numpy()
+            found = np.zeros((len(examples), *outputs.shape[1:])) if found is None else found
+            found[rows] = outputs
+        return found
+
+    def judge(self, corpus, **options):
+        """Values and report of a corpus."""
+        examples, targets = self._task.encode(corpus, self._tokenizer, self._network)
+        return self._task.judged(self.outputs(examples), targets)
+
+    def predict(self, texts, at_a_time=1024) -> Iterator[tuple[Text, Any]]:
+        """Each text with its answer, in the order of the texts, of which so many at a time are read."""
+        texts = iter(texts)
+        while some := [_text(text) for text in itertools.islice(texts, at_a_time)]:
+            outputs = self.outputs(self._task.encode_texts(some, self._tokenizer, self._layout))
+            yield from zip(some, map(self._task.answer, outputs), strict=True)
+
+
+def _of_pairs(corpus) -> bool:
+    return isinstance(next(iter(corpus))[0], tuple)
+
+
+def _text(value: object) -> Text:
+    """A text as a tokenizer takes it; a pair may also come as a list."""
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, tuple | list) and len(value) == 2 and all(isinstance(part, str) for part in value):
+        return tuple(map(encodable, value))
+    raise InputError(
+        f"expected a text or a pair (first, second) of texts, got {type(value).__name__}; several texts go into a list"
+    )
+
+
+def of_the_other_kind(pairs: bool) -> InputError:
+    """The error for a single text where a model takes pairs, or the other way round."""
+    if pairs:
+        return InputError(
+            "this model classifies pairs of texts, and got a single one: give (first, second), or name the second "
+            "text's column with pair_column (--pair-column)"
+        )
+    return InputError("this model classifies single texts, and got a pair: leave out the second text")
