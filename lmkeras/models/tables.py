@@ -1,4 +1,4 @@
-"""Files of predictions: a row a text, as .csv or .jsonl."""
+"""Writes predictions to a file, one row for each text, as .csv or .jsonl."""
 
 import csv
 import json
@@ -15,14 +15,17 @@ if TYPE_CHECKING:
 
 
 def require_writable_table(path: str | Path, overwrite: bool) -> None:
-    """InputError where predictions cannot be written to that path: another suffix, or see `require_writable_file`."""
+    """Raises InputError if `path` has no suffix for predictions, or if `require_writable_file` refuses it."""
     if Path(path).suffix not in (".csv", ".jsonl"):
         raise InputError(f"{path}: predictions are written as .csv or .jsonl; end the name in one of these")
     require_writable_file(path, overwrite)
 
 
 def require_writable_file(path: str | Path, overwrite: bool) -> None:
-    """InputError where no file can be made at that path, or one is there already: known before the work is done."""
+    """Raises InputError if a file at `path` cannot be made, or exists and `overwrite` is False.
+
+    Call this before the work whose result is to be written, so that the work is not done in vain.
+    """
     path = Path(path).absolute()
     if path.is_dir():
         raise InputError(f"{path} is a folder: name a file")
@@ -33,16 +36,18 @@ def require_writable_file(path: str | Path, overwrite: bool) -> None:
 
 
 def write_predictions(path: str | Path, predictions: Iterable[tuple[Text, "Prediction"]], labels: Sequence[str]) -> int:
-    """Writes one row a text as it comes, aside first, so that a file under this name is never half of one.
+    """Writes a row for each text as soon as its prediction comes.
+
+    The rows go to a temporary file, which is renamed at the end, so that there is never half a file under this name.
 
     Args:
-        path: .csv with the columns text (and pair), label, and one of probabilities for each label, headed by
-            `probability LABEL`; or .jsonl with objects of text (and pair), label and probabilities.
-        predictions: texts and what the model says of them.
+        path: a .csv with the columns text (and pair), label, and for each label `probability LABEL`; or a .jsonl with
+            objects of text (and pair), label and probabilities.
+        predictions: texts with the model's prediction for each.
         labels: the model's labels.
 
     Returns:
-        The number of rows.
+        The number of rows, one for each text.
     """
     write = _write_csv if Path(path).suffix == ".csv" else _write_json_lines
     with replacing(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
@@ -54,7 +59,7 @@ def _columns(text: Text) -> dict[str, str]:
 
 
 def _write_csv(file, predictions, labels) -> int:
-    # unless every text is quoted, a lone carriage return in one would end its row
+    # every text is quoted, because a carriage return in a text without quotes would end the row
     writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     count, header = 0, ["label", *(f"probability {label}" for label in labels)]
     for text, prediction in predictions:

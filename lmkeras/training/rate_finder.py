@@ -121,8 +121,8 @@ def find_learning_rate(
         A RateFinding; its `suggestion` is meant for settings.learning_rate.
 
     Raises:
-        InputError: `lowest`, `highest` or `steps` is out of range, or the loss fell no more than it varies from batch to
-            batch.
+        InputError: `lowest`, `highest` or `steps` is out of range, or the loss fell no more than it varies from batch
+            to batch.
 
     Source: Smith 2017, section 3.3.
     """

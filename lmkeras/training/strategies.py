@@ -117,7 +117,7 @@ def is_multi_worker(strategy: tf.distribute.Strategy | None) -> bool:
 
 
 def require_the_same(facts: object, strategy: tf.distribute.Strategy | None) -> None:
-    """Raises InputError unless `facts` are the same in all workers; all of them must call this, as they exchange values.
+    """Raises InputError unless `facts` are the same in all workers, which compare them here, so all must call this.
 
     Args:
         facts: what must be the same, such as arguments or the update to resume from, as values of JSON's types; other
