@@ -12,8 +12,8 @@ import numpy as np
 from lmkeras.durable import replacing
 from lmkeras.errors import InputError
 
-_COLUMN_CELLS = 12  # width of the longest class name above a column of confusion_table
-_ROW_CELLS = 24  # width of the longest class name elsewhere
+_COLUMN_CELLS = 12  # a class name above a column of confusion_table is shortened to this width
+_ROW_CELLS = 24  # a class name elsewhere is shortened to this width
 # Font families with Chinese, Japanese and Korean letters, of which most systems have one; matplotlib's fonts lack them.
 _CJK_FONTS = """Noto Sans CJK SC,Noto Sans CJK JP,Noto Sans CJK KR,Noto Sans SC,Noto Sans JP,Noto Sans KR,
 Source Han Sans SC,WenQuanYi Zen Hei,WenQuanYi Micro Hei,Droid Sans Fallback,Microsoft YaHei,SimHei,Yu Gothic,

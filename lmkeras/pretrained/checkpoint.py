@@ -114,7 +114,8 @@ def _as_in_pytorch(name: str, tensor: np.ndarray) -> tuple[str, np.ndarray]:
     """A weight of a TensorFlow checkpoint with PyTorch's name and layout.
 
     For example, `encoder/layer_._0/attention/self/query/kernel:0` becomes
-    `encoder.layer.0.attention.self.query.weight`. Norms keep the names gamma and beta, which old checkpoints of PyTorch also have.
+    `encoder.layer.0.attention.self.query.weight`. Norms keep the names gamma and beta, which old checkpoints of PyTorch
+    have too.
     """
     *parts, last = name.removesuffix(":0").replace("layer_._", "layer/").split("/")
     if last == "kernel":
