@@ -37,22 +37,20 @@ def tokenize(
 
     Args:
         text: files, globs or folders of .txt, .csv, .tsv or .jsonl (.gz too), tfds:NAME:SPLIT, builtin:python-docs.
-        output: folder for the result: tokenizer.json, shards of ids and manifest.json. It may be on any file system
-            that tf.io.gfile can open, such as gs://.
+        output: folder for tokenizer.json, shards of ids and manifest.json; also gs:// and what else tf.io.gfile opens.
         tokenizer: how text becomes tokens; auto: byte_pair, or the tokenizer that --tokenizer-from names.
         vocabulary_size: the most tokens in the vocabulary; None: 4096 byte pairs, 10000 words, every character.
-        tokenizer_from: folder of a saved model or of tokenized text whose tokenizer to use instead of fitting a new
-            one. Validation text needs the tokenizer of the training text.
-        fit_megabytes: megabytes of text to fit the tokenizer to, taken evenly from the whole corpus; fitting takes up
-            to 100 times as much memory. The tokenizer characters is always fitted to all of the text.
+        tokenizer_from: folder of a saved model or of tokenized text, whose tokenizer is used instead of a new one.
+            Validation text needs the tokenizer of the training text.
+        fit_megabytes: megabytes of text, taken evenly from the corpus, to which byte pairs and words are fitted.
+            Fitting takes up to 100 times as much memory. Characters are always fitted to all of the text.
         text_column: column (.csv, .tsv) or key (.jsonl) that holds the text.
         encoding: the files' encoding.
-        shard_tokens: approximate number of tokens in a shard. Training shuffles within 16 million tokens, usually
-            several shards.
+        shard_tokens: approximate number of tokens in a shard; training shuffles within 16 million tokens.
         workers: number of processes that tokenize; None: one for each core.
         overwrite: replace tokenized text that is in the folder already.
-        resume: go on where an earlier run stopped, or start if there was none. All other arguments, except workers,
-            must be the same as in that run.
+        resume: go on where an earlier run stopped, or start if there was none.
+            All other arguments, except workers, must be the same as in that run.
     """
     corpus = open_corpus(text, text_column, encoding)
     if not fit_megabytes > 0:
