@@ -1,7 +1,7 @@
-"""Files from strangers, looked at before anything in them is believed: links, JSON, zip archives, HDF5.
+"""Safe reading of files that strangers made: links, JSON, zip archives and HDF5 are checked before they are used.
 
-A file declares sizes for a few bytes: a number, a nesting, a compressed member. So whatever is read here costs memory
-in proportion to the bytes that are really there, or is refused.
+A file of a few bytes can declare a huge array, a deep nesting or a compressed member that unpacks to gigabytes. So
+the functions here only take memory in proportion to the bytes that the file really has, and refuse everything else.
 """
 
 import json
@@ -19,23 +19,25 @@ if TYPE_CHECKING:
     import h5py
 
 MEGABYTE = 1 << 20
-_DIRECTORY_BYTES = 65 * 1024
+_DIRECTORY_BYTES = 65 * 1024  # the longest list of members that a zip archive may have
 _MOST_OBJECTS = 100_000
 _MOST_CHARACTERS = 300
 
 
 def inside(folder: str | Path, name: str) -> Path:
-    """The path of a file in a folder; a link must not lead out of it, except within the Hugging Face hub's cache.
+    """The path of a file in a folder, after a check that the file is not a link to a place outside the folder.
+
+    Links between the folders of the Hugging Face hub's cache are allowed.
 
     Args:
-        folder: may itself be reached by links.
-        name: of the file, which need not be there.
+        folder: the folder; its own path may contain links.
+        name: the file's name; the file need not exist.
 
     Raises:
-        InputError: it is a link that leads elsewhere.
+        InputError: the file is a link that leads out of the folder.
     """
     path, home = Path(folder) / name, Path(folder).resolve()
-    # a snapshot in the hub's cache is a folder of links to files that it shares with other snapshots
+    # in the hub's cache a snapshot is a folder of links into a folder "blobs", which all snapshots share
     homes = [home, home.parent.parent / "blobs"] if home.parent.name == "snapshots" else [home]
     real = Path(os.path.realpath(path))
     if not any(real.is_relative_to(allowed) for allowed in homes):
@@ -47,11 +49,11 @@ def read_text(path: str | Path, largest_bytes: int) -> str:
     """The UTF-8 text of a file.
 
     Args:
-        path: of a regular file.
-        largest_bytes: a larger file is not read.
+        path: path of a regular file.
+        largest_bytes: the most bytes the file may have; a larger one is refused unread.
 
     Raises:
-        InputError: it is no regular file, is larger, or is no UTF-8.
+        InputError: the file cannot be read, is not a regular file, is too large, or is not UTF-8.
     """
     with _opened(path) as file:
         size = os.fstat(file.fileno()).st_size
@@ -64,15 +66,15 @@ def read_text(path: str | Path, largest_bytes: int) -> str:
 
 
 def read_json(path: str | Path, largest_bytes: int = MEGABYTE, deepest: int = 32) -> object:
-    """What a JSON file says.
+    """The content of a JSON file, as Python values.
 
     Args:
-        path: of a regular file.
-        largest_bytes: a larger file is not read.
-        deepest: the most lists and objects within each other.
+        path: path of a regular file.
+        largest_bytes: the most bytes the file may have; a larger one is refused unread.
+        deepest: how many levels of lists and objects may be nested.
 
     Raises:
-        InputError: as `read_text`, or it is no JSON as `parse_json` takes it; the file is named.
+        InputError: `read_text` or `parse_json` refuses the file; the message names it.
     """
     text = read_text(path, largest_bytes)
     try:
@@ -82,14 +84,14 @@ def read_json(path: str | Path, largest_bytes: int = MEGABYTE, deepest: int = 32
 
 
 def parse_json(text: str, deepest: int = 32) -> object:
-    """What a JSON text says: JSON as its standard has it, without NaN and numbers beyond all bounds.
+    """The content of a JSON text, as Python values. Only standard JSON is taken: no NaN and no infinite numbers.
 
     Args:
-        text: the text.
-        deepest: the most lists and objects within each other.
+        text: the JSON text.
+        deepest: how many levels of lists and objects may be nested.
 
     Raises:
-        ValueError: it is no such JSON, has the same name twice in an object, or is nested deeper.
+        ValueError: the text is not standard JSON, repeats a name within an object, or is nested deeper than allowed.
 
     Example:
         >>> parse_json('{"a": [1, 2.5]}')
@@ -107,11 +109,11 @@ def parse_json(text: str, deepest: int = 32) -> object:
 
 
 class _Deep:
-    """Stands for JSON that is nested too deep for Python."""
+    """Takes the place of the parsed value where JSON is nested too deep for Python's parser."""
 
 
 def shortened(error: object) -> str:
-    """The start of a message, in one line: what is quoted from a file may be of any length."""
+    """The first characters of a message, on one line: a message that quotes a file may be of any length."""
     text = " ".join(str(error).split())
     return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}…"
 
@@ -141,9 +143,9 @@ def _is_deeper(value: object, deepest: int) -> bool:
 
 
 def _opened(path: str | Path):
-    """The file, opened for reading; InputError where it is missing, or something whose reading may not end."""
+    """Opens a file for reading; InputError where it is missing or is no regular file (a device may never end)."""
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe waits for its other end
+        if not stat.S_ISREG(os.stat(path).st_mode):  # checked first, as opening a named pipe waits for a writer
             raise InputError(f"{path} is no regular file")
         return open(path, "rb")
     except OSError as error:
@@ -151,7 +153,10 @@ def _opened(path: str | Path):
 
 
 class _InSips:
-    """A file that gives little at once: whoever asks for more believes a size that the file declares."""
+    """A file of which one read gives a limited number of bytes; a longer read is an error.
+
+    `zipfile` reads the list of members in one piece, as long as the archive itself says. This limits that read.
+    """
 
     def __init__(self, file, largest_bytes: int):
         self._file, self._largest_bytes = file, largest_bytes
@@ -165,22 +170,22 @@ class _InSips:
 
 
 class CheckedZip:
-    """A zip archive of the very members that are expected in it, as they are: not compressed, not unpacked to the disk.
+    """A zip archive that holds exactly the expected members, uncompressed; they are read from it without unpacking.
 
     Args:
-        path: of a regular file.
-        members: the most bytes of each member by its name; None where the archive's size is the only limit.
+        path: path of a regular file.
+        members: for each member's name the most bytes it may have; None where the archive's size is the only limit.
 
     Raises:
-        InputError: it is no zip archive, lacks a member, or has others, or twice the same, or a link, or one that is
-            compressed, encrypted, or larger than allowed.
+        InputError: the file is no zip archive; a member is missing, unexpected or there twice; or a member is a link,
+            compressed, encrypted or too large.
     """
 
     def __init__(self, path: str | Path, members: Mapping[str, int | None]):
         self._file = _opened(path)
         try:
             self._zip = zipfile.ZipFile(_InSips(self._file, _DIRECTORY_BYTES))
-            self._zip.fp = self._file  # the list is read; members come in pieces of whatever size is asked for
+            self._zip.fp = self._file  # the list has been read; members are read in pieces, so they need no limit
             self._check(members)
         except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, EOFError) as error:
             self._file.close()
@@ -202,7 +207,7 @@ class CheckedZip:
                 raise ValueError(f"its member {info.filename} has {info.file_size:,} bytes: expected at most {limit:,}")
 
     def open(self, name: str):
-        """A member as a file, opened for reading, that can be sought in."""
+        """A member, opened for reading as a seekable file."""
         return self._zip.open(name)
 
     def __enter__(self) -> "CheckedZip":
@@ -214,15 +219,15 @@ class CheckedZip:
 
 
 def checked_arrays(file: "h5py.File", largest_bytes: int) -> "dict[str, h5py.Dataset]":
-    """The arrays of an HDF5 file by their paths; every number of theirs is in this file.
+    """The arrays of an HDF5 file by their paths, after a check that all their numbers are stored in this file.
 
     Args:
-        file: opened for reading.
-        largest_bytes: how large the file is.
+        file: an HDF5 file, opened for reading.
+        largest_bytes: the file's size.
 
     Raises:
-        ValueError: there is a link to another place or file, or something that is there twice, or an array whose
-            numbers are in another file, computed, compressed, not all there, or no numbers.
+        ValueError: the file has links or an object with two paths; or an array has values that are no numbers, that
+            are stored in another file, computed from other arrays or compressed, or of which some are missing.
     """
     import h5py
 
@@ -235,7 +240,7 @@ def checked_arrays(file: "h5py.File", largest_bytes: int) -> "dict[str, h5py.Dat
                 raise ValueError(f"{inner} is a link to another place")
             item = group[name]
             address = h5py.h5o.get_info(item.id).addr
-            if address in seen or len(seen) == _MOST_OBJECTS:  # of a loop of groups there is no end
+            if address in seen or len(seen) == _MOST_OBJECTS:  # groups that contain each other never end
                 raise ValueError(f"{inner} is there twice, or is one of more than {_MOST_OBJECTS:,}")
             seen.add(address)
             if isinstance(item, h5py.Group):
@@ -249,7 +254,7 @@ def checked_arrays(file: "h5py.File", largest_bytes: int) -> "dict[str, h5py.Dat
 
 
 def _checked_bytes(path: str, item: object) -> int:
-    """How many bytes an array has, all of them in the file."""
+    """The size of an array in bytes; ValueError unless all of them are stored in this file."""
     import h5py
 
     if not isinstance(item, h5py.Dataset) or item.shape is None:
@@ -258,7 +263,7 @@ def _checked_bytes(path: str, item: object) -> int:
         raise ValueError(f"{path} has its numbers in another file")
     if item.chunks is not None:
         raise ValueError(f"{path} is in chunks, as what is compressed is: expected it in one piece")
-    # bfloat16, which HDF5 does not know, is two bytes without a meaning
+    # HDF5 has no bfloat16: such numbers are stored as two raw bytes, "|V2"
     if item.dtype.kind not in "fiub" and item.dtype.str != "|V2":
         raise ValueError(f"{path} has no numbers but {item.dtype.str}")
     declared = math.prod(item.shape) * item.dtype.itemsize

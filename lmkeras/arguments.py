@@ -1,4 +1,4 @@
-"""From a command line to a verb's call: tyro reads the arguments, errors come in one line."""
+"""Runs the verb that a command line names: tyro reads the arguments, and an error is printed as one line."""
 
 import contextlib
 import functools
@@ -18,13 +18,14 @@ def run_verb(verbs: Mapping[str, Callable[..., None]], summary: str, arguments: 
     """Runs the verb that the arguments name.
 
     Args:
-        verbs: functions by name, of one word or two; their signatures and docstrings are the options and the help.
-        summary: what the program does, in one line.
-        arguments: what follows the program's name; None for the process's own.
+        verbs: functions by the verb's name, one word or two. A function's signature gives the verb's options, its
+            docstring the help text.
+        summary: what the program does, in one line, for the help text.
+        arguments: the words after the program's name; None for those of this process.
 
     Returns:
-        The exit code: 0, 2 for what the user can mend (said in one line on standard error), 130 for Ctrl-C,
-        143 for SIGTERM while training.
+        The exit code: 0 for success, 2 for an error that the user can mend (printed in one line on standard error),
+        130 for Ctrl-C, 143 for SIGTERM while training.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if " ".join(arguments[:2]) in verbs:
@@ -35,15 +36,15 @@ def run_verb(verbs: Mapping[str, Callable[..., None]], summary: str, arguments: 
             prepared = {name: _prepared(verb) for name, verb in verbs.items()}
             verb = tyro.extras.subcommand_cli_from_dict(prepared, prog="lmkeras", description=summary, args=arguments)
         if getattr(sys.stdout, "errors", "") == "strict":
-            sys.stdout.reconfigure(errors="backslashreplace")  # for characters that the terminal has not
+            sys.stdout.reconfigure(errors="backslashreplace")  # for characters that the terminal cannot show
         verb()
-    except BrokenPipeError:  # the reader, such as `head`, has had enough
+    except BrokenPipeError:  # the program that reads the output, such as `head`, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except SystemExit as exit_:  # tyro's, for --help and for arguments it cannot read
+    except SystemExit as exit_:  # raised by tyro for --help and for arguments that it cannot read
         if exit_.code:
             print(f"lmkeras: {_one_line(errors.getvalue())}", file=sys.stderr)
         return int(exit_.code or 0)
-    except KeyboardInterrupt as interrupt:  # with more to say where training was what was stopped
+    except KeyboardInterrupt as interrupt:  # where training was stopped, it has a message and an exit code
         print(f"lmkeras: {str(interrupt) or 'stopped'}", file=sys.stderr)
         return getattr(interrupt, "exit_code", 130)
     except Exception as error:
@@ -55,8 +56,8 @@ def run_verb(verbs: Mapping[str, Callable[..., None]], summary: str, arguments: 
 
 
 def _mendable(error: Exception) -> str | None:
-    """What to say of an error that the user can mend; None for others, whose traceback is wanted."""
-    if isinstance(error, InputError | OSError):  # OSError: a folder that cannot be written, a disk that is full
+    """The message for an error that the user can mend; None for any other error, which shall show its traceback."""
+    if isinstance(error, InputError | OSError):  # OSError: such as a folder without write permission, a full disk
         return str(error)
     exhausted = [MemoryError]
     if "tensorflow" in sys.modules:
@@ -70,7 +71,10 @@ def _mendable(error: Exception) -> str | None:
 
 
 def _prepared(verb: Callable[..., None]) -> Callable[..., Callable[[], None]]:
-    """The verb as tyro shall see it, but not run yet: what it prints is not tyro's."""
+    """A function with the verb's signature that returns the call to make, instead of making it.
+
+    tyro calls this function while standard error is caught; the verb itself runs later, when it is not.
+    """
 
     @functools.wraps(verb)
     def prepare(*args, **kwargs):
@@ -80,9 +84,9 @@ def _prepared(verb: Callable[..., None]) -> Callable[..., Callable[[], None]]:
 
 
 def _one_line(message: str) -> str:
-    """What tyro says in several sections, in one line: what is wrong, the nearest option, where help is.
+    """tyro's error message, which has several sections, in one line: what is wrong, the nearest option, where help is.
 
-    The sections stand in a box, or under a title where the terminal has no characters for boxes.
+    tyro draws the sections in a box, or under a title where the terminal cannot show the characters of a box.
     """
     sections: list[list[str]] = [[]]
     for line in message.splitlines():
@@ -102,7 +106,7 @@ def _one_line(message: str) -> str:
 
 
 def quiet_tensorflow() -> None:
-    """Starts TensorFlow without its start-up notes, which no log level silences; they are shown if it fails."""
+    """Imports TensorFlow and hides the notes that it prints at start whatever the log level; shows them if it fails."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     with tempfile.TemporaryFile("w+", errors="replace") as notes:
@@ -111,7 +115,7 @@ def quiet_tensorflow() -> None:
         try:
             import tensorflow as tf
 
-            tf.config.list_physical_devices()  # looking for GPUs has notes of its own
+            tf.config.list_physical_devices()  # the search for GPUs prints notes too
         except BaseException:
             notes.seek(0)
             os.write(terminal, notes.read().encode())

@@ -1,15 +1,15 @@
-"""Files that are there whole or not at all, whatever happens to the process or the machine while they are written."""
+"""Writing files safely: a file is there whole or not at all, even if the process or the machine dies meanwhile."""
 
 import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-ASIDE = ".writing"  # the suffix of a file that is being written; it begins with a dot too
+ASIDE = ".writing"  # suffix of the temporary file that is being written; its name also begins with a dot
 
 
 def sync(path: str | Path) -> None:
-    """Waits until a file's content, or a folder's list of files, is on the disk."""
+    """Waits until the content of a file, or the list of files of a folder, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -19,11 +19,11 @@ def sync(path: str | Path) -> None:
 
 @contextlib.contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """A context that gives a path to write to; at its end what was written there is at `path`, all at once.
+    """A context that gives a temporary path to write to, and at its end moves the file there to `path` in one step.
 
     Args:
-        path: of a file; an earlier one stays as it is until the new one is whole and on the disk, and for good where
-            the context ends with an exception.
+        path: the file to create or replace. A file that exists there is kept unchanged until the new one is complete
+            and on the disk; it also stays where the context ends with an exception.
 
     Example:
         >>> import tempfile

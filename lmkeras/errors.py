@@ -1,11 +1,11 @@
-"""What the user gave cannot be used: the one exception that the command line prints without a traceback."""
+"""InputError, for input that cannot be used: the command line prints its message without a traceback."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class InputError(ValueError):
-    """Something the user can mend; the message says what was expected, what came, and what to do."""
+    """An error that the user can mend; its message says what was expected, what was given, and what to do."""
 
 
 def unknown_name(kind: str, name: object, choices: Iterable[str]) -> InputError:
@@ -14,7 +14,7 @@ def unknown_name(kind: str, name: object, choices: Iterable[str]) -> InputError:
     Args:
         kind: what the name stands for, in the user's words, such as "network".
         name: what the user gave.
-        choices: the names that would have worked.
+        choices: the names that are allowed.
 
     Returns:
         An InputError, for the caller to raise.

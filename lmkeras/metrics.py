@@ -1,10 +1,10 @@
-"""How good a model is: what a mean loss says in other units."""
+"""Measures of a language model: its mean loss converted to other units, and a compressor to compare with."""
 
 import lzma
 import math
 from collections.abc import Iterable
 
-#: what spelling out one character of any kind costs: an index into Unicode's 0x110000 code points
+#: Bits that it takes to name any one character: a number among Unicode's 0x110000 code points.
 UNKNOWN_CHARACTER_BITS = math.log2(0x110000)
 
 
@@ -30,14 +30,14 @@ def perplexity(loss_nats: float) -> float:
 
 
 def bits_per_character(loss_nats: float, tokens: int, characters: int, unknown_tokens: int = 0) -> float:
-    """What a text costs, comparable between tokenizers and with compressors: total bits over characters.
+    """Bits per character of a text: total bits over characters, comparable between tokenizers and with compressors.
 
     Args:
         loss_nats: mean negative log-likelihood per token, in nats.
-        tokens: number of tokens the mean is over.
-        characters: number of characters those tokens spell.
-        unknown_tokens: how many of the tokens stand for a character without an id; each is charged another
-            log2(0x110000) bits, the price of spelling it, since its own id does not say which character it was.
+        tokens: number of tokens that `loss_nats` is the mean of.
+        characters: number of characters in the text of those tokens.
+        unknown_tokens: how many of the tokens stand for a character that has no id. The id for "unknown" does not say
+            which character it was, so each such token costs another log2(0x110000) bits to name the character.
 
     Returns:
         Bits per character, >= 0.
@@ -51,11 +51,11 @@ def bits_per_character(loss_nats: float, tokens: int, characters: int, unknown_t
 
 
 def xz_bits_per_character(texts: Iterable[str], given: Iterable[str] = ()) -> float:
-    """What `xz -9e` needs for a text: the yardstick of a compressor that every machine has.
+    """Bits per character that `xz -9e` needs for a text: a yardstick, as every machine has this compressor.
 
     Args:
-        texts: the text to compress; each but the first follows a line end.
-        given: text that the compressor has seen before; what it costs itself is not counted.
+        texts: the text to compress; its parts are joined by line ends.
+        given: text that the compressor sees first, as a model sees its training text; its own bits are not counted.
 
     Returns:
         Bits per character of `texts`.

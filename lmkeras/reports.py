@@ -1,4 +1,4 @@
-"""How well a classifier does, class by class: scores, tables and the picture of its confusions."""
+"""How well a classifier does, class by class: scores, tables and a picture of the confusion matrix."""
 
 import dataclasses
 import unicodedata
@@ -12,31 +12,31 @@ import numpy as np
 from lmkeras.durable import replacing
 from lmkeras.errors import InputError
 
-_COLUMN_CELLS = 12  # widest name above a column of confusion_table
-_ROW_CELLS = 24  # widest name elsewhere
-# Families with Chinese, Japanese and Korean letters that systems come with; matplotlib's own fonts have none.
+_COLUMN_CELLS = 12  # a class name above a column of confusion_table is shortened to this width
+_ROW_CELLS = 24  # a class name elsewhere is shortened to this width
+# Font families with Chinese, Japanese and Korean letters, of which most systems have one; matplotlib's fonts lack them.
 _CJK_FONTS = """Noto Sans CJK SC,Noto Sans CJK JP,Noto Sans CJK KR,Noto Sans SC,Noto Sans JP,Noto Sans KR,
 Source Han Sans SC,WenQuanYi Zen Hei,WenQuanYi Micro Hei,Droid Sans Fallback,Microsoft YaHei,SimHei,Yu Gothic,
 Malgun Gothic,PingFang SC,Hiragino Sans,Apple SD Gothic Neo,Arial Unicode MS""".replace("\n", "").split(",")
 
 
 class ClassScores(NamedTuple):
-    """How one class fares: each score is in [0, 1], and 0.0 where it would be 0/0."""
+    """The scores of one class, each in [0, 1]; a score that would be 0/0 is 0.0."""
 
     label: str
     precision: float
-    """Share of the examples predicted as this class that are of it."""
+    """Share of the examples predicted as this class that really belong to it."""
     recall: float
-    """Share of this class' examples that are predicted as it."""
+    """Share of the examples of this class that are predicted as this class."""
     f1: float
     """Harmonic mean of precision and recall."""
     support: int
-    """Number of examples of this class."""
+    """Number of examples that belong to this class."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ClassificationReport:
-    """What a classifier predicted for examples whose classes are known.
+    """A comparison of a classifier's predictions with the true classes of the same examples.
 
     Args:
         labels: names of the C classes.
@@ -59,15 +59,15 @@ class ClassificationReport:
     def from_predictions(
         cls, true_ids: Sequence[int], predicted_ids: Sequence[int], labels: Sequence[str]
     ) -> "ClassificationReport":
-        """Counts the confusions of predictions.
+        """The report of n predictions, given as numbers of classes.
 
         Args:
-            true_ids: [n], what the examples are: indices into `labels`.
-            predicted_ids: [n], what they were taken for.
+            true_ids: [n], the true class of each example, as an index into `labels`.
+            predicted_ids: [n], the predicted class of each example, as an index into `labels`.
             labels: names of the C classes.
 
         Raises:
-            InputError: lengths that differ, or ids that are no indices into `labels`.
+            InputError: the two lists differ in length, or an id is not an index into `labels`.
         """
         size = len(labels)
         true_ids, predicted_ids = (
@@ -89,15 +89,16 @@ class ClassificationReport:
 
     @property
     def accuracy(self) -> float:
-        """Share of the examples whose class was predicted, in [0, 1]; 0.0 where there are none."""
+        """Share of the examples whose true class was predicted, in [0, 1]; 0.0 where there are no examples."""
         return float(_share(np.trace(self.confusion), self.confusion.sum()))
 
     @property
     def macro_f1(self) -> float:
-        """Mean F1, in [0, 1], of the classes that occur among the true or the predicted ones; 0.0 where none does.
+        """Mean F1, in [0, 1], of the classes that occur as a true or a predicted class; 0.0 where there are none.
 
-        A class that the examples lack and that nothing was taken for says nothing of the classifier, so it does
-        not pull the mean down; one that was predicted wrongly does. scikit-learn's f1_score does the same by default.
+        A class that no example has and that was never predicted is left out, as it says nothing about the classifier.
+        A class that no example has but that was predicted counts as 0. scikit-learn's f1_score does the same by
+        default.
         """
         occurs = self._true_counts + self._predicted_counts > 0
         return float(_share(self._f1[occurs].sum(), occurs.sum()))
@@ -154,12 +155,12 @@ class ClassificationReport:
         return f"{self.table()}\n\n{self.confusion_table()}"
 
     def draw(self, picture: str | Path) -> None:
-        """Draws the confusion matrix: numbers are counts, the darker a cell the larger its share of its row.
+        """Draws the confusion matrix: the number in a cell is its count, a darker cell has a larger share of its row.
 
         Args:
-            picture: the PNG file to write; an earlier one is replaced.
+            picture: the PNG file to write; an existing file is replaced.
         """
-        # a Figure of its own rather than pyplot, which would choose a window system
+        # matplotlib's Figure, not pyplot, because pyplot would look for a window system
         from matplotlib.figure import Figure
 
         size = len(self.labels)
@@ -172,18 +173,18 @@ class ClassificationReport:
         figure.colorbar(image, label="share of the true class", shrink=min(1, 3 / side + 0.3))
         axes.set_title(f"accuracy {self.accuracy:.3f}, macro F1 {self.macro_f1:.3f}, {self.examples} examples", size=10)
         if size <= 60:
-            # a digit is 0.65 of its font's size wide, of which an inch has 72 points
+            # a digit is 0.65 times as wide as the font size, which is in points; an inch has 72 points
             digits = len(str(self.confusion.max(initial=0)))
             self._write_numbers(axes, shares, font_size=min(11, 0.85 * 72 * cell_inches / (0.65 * digits)))
-        every = -(-size // 100) or 1  # more names would cover one another
+        every = -(-size // 100) or 1  # at most 100 names fit on an axis without overlapping
         places, names = range(0, size, every), [_shown(label, _ROW_CELLS) for label in self.labels[::every]]
-        # names are no formulas, whatever dollar signs they have
+        # otherwise matplotlib would read dollar signs in a name as the marks of a formula
         style = {"family": _font_families(), "size": 8, "parse_math": False}
         upright = max(map(_cells, names), default=0) * 0.09 > cell_inches
         axes.set_xticks(places, names, rotation=90 if upright else 0, **style)
         axes.set_yticks(places, names, **style)
         with replacing(picture) as aside, warnings.catch_warnings():
-            # a letter that no font has is drawn as a box
+            # matplotlib warns of a letter that no font has, and draws a box for it
             warnings.filterwarnings("ignore", message="Glyph .* missing from")
             figure.savefig(aside, format="png", dpi=120)
 
@@ -209,7 +210,7 @@ class ClassificationReport:
 
 
 def _class_ids(name, ids, size):
-    """The ids as int64 [n], each known to be in [0, size)."""
+    """The ids as int64 [n]; InputError unless each is in [0, size)."""
     ids = np.asarray(ids)
     if ids.size == 0:
         return np.zeros(0, "int64")
@@ -230,13 +231,13 @@ def _share(parts, wholes):
 
 
 def _cells(text: str) -> int:
-    """How many cells of a terminal a text fills: two for a wide character, none for a combining one."""
+    """The width of a text in a terminal, in cells: two for a wide character, none for a combining one."""
     wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
     return len(text) + wide - sum(unicodedata.category(character) in ("Mn", "Me", "Cf") for character in text)
 
 
 def _shown(label: str, cells: int) -> str:
-    """A label on one line of at most so many cells; a long one keeps both its ends, where names differ most."""
+    """A label on one line, at most `cells` wide; a long label loses its middle, since names differ most at the ends."""
     label = " ".join("".join(" " if unicodedata.category(c) == "Cc" else c for c in str(label)).split())
     if _cells(label) <= cells:
         return label
@@ -249,7 +250,7 @@ def _shown(label: str, cells: int) -> str:
 
 
 def _aligned(rows: list[list[str]]) -> str:
-    """Rows of cells as text: the first column to the left, the others to the right, two blanks between them."""
+    """A table as text: the first column is left-aligned, the others are right-aligned, two blanks between columns."""
     widths = [max(map(_cells, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:
@@ -260,7 +261,7 @@ def _aligned(rows: list[list[str]]) -> str:
 
 
 def _font_families() -> list[str]:
-    """Matplotlib's own font, and for what it lacks those of _CJK_FONTS that are installed."""
+    """Matplotlib's own font, then those of _CJK_FONTS that are installed, for the letters that the first one lacks."""
     from matplotlib import font_manager
 
     installed = set(font_manager.get_font_names())

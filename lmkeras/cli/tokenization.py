@@ -1,4 +1,4 @@
-"""The verb that turns a corpus into ids on disk: tokenize."""
+"""The verb tokenize, which turns a corpus into ids on disk."""
 
 import functools
 import hashlib
@@ -33,23 +33,24 @@ def tokenize(
     overwrite: bool = False,
     resume: bool = False,
 ) -> None:
-    """Tokenize text to disk, for train lm to read a corpus that is larger than memory.
+    """Tokenize text to disk, so that train lm can read a corpus that is larger than memory.
 
     Args:
         text: files, globs or folders of .txt, .csv, .tsv or .jsonl (.gz too), tfds:NAME:SPLIT, builtin:python-docs.
-        output: a folder for tokenizer.json, shards of ids and manifest.json; gs:// and all that tf.io.gfile opens too.
-        tokenizer: how text becomes tokens; auto: byte_pair, unless another one is taken.
-        vocabulary_size: the most tokens there may be; None: 4096 byte pairs, 10000 words, every character.
-        tokenizer_from: take the tokenizer of a saved model or of other tokenized text, as validation text needs it.
-        fit_megabytes: fit byte pairs and words to so much of the text, taken evenly; more takes up to 100 times as
-            much memory. Characters are fitted to all.
+        output: folder for tokenizer.json, shards of ids and manifest.json; also gs:// and what else tf.io.gfile opens.
+        tokenizer: how text becomes tokens; auto: byte_pair, or the tokenizer that --tokenizer-from names.
+        vocabulary_size: the most tokens in the vocabulary; None: 4096 byte pairs, 10000 words, every character.
+        tokenizer_from: folder of a saved model or of tokenized text, whose tokenizer is used instead of a new one.
+            Validation text needs the tokenizer of the training text.
+        fit_megabytes: megabytes of text, taken evenly from the corpus, to which byte pairs and words are fitted.
+            Fitting takes up to 100 times as much memory. Characters are always fitted to all of the text.
         text_column: column (.csv, .tsv) or key (.jsonl) that holds the text.
         encoding: the files' encoding.
-        shard_tokens: tokens in a shard, about; training mixes 16 million.
-        workers: processes that tokenize; None: one for each core.
+        shard_tokens: approximate number of tokens in a shard; training shuffles within 16 million tokens.
+        workers: number of processes that tokenize; None: one for each core.
         overwrite: replace tokenized text that is in the folder already.
-        resume: go on where an earlier run stopped, or begin where there is none; all other arguments, workers aside,
-            are to be what they were.
+        resume: go on where an earlier run stopped, or start if there was none.
+            All other arguments, except workers, must be the same as in that run.
     """
     corpus = open_corpus(text, text_column, encoding)
     if not fit_megabytes > 0:
@@ -79,7 +80,7 @@ def tokenize(
 
 
 class _Progress:
-    """Says when the tokenizer is there, then a line a shard; the rate is that of all shards so far, without fitting."""
+    """Prints a line when the tokenizer is ready and one for each shard, with the rate of tokenizing without fitting."""
 
     def __init__(self, make: Callable[[], BaseTokenizer]):
         self._make, self._start, self._bytes = make, time.perf_counter(), 0
@@ -106,7 +107,7 @@ def _same(tokenizer: BaseTokenizer) -> BaseTokenizer:
 def _fitted(unfitted: BaseTokenizer, corpus: Corpus, name: str, megabytes: float) -> BaseTokenizer:
     from lmkeras.datasets import evenly
 
-    # there are few characters, however much text; each of them is to have its id
+    # even a large corpus has few different characters, and each of them needs an id
     return unfitted.fit(corpus if name == "characters" else evenly(corpus, megabytes * 1e6))
 
 
@@ -117,5 +118,5 @@ def _tokenizer_in(folder: str) -> BaseTokenizer:
         quiet_tensorflow()
     if shards := open_shards(folder):
         return shards.tokenizer
-    read_config(folder)  # says what is wrong with a folder that holds no model either
+    read_config(folder)  # raises InputError if the folder holds no model either
     return tokenizer_from_json((Path(folder) / "tokenizer.json").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Where text comes from: files, globs, folders, `tfds:` and `builtin:` names, lists; with labels or without."""
+"""Reading text, with labels or without, from files, globs, folders, `tfds:` and `builtin:` names and lists."""
 
 from lmkeras.corpora.corpus import Corpus, Examples, split
 from lmkeras.corpora.labelled import LabelledCorpus, require_known_labels, require_several_labels

@@ -1,4 +1,4 @@
-"""From the bytes of a file to its characters and lines, one block at a time."""
+"""Reads the characters and lines of a file, one block of bytes at a time."""
 
 import codecs
 import gzip
@@ -13,12 +13,12 @@ from lmkeras.errors import InputError
 #: Bytes read at once.
 _BLOCK_BYTES = 2**16
 
-#: The most characters of a line: a small packed file may have one that would fill the memory.
+#: The most characters that a line may have: a small .gz file may unpack to one line that would fill the memory.
 LONGEST_LINE = 2**27
 
 
 def require_encoding(encoding: str) -> None:
-    """Refuses the name of an encoding that cannot be used for reading text, with an InputError."""
+    """Raises InputError for a name that is not an encoding of text that Python knows."""
     try:
         " ".encode(encoding)  # refuses what is not a text encoding, such as "hex"
         codecs.getincrementaldecoder(encoding)
@@ -30,14 +30,14 @@ def require_encoding(encoding: str) -> None:
 
 
 def read_characters(path: str, encoding: str) -> Iterator[str]:
-    """The characters of a file, block by block: decoded, without byte order mark, every line end "\\n".
+    """The characters of a file, block by block: without its byte order mark, and with "\\n" for every line end.
 
     Args:
-        path: a file; it is unpacked where its name ends in .gz.
-        encoding: a name that `require_encoding` lets pass.
+        path: a file; it is unpacked if its name ends in .gz.
+        encoding: name of an encoding that `require_encoding` accepts.
 
     Raises:
-        InputError: the file cannot be read, or holds what is no text in this encoding.
+        InputError: the file cannot be read, or has bytes that are not text in this encoding.
     """
     decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)(), translate=True)
     offset, line = 0, 1
@@ -48,11 +48,12 @@ def read_characters(path: str, encoding: str) -> Iterator[str]:
         except UnicodeError as error:
             position, reason = offset, str(error)
             if isinstance(error, UnicodeDecodeError):
-                # error.object may begin with bytes kept from the block before, but it ends where this block ends.
+                # error.object may begin with bytes of the block before, so the position is counted from its end,
+                # which is the end of this block
                 position += len(block) - (len(error.object) - error.start)
                 reason = error.reason
             decoder.setstate(state)
-            with suppress(UnicodeError):  # without its byte order mark, no part of a utf-16 file can be decoded
+            with suppress(UnicodeError):  # a utf-16 file without a byte order mark cannot be decoded at all
                 line += decoder.decode(block[: max(0, position - offset)]).count("\n")
             raise InputError(
                 f"{path} line {line}: the byte at offset {position} is not {encoding} ({reason}). Name the file's "
@@ -67,18 +68,18 @@ def read_characters(path: str, encoding: str) -> Iterator[str]:
 
 
 def read_lines(path: str, encoding: str) -> Iterator[str]:
-    """The lines of a file's characters, each with its "\\n".
+    """The lines of a file, each with its "\\n".
 
-    No other character ends a line, as JSON and csv may hold U+2028 and its like.
+    Only line ends of files end a line: U+2028 and similar characters do not, as JSON and csv may contain them.
 
     Args:
         path: as for `read_characters`.
         encoding: as for `read_characters`.
 
     Raises:
-        InputError: as `read_characters`, and where a line has more than LONGEST_LINE characters.
+        InputError: as for `read_characters`, or a line has more than LONGEST_LINE characters.
     """
-    number, pending, length = 1, [], 0  # joined once a line is whole, so that a long line costs no more than its length
+    number, pending, length = 1, [], 0  # pieces are joined once the line is complete: linear time
     for block in read_characters(path, encoding):
         *whole, rest = block.split("\n")
         for line in whole:
@@ -93,7 +94,7 @@ def read_lines(path: str, encoding: str) -> Iterator[str]:
 
 
 def _blocks(path: str) -> Iterator[bytes]:
-    """The bytes of a file, unpacked, and after the last of them an empty block."""
+    """The bytes of a file, unpacked, in blocks; the last block is empty and marks the end."""
     try:
         with (gzip.open if path.lower().endswith(".gz") else open)(path, "rb") as file:
             while block := file.read(_BLOCK_BYTES):

@@ -1,4 +1,4 @@
-"""A corpus: texts that can be read any number of times, and its cut into a training and a validation part."""
+"""A corpus, that is texts that can be read any number of times, and `split`, which cuts it into two parts."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -8,21 +8,22 @@ from itertools import islice
 
 from lmkeras.errors import InputError
 
-#: Below this many texts a cut between two of them would miss the asked-for fraction by far.
+#: A corpus of fewer texts is cut by characters: a cut between two texts would be far from the wanted fraction.
 _FEWEST_TEXTS_TO_CUT_BETWEEN = 10
 
-#: NUL marks a binary file or a wrong encoding; a lone surrogate has no UTF-8 form, which all tokenizers need.
+#: Characters that no text may have: NUL, the sign of a binary file or a wrong encoding, and lone surrogates, which
+#: cannot be written as UTF-8, as every tokenizer needs it.
 _UNUSABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 class Examples:
-    """Examples in a fixed order, streamed anew by every iteration and never held in memory together.
+    """Examples in a fixed order. Every iteration reads them anew, so that they need not fit into memory together.
 
-    There is no length, because knowing it takes a pass over everything.
+    It has no length, because counting the examples would mean reading all of them.
 
     Args:
-        *readers: functions without arguments, each of which starts reading its share of the examples from the
-            beginning; they are given one after the other.
+        *readers: functions without arguments. Each one starts reading its share of the examples from the beginning;
+            the shares follow one another in this order.
     """
 
     def __init__(self, *readers: Callable[[], Iterator]):
@@ -34,13 +35,13 @@ class Examples:
 
 
 class Corpus(Examples):
-    """Texts in a fixed order, streamed anew by every iteration and never held in memory together.
+    """Texts in a fixed order. Every iteration reads them anew, so that they need not fit into memory together.
 
-    No text contains U+0000 or a lone surrogate. `count` gives the number of texts, by a pass over everything.
+    No text contains U+0000 or a lone surrogate. `count` gives the number of texts, by reading all of them.
 
     Args:
-        *readers: functions without arguments, each of which starts reading its share of the texts from the
-            beginning; the corpus is their texts one after the other.
+        *readers: functions without arguments. Each one starts reading its share of the texts from the beginning; the
+            shares follow one another in this order.
 
     Example:
         >>> corpus = Corpus.from_texts(["To be, or not to be,", " that is the question"])
@@ -52,16 +53,16 @@ class Corpus(Examples):
 
     @classmethod
     def from_texts(cls, texts: Sequence[str]) -> "Corpus":
-        """The corpus of texts that are in memory already.
+        """A corpus of texts that are in memory already.
 
         Args:
-            texts: at least one string; the corpus keeps its own list of them.
+            texts: at least one string; the corpus copies the list.
 
         Returns:
-            A Corpus that yields the texts as they are, empty ones too.
+            A Corpus that yields the texts unchanged, empty ones too.
 
         Raises:
-            InputError: `texts` is empty, is one string, or holds something that is not a usable text.
+            InputError: `texts` is empty, is a single string, or holds something that is not a usable text.
         """
         if isinstance(texts, str):
             raise InputError("expected a list of texts, got one string: put it into a list, [text]")
@@ -76,7 +77,7 @@ class Corpus(Examples):
         return cls(partial(iter, kept))
 
     def count(self) -> tuple[int, int]:
-        """The numbers of texts and of characters (code points), by one pass over the corpus."""
+        """The number of texts and the number of characters (code points), counted by reading the corpus once."""
         texts = characters = 0
         for text in self:
             texts += 1
@@ -85,12 +86,12 @@ class Corpus(Examples):
 
 
 def require_usable(text: str, place: str, first_line: int | None = None) -> None:
-    """Refuses a text with a character that no text of a corpus may contain.
+    """Raises InputError for a text with a character that no text of a corpus may contain.
 
     Args:
-        text: what was read.
-        place: where it was read, in the user's words.
-        first_line: number of the line that `text` begins in, where the message is to name the line; starts at 1.
+        text: the text to check.
+        place: where the text comes from, in the user's words, for the message.
+        first_line: number of the line in which `text` begins, from 1; None where the message needs no line number.
 
     Raises:
         InputError: the text contains U+0000 or a lone surrogate.
@@ -108,17 +109,18 @@ def require_usable(text: str, place: str, first_line: int | None = None) -> None
 
 
 def split(corpus: Corpus, validation_fraction: float = 0.1) -> tuple[Corpus, Corpus]:
-    """Cuts a corpus in two: what comes first trains, the rest validates.
+    """Cuts a corpus in two: the first part is for training, the rest for validation.
 
-    Of n >= 10 texts the first int(n * (1 - validation_fraction)) train. Fewer texts are cut by characters: of c
-    characters the first int(c * (1 - validation_fraction)) train, and the cut may go through a text.
+    Of n >= 10 texts the first int(n * (1 - validation_fraction)) are for training. A corpus of fewer texts is cut by
+    characters: of c characters the first int(c * (1 - validation_fraction)) are for training, so the cut may fall
+    inside a text.
 
     Args:
-        corpus: is read once here to count it; each part reads it again whenever it is iterated.
+        corpus: is read once here, to count it; each part reads it again whenever the part is iterated.
         validation_fraction: share of the validation part, in (0, 1).
 
     Returns:
-        (train, validation), neither empty; one after the other they are the corpus.
+        (train, validation), neither empty; together, in this order, they are the corpus.
 
     Raises:
         InputError: `validation_fraction` is outside (0, 1), or the corpus is too small for it.
@@ -130,7 +132,7 @@ def split(corpus: Corpus, validation_fraction: float = 0.1) -> tuple[Corpus, Cor
     """
     if not 0 < validation_fraction < 1:
         raise InputError(f"validation_fraction: expected a number between 0 and 1, got {validation_fraction}")
-    # The decimal that the user wrote, exactly: as floats, 10 * (1 - 0.9) is less than 1.
+    # a Fraction is exactly the decimal that the user wrote: with floats, 10 * (1 - 0.9) would be less than 1
     training_fraction = 1 - Fraction(str(validation_fraction))
     texts, characters = corpus.count()
     by_texts = texts >= _FEWEST_TEXTS_TO_CUT_BETWEEN
@@ -147,7 +149,7 @@ def split(corpus: Corpus, validation_fraction: float = 0.1) -> tuple[Corpus, Cor
 
 
 def _before(corpus: Corpus, characters: int) -> Iterator[str]:
-    """The texts up to a number of characters, the last one cut there."""
+    """The first characters of a corpus as texts, of which the last one may be cut short."""
     for text in corpus:
         if len(text) >= characters:
             yield text[:characters]
@@ -157,7 +159,7 @@ def _before(corpus: Corpus, characters: int) -> Iterator[str]:
 
 
 def _after(corpus: Corpus, characters: int) -> Iterator[str]:
-    """The texts from a number of characters on, the first one cut there."""
+    """The texts of a corpus after its first characters; the first text may be the rest of one that was cut."""
     for text in corpus:
         if len(text) > characters:
             yield text[characters:]

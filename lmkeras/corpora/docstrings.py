@@ -1,4 +1,4 @@
-"""A labelled corpus that comes with Python: the standard library's docstrings, by the area that they are from."""
+"""A labelled corpus that comes with Python: docstrings of the standard library, labelled by the module's area."""
 
 import ast
 import sysconfig
@@ -9,11 +9,12 @@ from pathlib import Path
 
 from lmkeras.errors import InputError
 
-#: Characters; what is shorter ("Close the file.") could stand anywhere.
+#: The fewest characters of a docstring: a shorter one ("Close the file.") could belong to any area.
 _SHORTEST = 40
 
-#: Chapters of the standard library's reference, small neighbours as one area; with a module the private one that it
-#: is written in. Left out is what distributions package apart (tkinter), tests, and modules that belong nowhere else.
+#: The modules of each area. An area is a chapter of the standard library's reference, or several small chapters that
+#: are neighbours. Private modules that implement a public one are listed with it. Left out are tests, modules that
+#: Linux distributions package apart (tkinter), and modules that fit no area.
 _AREAS = {
     "text": """
         string re sre_compile sre_parse difflib textwrap stringprep codecs locale gettext html xml
@@ -51,11 +52,11 @@ _AREAS = {
 def python_docstrings() -> Iterator[tuple[str, str]]:
     """The docstrings of the standard library's modules, classes, functions and methods, each with its area.
 
-    They are read from the installed source, which is parsed and not imported, so that a version of Python always
-    gives the same. A docstring is there once; one that stands in two areas, or is very short, is left out.
+    The installed source code is parsed, not imported, so that the same version of Python always gives the same
+    examples. Every docstring comes once; very short ones, and those that occur in several areas, are left out.
 
     Returns:
-        An iterator of (docstring, area), sorted by module; within one, what is outside comes before what is inside.
+        An iterator of (docstring, area), sorted by module; outer definitions come before those inside them.
 
     Raises:
         InputError: Python was installed without the source of its library.
@@ -80,7 +81,7 @@ def _examples(library: Path) -> list[tuple[str, str]]:
 
 
 def _sources(library: Path, module: str) -> list[Path]:
-    """The files that a module is written in; none where this version of Python does not have it."""
+    """The source files of a module; an empty list where this version of Python does not have the module."""
     file = library / f"{module}.py"
     files = [file] if file.is_file() else sorted((library / module).rglob("*.py"))
     return [file for file in files if not {"test", "tests"} & set(file.relative_to(library).parts)]

@@ -1,4 +1,4 @@
-"""Text files: bytes to characters to texts, one piece at a time."""
+"""Reads the texts of a file, one at a time."""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,31 +6,31 @@ from lmkeras.corpora import records
 from lmkeras.corpora.characters import read_characters
 from lmkeras.errors import InputError
 
-#: A plain text file with more characters than this is streamed as several texts.
+#: A plain text file with more characters than this is read as several texts.
 LONGEST_TEXT = 2**20
 
-#: What the name of a file may end in, in any case.
+#: The endings of file names that lmkeras reads, in upper or lower case.
 SUFFIXES = (".txt", ".txt.gz", *records.SUFFIXES)
 
 
 def has_known_suffix(path: str) -> bool:
-    """Whether a file's name says that its format is one of those that lmkeras reads."""
+    """Whether the ending of a file's name stands for a format that lmkeras reads."""
     return path.lower().endswith(SUFFIXES)
 
 
 def read_texts(path: str, text_column: str, encoding: str) -> Iterator[str]:
-    """The texts of one file, in the file's order, in memory bounded by one text (one line of .jsonl, one row of .csv).
+    """The texts of one file, in the file's order; only one text (line of .jsonl, row of .csv) is in memory at a time.
 
     Args:
         path: a file whose name ends in one of `SUFFIXES`.
-        text_column: the column of .csv and .tsv, the key of .jsonl, that holds the text.
-        encoding: name of the encoding. A byte order mark is dropped.
+        text_column: name of the column (.csv, .tsv) or key (.jsonl) that holds the text.
+        encoding: name of the file's encoding. A byte order mark at its beginning is dropped.
 
     Yields:
-        Texts, in which every line end of the file is "\\n"; those that JSON spells as escapes stay what they are.
+        Texts, in which every line end of the file is "\\n"; line ends that JSON writes as escapes are kept as they are.
 
     Raises:
-        InputError: the file cannot be read, is not what its suffix says, or holds no text.
+        InputError: the file cannot be read, is not in the format of its suffix, or holds no text.
     """
     if records.has_records(path):
         columns = records.named_columns(text_column)
@@ -46,7 +46,7 @@ def read_texts(path: str, text_column: str, encoding: str) -> Iterator[str]:
 
 
 def _plain_texts(characters: Iterable[str]) -> Iterator[str]:
-    """The whole file as one text; a long one in pieces, cut after a line where there is one to cut after."""
+    """The whole file as one text; a long file in pieces, which end at a line end where there is one."""
     pending, length = [], 0
     for block in characters:
         pending.append(block)

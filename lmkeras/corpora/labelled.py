@@ -1,4 +1,4 @@
-"""A labelled corpus: examples (text, label) that can be read any number of times, and what is asked of its labels."""
+"""A labelled corpus, that is examples (text, label) that can be read any number of times, and checks of its labels."""
 
 import math
 import re
@@ -13,19 +13,19 @@ from lmkeras.errors import InputError
 #: A text, or two texts that are judged together.
 Text = str | tuple[str, str]
 
-#: A label that is a number is sorted as one.
+#: Labels that look like this are sorted as numbers.
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
 
 
 class LabelledCorpus(Examples):
-    """Examples (text, label) in a fixed order, streamed anew by every iteration and never held in memory together.
+    """Examples (text, label) in a fixed order. Every iteration reads them anew, so they need not fit into memory.
 
-    A text is a string or, for pairs of texts, a tuple (first, second) of two strings: all texts of a corpus are of
-    one kind. A label is a string that neither begins nor ends with white space.
+    A text is a string or, for pairs of texts, a tuple (first, second) of two strings; a corpus has only one of the two
+    kinds. A label is a string that neither begins nor ends with white space.
 
     Args:
-        *readers: functions without arguments, each of which starts reading its share of the examples from the
-            beginning; the corpus is their examples one after the other.
+        *readers: functions without arguments. Each one starts reading its share of the examples from the beginning;
+            the shares follow one another in this order.
 
     Example:
         >>> corpus = LabelledCorpus.from_examples(["so good", "so bad", "very good"], [1, 0, 1])
@@ -37,18 +37,19 @@ class LabelledCorpus(Examples):
 
     @classmethod
     def from_examples(cls, texts: Sequence[Text], labels: Sequence[object]) -> "LabelledCorpus":
-        """The corpus of texts that are in memory already.
+        """A corpus of texts and labels that are in memory already.
 
         Args:
-            texts: at least one string, or pairs (first, second) of strings; lists, tuples, arrays, columns of tables.
-            labels: as many strings or numbers; numbers and booleans become what `str` makes of them.
+            texts: at least one text, each a string or a pair (first, second) of strings; a list, a tuple, an array or
+                a column of a table.
+            labels: one string or number for each text; numbers and booleans are turned into strings with `str`.
 
         Returns:
-            A LabelledCorpus that keeps its own list of the examples.
+            A LabelledCorpus with a copy of the examples.
 
         Raises:
-            InputError: there are no texts or not as many labels, a label is missing (None, NaN, white space), or
-                one of them is something else than expected.
+            InputError: there are no texts; there are more or fewer labels than texts; a label is missing (None, NaN,
+                white space); or a text or label has another type.
         """
         for name, values in (("texts", texts), ("labels", labels)):
             if isinstance(values, str):
@@ -63,11 +64,14 @@ class LabelledCorpus(Examples):
         return cls(partial(iter, list(_with_label_names(rows, "the list", ""))))
 
     def texts(self) -> Corpus:
-        """The texts alone, of pairs the first and the second one after the other."""
+        """The texts without their labels; a pair gives two texts, first and second."""
         return Corpus(partial(_texts, self))
 
     def label_counts(self) -> dict[str, int]:
-        """The number of examples with each label, by one pass: labels that are numbers by value, then the others."""
+        """The number of examples with each label, counted by reading the corpus once.
+
+        Labels that are numbers come first, sorted by value; the others follow, sorted as strings.
+        """
         counts = Counter(label for _, label in self)
         return {label: counts[label] for label in sorted(counts, key=_order)}
 
@@ -81,7 +85,7 @@ def _texts(examples: Iterable[tuple[Text, str]]) -> Iterator[str]:
 
 
 def _text(value: object, place: str, first: object) -> Text:
-    """A text of a list, as plain strings; `first` is the first of the list, whose kind all others have."""
+    """Checks a text of a list: it must be a single text or a pair, whichever the list's `first` one is."""
     pair = isinstance(value, tuple | list)
     if pair != isinstance(first, tuple | list):
         one, other = ("a pair", "a single text") if pair else ("a single text", "a pair")
@@ -92,26 +96,26 @@ def _text(value: object, place: str, first: object) -> Text:
         raise InputError(f"{place}: expected a string or a pair (first, second) of strings, got {kinds}")
     for member in members:
         require_usable(member, place)
-    # plain strings, whatever array they came in
+    # elements of arrays become plain strings
     return tuple(map(str, members)) if pair else str(value)
 
 
 def labelled_rows(
     rows: Iterable[tuple[str, Text, object]], source: str, advice: str = ""
 ) -> Iterator[tuple[Text, str]]:
-    """The examples of the rows of a source, whose labels are as they were found.
+    """The examples of a source's rows, after a check of every label.
 
     Args:
-        rows: (place, text, label), the place in the user's words, such as "line 3".
-        source: what the rows are read from, in the user's words.
-        advice: what to do where labels are missing because they stand elsewhere.
+        rows: (place, text, label); the place is in the user's words, such as "line 3", the label as the source has it.
+        source: the source's name in the user's words, for messages.
+        advice: added to the message where labels are missing: what to do if the source has them elsewhere.
 
     Returns:
         An iterator of (text, label).
 
     Raises:
-        InputError: while iterating, where a label is missing, or is neither a string nor a number; at the end, where
-            there was no text but white space.
+        InputError: while iterating, if a label is missing or is neither a string nor a number; at the end, if all
+            texts were nothing but white space.
     """
     blank = True
     for text, label in _with_label_names(rows, source, advice):
@@ -135,11 +139,11 @@ def _with_label_names(rows: Iterable[tuple[str, Text, object]], source: str, adv
 
 
 def _label_name(value: object, place: str) -> str | None:
-    """A label as a string, None where it is missing."""
+    """A label as a string; None where the label is missing."""
     if isinstance(value, str):
         require_usable(value, place)
         return str(value).strip() or None
-    if getattr(value, "shape", None) == () and hasattr(value, "item"):  # a number of NumPy's
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):  # a NumPy scalar
         value = value.item()
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
@@ -149,7 +153,7 @@ def _label_name(value: object, place: str) -> str | None:
 
 
 def require_several_labels(counts: Mapping[str, int]) -> None:
-    """Refuses a corpus to learn from in which there is nothing to tell apart.
+    """Raises InputError for a training corpus with fewer than two labels, which leaves nothing to tell apart.
 
     Args:
         counts: the number of examples with each label, from `LabelledCorpus.label_counts`.
@@ -166,14 +170,14 @@ def require_several_labels(counts: Mapping[str, int]) -> None:
 
 
 def require_known_labels(counts: Mapping[str, int], known: Collection[str]) -> None:
-    """Refuses a corpus with labels that a model has not learnt.
+    """Raises InputError for a corpus with labels that a model has not learnt.
 
     Args:
         counts: the number of examples with each label, from `LabelledCorpus.label_counts`.
         known: the model's labels.
 
     Raises:
-        InputError: there are other labels; the message says how many examples have each.
+        InputError: some labels are not among `known`; the message says how many examples have each of them.
 
     Example:
         >>> require_known_labels({"bad": 5, "fine": 2, "good": 3}, ["bad", "good"])  # doctest: +ELLIPSIS
@@ -194,7 +198,7 @@ def _counted(counts: Mapping[str, int]) -> str:
 
 
 def _listed(items: Iterable[str], most: int = 20) -> str:
-    """The first of many items, for a message."""
+    """A list of items for a message, which names at most the first `most` of them."""
     items = list(items)
     more = f" and {len(items) - most} more" if len(items) > most else ""
     return ", ".join(items[:most]) + more

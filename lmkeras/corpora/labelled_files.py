@@ -1,4 +1,4 @@
-"""Labelled files: tables, JSON lines, lines that begin with their label, and folders that are the labels."""
+"""Reads labelled files: tables, JSON lines, text lines that begin with their label, and a folder for each label."""
 
 import os
 import re
@@ -10,30 +10,30 @@ from lmkeras.corpora.labelled import Text, labelled_rows
 from lmkeras.corpora.records import LABEL_COLUMN, has_records, listed, read_records, text_of
 from lmkeras.errors import InputError
 
-#: What else to do about missing labels.
+#: Advice that is added to the message about missing labels.
 ANOTHER_COLUMN = "; where the labels are in another column, name it with label_column (--label-column)"
 
-#: The number of lines of a .txt file that are looked at for its format.
+#: The format of a .txt file is recognised from this many of its first lines.
 _FIRST_LINES = 10
 
-#: fastText ends a label at white space, of which it knows only ASCII's.
+#: A label of fastText ends at the first white space, but fastText only knows the white space of ASCII.
 _FASTTEXT_LINE = re.compile(r"__label__(\S*)\s*(.*)", re.ASCII | re.DOTALL)
 _FASTTEXT_LABEL = re.compile(r"(?:^|\s)__label__", re.ASCII)
 
 
 def read_labelled(path: str, columns: Mapping[str, str], encoding: str) -> Iterator[tuple[Text, str]]:
-    """The examples of one file, in the file's order, in memory bounded by one of them.
+    """The examples of one file, in the file's order; only one example is in memory at a time.
 
     Args:
         path: a file whose name ends in one of `files.SUFFIXES`.
-        columns: the columns of a table or the keys of JSON, from `records.named_columns`.
-        encoding: name of the encoding. A byte order mark is dropped.
+        columns: the wanted columns of a table or keys of JSON, from `records.named_columns`.
+        encoding: name of the file's encoding. A byte order mark at its beginning is dropped.
 
     Returns:
         An iterator of (text, label).
 
     Raises:
-        InputError: while iterating, where the file cannot be read, is not what its suffix says, or has an example
+        InputError: while iterating, if the file cannot be read, is not in the format of its suffix, or has an example
             without a label.
     """
     if has_records(path):
@@ -48,7 +48,7 @@ def _record_rows(path: str, columns: Mapping[str, str], encoding: str) -> Iterat
 
 
 def _line_rows(path: str, lines: Iterable[str]) -> Iterator[tuple[str, str, str | None]]:
-    """The lines that are not blank, in the format that the first of them show."""
+    """Place, text and label of each line that is not blank, in the format that is recognised from the first lines."""
     lines = ((number, line) for number, line in enumerate(lines, 1) if not line.isspace())
     first = list(islice(lines, _FIRST_LINES))
     if any(line.startswith("__label__") for _, line in first):
@@ -82,14 +82,14 @@ def _fasttext_line(line: str, place: str) -> tuple[str, str | None]:
 
 
 def labels_of_files(folder: str, files: Iterable[str]) -> dict[str, str]:
-    """The label of each file: the name of the subfolder that it stands in.
+    """The label of each file: the name of the subfolder that holds the file.
 
     Args:
-        folder: the folder whose subfolders are the labels.
-        files: files below it; those that stand in `folder` itself belong to no label and are left out.
+        folder: the folder whose subfolders are named like the labels.
+        files: files below `folder`; those in `folder` itself have no label and are left out.
 
     Raises:
-        InputError: a file stands deeper, so that either of the folders around it could be the label.
+        InputError: a file lies more than one folder deep, so that several folder names could be its label.
     """
     labels = {}
     for file in files:
@@ -105,18 +105,18 @@ def labels_of_files(folder: str, files: Iterable[str]) -> dict[str, str]:
 
 
 def read_class_folder(folder: str, labels: Mapping[str, str], encoding: str) -> Iterator[tuple[str, str]]:
-    """The examples of a folder whose subfolders are the labels; each file is one text.
+    """The examples of a folder with one subfolder for each label; each file is one text.
 
     Args:
-        folder: the folder, for messages.
+        folder: the folder's path, for messages.
         labels: the label of each file, from `labels_of_files`.
-        encoding: name of the encoding. A byte order mark is dropped.
+        encoding: name of the files' encoding. A byte order mark at the beginning of a file is dropped.
 
     Returns:
         An iterator of (text, label), in the order of `labels`.
 
     Raises:
-        InputError: while iterating, where a file cannot be read, or there is no text in any.
+        InputError: while iterating, if a file cannot be read; at the end, if no file holds any text.
     """
     rows = ((file, "".join(read_characters(file, encoding)), label) for file, label in labels.items())
     return labelled_rows(rows, folder)

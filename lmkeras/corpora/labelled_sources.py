@@ -1,4 +1,4 @@
-"""From what a user names or holds to a labelled corpus."""
+"""Makes a labelled corpus of the sources that a user names, or of examples that the user has in memory."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from lmkeras.corpora.sources import builtin_reader
 from lmkeras.corpora.tfds import tfds_rows_reader
 from lmkeras.errors import InputError
 
-#: What comes with Python, by name.
+#: The readers of `builtin:` corpora, by name.
 BUILTIN_LABELLED = {"python-docstrings": python_docstrings}
 
 
@@ -28,37 +28,41 @@ def open_labelled_corpus(
 ) -> LabelledCorpus:
     """The labelled corpus of one or several sources, in the order given.
 
-    Finding the files happens here, reading them during iteration. A source is
+    This function finds the files; they are read later, during iteration. A source is
 
     - a table: .csv and .tsv have a header and one example per row, .jsonl has one object per line, whose label may
       be a number; each may be packed as .gz;
-    - a .txt file (or .txt.gz) with one example per line, blank lines left out. Where one of its first ten lines
-      begins with `__label__`, its lines are fastText's, `__label__name text`, with exactly one label; otherwise
-      they are `label<TAB>text`, in which the text may hold further tabs;
-    - a glob: the files of these kinds, sorted by name, hidden ones left out;
-    - a folder. If there are tables in it or its subfolders, it is these; otherwise, if there are .txt files in its
-      subfolders, each subfolder is a label and each file in it one text, as Keras' text_dataset_from_directory has
-      it, and files beside the subfolders are left out; otherwise it is its .txt files with one example per line;
-    - `tfds:name/config:split`, from TensorFlow Datasets: the features are named like columns, a label is a class,
-      which has a name, or an integer or a text;
-    - `builtin:python-docstrings`, the docstrings of Python's standard library, labelled by the area they are from.
+    - a .txt file (or .txt.gz) with one example per line; blank lines are left out. If one of its first ten lines
+      begins with `__label__`, every line is in fastText's format, `__label__name text`, with exactly one label;
+      otherwise every line is `label<TAB>text`, and the text may contain more tabs;
+    - a glob: all files of these formats that it matches, sorted by name, without hidden ones;
+    - a folder. If it or its subfolders have tables, the source is these tables. Otherwise, if its subfolders have
+      .txt files, each subfolder's name is a label and each file in it is one text, as for Keras'
+      text_dataset_from_directory; files outside the subfolders are left out. Otherwise the source is the folder's
+      .txt files with one example per line;
+    - `tfds:name/config:split`, from TensorFlow Datasets: name its features with the column arguments. The label may
+      be a class, which has a name, an integer, or a text;
+    - `builtin:python-docstrings`, the docstrings of Python's standard library, labelled by the area of their module.
 
-    Line ends become "\\n", a byte order mark is dropped, white space around a label too; otherwise text and label
-    are what the file holds.
+    Line ends become "\\n"; byte order marks and white space around labels are dropped. Apart from that, text and
+    labels are exactly what the file holds.
 
     Args:
-        sources: a source or a sequence of them. What exists as a path is taken as that path, whatever its name.
-        text_column: the column of .csv and .tsv, the key of .jsonl, that holds the text.
-        label_column: the one that holds the label.
-        pair_column: the one that holds the second text, where a label belongs to a pair of texts.
+        sources: one source or a sequence of them. A name that exists as a path is taken as that path, even if it looks
+            like another kind of source.
+        text_column: name of the column (.csv, .tsv) or key (.jsonl) that holds the text.
+        label_column: name of the column or key that holds the label.
+        pair_column: name of the column or key that holds the second text, where a label belongs to a pair of texts;
+            None for single texts.
         encoding: name of the files' encoding.
 
     Returns:
-        A LabelledCorpus. Iterating it raises InputError where a file turns out to be unreadable or malformed, or has
+        A LabelledCorpus. Iterating it raises InputError if a file turns out to be unreadable or malformed, or has
         examples without a label.
 
     Raises:
-        InputError: a source names nothing, the encoding is unknown, or pairs are wanted where there are none.
+        InputError: a source does not exist, the encoding is unknown, or `pair_column` is given for a source without
+            columns.
 
     Example:
         >>> counts = open_labelled_corpus("builtin:python-docstrings").label_counts()
@@ -91,7 +95,7 @@ def _tfds_reader(source: str, columns: Mapping[str, str]) -> Reader:
 
 
 def _path_readers(path: str, columns: Mapping[str, str], encoding: str) -> list[Reader]:
-    """The reader of each labelled file that a path stands for, or one of a folder whose subfolders are the labels."""
+    """A reader for each labelled file that a path stands for, or one reader for a folder with a subfolder per label."""
     files = files_of(path)
     if os.path.isdir(path):
         files = [file for file in files if has_records(file)] or files
@@ -106,11 +110,11 @@ def _path_readers(path: str, columns: Mapping[str, str], encoding: str) -> list[
 def as_labelled_corpus(
     value: LabelledCorpus | str | Path | Sequence[Path] | Sequence[tuple[Text, object]] | tuple[Sequence, Sequence],
 ) -> LabelledCorpus:
-    """What a function that takes "a labelled corpus" makes of its argument.
+    """Turns the argument of a function that takes "a labelled corpus" into a LabelledCorpus.
 
     Args:
-        value: a LabelledCorpus; a string or Path, which is a source for `open_labelled_corpus`; a list of Paths; a
-            list of (text, label); or a tuple of exactly two sequences (texts, labels), arrays too.
+        value: a LabelledCorpus; a string or Path, which names a source as for `open_labelled_corpus`; a list of Paths;
+            a list of (text, label); or a tuple of exactly two sequences (texts, labels), which may be arrays.
 
     Returns:
         `value` itself if it is a LabelledCorpus, otherwise a new one.

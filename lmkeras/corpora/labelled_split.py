@@ -1,4 +1,4 @@
-"""Cutting a labelled corpus at random into parts that each have their share of every label."""
+"""Cuts a labelled corpus at random into parts that each have their share of every label."""
 
 import random
 from collections import defaultdict
@@ -16,13 +16,13 @@ def split_labelled(
 ) -> tuple[LabelledCorpus, LabelledCorpus]:
     """Cuts a labelled corpus in two at random, with the same share of every label in both.
 
-    Of the n examples with a label n * validation_fraction, rounded, validate, but at least one and at most n - 1:
-    the only example of a label trains.
+    Of the n examples of a label n * validation_fraction, rounded, go to the validation part, but at least one and at
+    most n - 1. A label's only example goes to the training part.
 
     Args:
-        corpus: is read once here for its labels; each part reads it again whenever it is iterated.
+        corpus: is read once here, for its labels; each part reads it again whenever the part is iterated.
         validation_fraction: share of the validation part, in (0, 1).
-        seed: an integer; with the same labels in the same order, the same seed chooses the same examples.
+        seed: an integer; for the same labels in the same order, the same seed chooses the same examples.
 
     Returns:
         (train, validation), each in the order of the corpus.
@@ -38,7 +38,7 @@ def split_labelled(
     """
     if not 0 < validation_fraction < 1:
         raise InputError(f"validation_fraction: expected a number between 0 and 1, got {validation_fraction}")
-    fraction = Fraction(str(validation_fraction))  # the decimal that the user wrote, exactly
+    fraction = Fraction(str(validation_fraction))  # exactly the decimal that the user wrote
     validates = {}
     for positions in _shuffled_positions(corpus, seed):
         rounded = int(len(positions) * fraction + Fraction(1, 2))
@@ -53,19 +53,19 @@ def split_labelled(
 
 
 def folds(corpus: LabelledCorpus, num_folds: int, seed: int = 0) -> Iterator[tuple[LabelledCorpus, LabelledCorpus]]:
-    """Cuts a labelled corpus for cross-validation: every example is held out exactly once.
+    """Cuts a labelled corpus for cross-validation: every example is held out of the training in exactly one fold.
 
-    The folds are of one size, and each has the same share of every label, but for a difference of one example. A
-    label with fewer examples than there are folds is not held out in some; the only example of a label is not
-    trained on where it is held out.
+    The sizes of the folds differ by at most one example, and so do the numbers of a label's examples in them. A label
+    with fewer examples than there are folds is missing from the held-out part of some folds. If a label has only one
+    example, the fold that holds it out has none to train on.
 
     Args:
-        corpus: is read once here for its labels; each part reads it again whenever it is iterated.
-        num_folds: at least 2, at most the number of examples.
-        seed: an integer; with the same labels in the same order, the same seed makes the same folds.
+        corpus: is read once here, for its labels; each part reads it again whenever the part is iterated.
+        num_folds: number of folds, from 2 to the number of examples.
+        seed: an integer; for the same labels in the same order, the same seed makes the same folds.
 
     Returns:
-        `num_folds` times (train, held_out), each in the order of the corpus.
+        An iterator of `num_folds` pairs (train, held_out), each part in the order of the corpus.
 
     Raises:
         InputError: `num_folds` is less than 2 or more than there are examples.
@@ -75,7 +75,8 @@ def folds(corpus: LabelledCorpus, num_folds: int, seed: int = 0) -> Iterator[tup
         >>> [held_out.label_counts() for train, held_out in folds(corpus, 3)]
         [{'0': 1, '1': 1}, {'0': 1, '1': 1}, {'0': 1, '1': 1}]
     """
-    # dealt out on and on, label after label, so that the rests of the labels do not all go to the first folds
+    # examples are dealt to the folds in turn, and a label begins where the one before it ended: if every label began
+    # with the first fold, the first folds would get all that is left over
     deal = cycle(range(max(1, num_folds)))
     fold_of = {position: next(deal) for positions in _shuffled_positions(corpus, seed) for position in positions}
     if not 2 <= num_folds <= len(fold_of):
@@ -84,7 +85,7 @@ def folds(corpus: LabelledCorpus, num_folds: int, seed: int = 0) -> Iterator[tup
 
 
 def _shuffled_positions(corpus: LabelledCorpus, seed: int) -> Iterator[list[int]]:
-    """For each label the positions of its examples in the corpus, from 0, shuffled."""
+    """For each label the positions of its examples in the corpus, counted from 0, in random order."""
     positions = defaultdict(list)
     for position, (_, label) in enumerate(corpus):
         positions[label].append(position)
@@ -95,7 +96,7 @@ def _shuffled_positions(corpus: LabelledCorpus, seed: int) -> Iterator[list[int]
 
 
 def _cut(corpus: LabelledCorpus, held_out: Iterable[bool]) -> tuple[LabelledCorpus, LabelledCorpus]:
-    """The examples that are not held out, and those that are."""
+    """(train, held_out): the examples whose flag is false, and those whose flag is true."""
     held_out = bytes(held_out)
     trains = bytes(not flag for flag in held_out)
     return LabelledCorpus(partial(compress, corpus, trains)), LabelledCorpus(partial(compress, corpus, held_out))

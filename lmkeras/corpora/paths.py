@@ -1,4 +1,4 @@
-"""From the names that a user gives to files: paths, globs, folders, and what is said of names that stand for none."""
+"""Finds the files that a user's names stand for (paths, globs, folders), or says why there are none."""
 
 import glob
 import os
@@ -19,13 +19,16 @@ def find_readers(
 ) -> list[Reader]:
     """The readers of one or several sources, in the order given.
 
+    A reader is a function that starts reading the texts or examples from the beginning.
+
     Args:
-        sources: a source or a sequence of them. What exists as a path is taken as that path, whatever its name.
-        schemes: what makes the reader of a source `scheme:…`, by scheme.
-        path_readers: what makes the readers of a path, a glob or a folder.
+        sources: one source or a sequence of them. A name that exists as a path is taken as that path, even if it looks
+            like another kind of source.
+        schemes: for each scheme a function that makes the reader of a source `scheme:…`.
+        path_readers: a function that makes the readers of a path, a glob or a folder.
 
     Raises:
-        InputError: there is no source, or one of them names nothing.
+        InputError: `sources` is empty, or a source does not exist.
     """
     if isinstance(sources, str | os.PathLike):
         sources = [sources]
@@ -47,10 +50,10 @@ def find_readers(
 
 
 def files_of(path: str) -> list[str]:
-    """The files that a path, a glob or a folder stands for, sorted by name; those whose format is not known left out.
+    """The files that a path, a glob or a folder stands for, sorted by name; files of an unknown format are left out.
 
     Raises:
-        InputError: there is no such file, or none of a known format.
+        InputError: there is no such file, or none has a known format.
     """
     if os.path.isdir(path):
         found = _files_below(path)
@@ -67,11 +70,11 @@ def files_of(path: str) -> list[str]:
 
 
 def _is_glob(path: str) -> bool:
-    return any(mark in path for mark in "*?[") and "\0" not in path  # glob fails on U+0000, which no name has
+    return any(mark in path for mark in "*?[") and "\0" not in path  # glob fails on U+0000, which no file name has
 
 
 def _files_below(folder: str) -> set[str]:
-    """The files of a folder and its subfolders, hidden ones left out."""
+    """The files of a folder and its subfolders, without hidden files and folders."""
 
     def refuse(error: OSError) -> None:
         raise InputError(f"{error.filename} cannot be read: {error.strerror}") from error
@@ -95,6 +98,6 @@ def _not_found(path: str) -> InputError:
 
 
 def quoted(text: object) -> str:
-    """The beginning of what was given, on one line: a text given instead of a file name may be long."""
+    """The beginning of what the user gave, in quotes on one line; it is long if it is a text and no file name."""
     text = repr(str(text))
     return text if len(text) <= 100 else f"{text[:100]}…"

@@ -1,4 +1,4 @@
-"""Tables and JSON lines: the columns that were asked for, row by row."""
+"""Reads the wanted columns of tables and of JSON lines, row by row."""
 
 import csv
 import json
@@ -11,15 +11,15 @@ from lmkeras.corpora.characters import read_lines
 from lmkeras.corpora.corpus import require_usable
 from lmkeras.errors import InputError
 
-#: The column whose values need not be text: JSON may spell a label as a number, or leave it out.
+#: The option for the one column whose values need not be text: in JSON a label may be a number, or be missing.
 LABEL_COLUMN = "label_column"
 
 
 def named_columns(text_column: str, pair_column: str | None = None, label_column: str | None = None) -> dict[str, str]:
-    """The names of the columns that are wanted, by the options that a user would name them with, the label last.
+    """The names of the wanted columns, each under the option by which a user names it; the label comes last.
 
     Raises:
-        InputError: one column is named twice.
+        InputError: two options name the same column.
     """
     options = {"text_column": text_column, "pair_column": pair_column, LABEL_COLUMN: label_column}
     columns = {option: name for option, name in options.items() if name is not None}
@@ -30,12 +30,12 @@ def named_columns(text_column: str, pair_column: str | None = None, label_column
 
 
 def text_of(values: Sequence[str]) -> str | tuple[str, str]:
-    """What the values of the text columns make: a text, or a pair of them."""
+    """The text of an example, from the values of its text columns: one value is a text, two are a pair of texts."""
     return values[0] if len(values) == 1 else tuple(values)
 
 
 def require_columns_for_pairs(columns: Mapping[str, str], source: str, files: Iterable[str]) -> None:
-    """Refuses files without columns where pairs of texts are wanted, with an InputError."""
+    """Raises InputError where pairs of texts are wanted of files that have no columns."""
     if "pair_column" in columns and not all(map(has_records, files)):
         raise InputError(
             f"{source}: expected .csv, .tsv or .jsonl files, which can hold pairs of texts, got others. Leave out "
@@ -46,8 +46,8 @@ def require_columns_for_pairs(columns: Mapping[str, str], source: str, files: It
 class Record(NamedTuple):
     """One row of a table or one line of JSON.
 
-    `line` is the number of the line that it begins in, from 1; `values` has a value for each column asked for;
-    `names` are the names of all its columns.
+    `line` is the number of the line in which the row begins, from 1; `values` has one value for each wanted column;
+    `names` are the names of all columns or keys that the row has.
     """
 
     line: int
@@ -56,20 +56,20 @@ class Record(NamedTuple):
 
 
 def read_records(path: str, columns: Mapping[str, str], encoding: str) -> Iterator[Record]:
-    """The rows of a table or the objects of a file of JSON lines, in memory bounded by one of them.
+    """The rows of a table or the objects of a file of JSON lines; only one of them is in memory at a time.
 
     Args:
-        path: a file whose name ends in one of `SUFFIXES`, in any case.
-        columns: the columns that are wanted, from `named_columns`. Where it is a text alone, a line of JSON may also
-            be that text itself.
-        encoding: name of the encoding.
+        path: a file whose name ends in one of `SUFFIXES`, in upper or lower case.
+        columns: the wanted columns, from `named_columns`. If only a text column is wanted, a line of JSON may also be
+            a string, which is then the text.
+        encoding: name of the file's encoding.
 
     Yields:
-        Records. All values are texts, but what JSON has under the name for LABEL_COLUMN is left as it is, None
-        where there is nothing.
+        Records. All values are strings, except a label of JSON lines: it is left as it is, and is None where it is
+        missing.
 
     Raises:
-        InputError: the file cannot be read, is not what its suffix says, or lacks one of the columns.
+        InputError: the file cannot be read, is not in the format of its suffix, or lacks one of the columns.
     """
     name = path.lower().removesuffix(".gz")
     return _FORMATS[name[name.rindex(".") :]](path, read_lines(path, encoding), columns)
@@ -78,7 +78,7 @@ def read_records(path: str, columns: Mapping[str, str], encoding: str) -> Iterat
 def _table_records(path: str, lines: Iterable[str], columns: Mapping[str, str], delimiter: str) -> Iterator[Record]:
     """The rows of a table whose first row names the columns."""
     rows = _rows(path, lines, delimiter)
-    line, header = next(rows, (1, list(columns.values())))  # whoever reads a file refuses it where it has no rows
+    line, header = next(rows, (1, list(columns.values())))  # callers refuse a file without rows
     for option, column in columns.items():
         if column not in header:
             raise _missing(f"{path} line {line}", "column", option, column, header)
@@ -97,8 +97,8 @@ def _table_records(path: str, lines: Iterable[str], columns: Mapping[str, str], 
 
 
 def _rows(path: str, lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows that are not blank, each with the number of the line it begins in."""
-    # strict, because the csv module otherwise guesses at a stray quotation mark and may swallow rows in silence
+    """The rows that are not blank, each with the number of the line in which it begins."""
+    # strict, because otherwise the csv module guesses what a stray quotation mark means and may lose rows silently
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         line = reader.line_num + 1
@@ -117,7 +117,7 @@ def _rows(path: str, lines: Iterable[str], delimiter: str) -> Iterator[tuple[int
 
 
 def _json_records(path: str, lines: Iterable[str], columns: Mapping[str, str]) -> Iterator[Record]:
-    """One record per line: a JSON object, or a string where a text is all that is wanted."""
+    """One record per line: a JSON object, or also a string where only a text is wanted."""
     for number, line in enumerate(lines, 1):
         if line.isspace():
             continue
@@ -133,7 +133,7 @@ def _json_records(path: str, lines: Iterable[str], columns: Mapping[str, str]) -
 
 
 def _json_value(record: object, columns: Mapping[str, str], option: str, place: str) -> object:
-    """What a JSON value has under the name of a column."""
+    """The value that a JSON object has for the column of an option; InputError where it is not usable."""
     column = columns[option]
     value = record
     if isinstance(record, dict):
@@ -146,7 +146,7 @@ def _json_value(record: object, columns: Mapping[str, str], option: str, place: 
         kind = "null" if value is None else type(value).__name__
         expected = "a string or an object" if list(columns) == ["text_column"] else "an object"
         raise InputError(f"{place}: expected {expected} with a string under {column!r}, got {kind}")
-    require_usable(value, place)  # JSON's escapes spell every character
+    require_usable(value, place)  # an escape in JSON can stand for any character
     return value
 
 
@@ -158,7 +158,7 @@ def _missing(place: str, what: str, option: str, column: str, names: Iterable[st
 
 
 def listed(names: Iterable[str]) -> str:
-    """The names of columns for a message; in a file without a header they may be whole paragraphs."""
+    """The names of columns for a message, shortened: in a file without a header, "names" may be whole paragraphs."""
     return ", ".join(" ".join(name.split())[:40] for name in islice(names, 20))
 
 
@@ -168,10 +168,10 @@ _FORMATS = {
     ".jsonl": _json_records,
 }
 
-#: What the name of such a file may end in.
+#: The endings of the names of these files.
 SUFFIXES = (*_FORMATS, *(suffix + ".gz" for suffix in _FORMATS))
 
 
 def has_records(path: str) -> bool:
-    """Whether a file's name says that it is a table or holds JSON lines."""
+    """Whether the ending of a file's name stands for a table or for JSON lines."""
     return path.lower().endswith(SUFFIXES)

@@ -1,4 +1,4 @@
-"""From what a user names to a corpus of texts: files, globs, folders, `tfds:` and `builtin:` names."""
+"""Makes a corpus of texts of the sources that a user names: files, globs, folders, `tfds:` and `builtin:` names."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,27 +18,28 @@ def open_corpus(
 ) -> Corpus:
     """The corpus of one or several sources, in the order given.
 
-    Finding the files happens here, reading them during iteration. A source is
+    This function finds the files; they are read later, during iteration. A source is
 
-    - a file: .txt is one text (a file of more than 2**20 characters several, cut at line ends), .csv and .tsv have
+    - a file: .txt is one text (or several, cut at line ends, if it has more than 2**20 characters), .csv and .tsv have
       a header and one text per row, .jsonl has one object or string per line; each may be packed as .gz;
-    - a glob such as `data/**/*.txt`, or a folder with all its subfolders: the files with those suffixes, sorted by
-      name, hidden ones left out;
+    - a glob such as `data/**/*.txt`, or a folder with all its subfolders: the files with these suffixes, sorted by
+      name, without hidden ones;
     - `tfds:name/config:split:feature`, from TensorFlow Datasets (config and feature may be left out);
     - `builtin:python-docs`, the help texts that come with Python.
 
-    Line ends become "\\n", a byte order mark is dropped; otherwise a text is what the file holds.
+    Line ends become "\\n" and byte order marks are dropped. Apart from that, a text is exactly what the file holds.
 
     Args:
-        sources: a source or a sequence of them. What exists as a path is taken as that path, whatever its name.
-        text_column: the column of .csv and .tsv, the key of .jsonl, that holds the text.
+        sources: one source or a sequence of them. A name that exists as a path is taken as that path, even if it looks
+            like another kind of source.
+        text_column: name of the column (.csv, .tsv) or key (.jsonl) that holds the text.
         encoding: name of the files' encoding.
 
     Returns:
-        A Corpus. Iterating it raises InputError where a file turns out to be unreadable, malformed or empty.
+        A Corpus. Iterating it raises InputError if a file turns out to be unreadable, malformed or empty.
 
     Raises:
-        InputError: a source names nothing, or the encoding is unknown.
+        InputError: a source does not exist, or the encoding is unknown.
 
     Example:
         >>> texts, characters = open_corpus("builtin:python-docs").count()
@@ -56,19 +57,20 @@ def open_corpus(
 
 
 def as_corpus(value: Corpus | str | Path | Sequence[str] | Sequence[Path]) -> Corpus:
-    """What a function that takes "a corpus" makes of its argument.
+    """Turns the argument of a function that takes "a corpus" into a Corpus.
 
-    A string or a Path is a source for `open_corpus`, and so is each Path of a list. A list of strings is a list of
-    texts; where every string of it reads like a file name or a `tfds:` or `builtin:` name, nothing is guessed.
+    A string or a Path names a source as for `open_corpus`, and so does each Path of a list. A list of strings is a
+    list of texts. If every string of the list looks like a file name or a `tfds:` or `builtin:` name, the list is
+    refused, because it could be meant either way.
 
     Args:
-        value: a Corpus, a source, a list of Paths, or a list of texts (a tuple will do as well).
+        value: a Corpus, a source, or a list or tuple of Paths or of texts.
 
     Returns:
         `value` itself if it is a Corpus, otherwise a new Corpus.
 
     Raises:
-        InputError: `value` is none of these, or a list of strings that look like sources.
+        InputError: `value` is none of these, or it is a list of strings that look like sources.
 
     Example:
         >>> list(as_corpus(["one text", "another"]))
@@ -98,7 +100,7 @@ def _reads_like_a_source(text: str) -> bool:
 
 
 def builtin_reader(source: str, known: Mapping[str, Reader]) -> Reader:
-    """The reader that `builtin:name` stands for; InputError where there is none."""
+    """The reader of a source `builtin:name`; InputError for a name that is not in `known`."""
     name = source.removeprefix("builtin:")
     if name not in known:
         raise unknown_name("builtin corpus", name, known)
@@ -111,7 +113,7 @@ def _python_docs() -> Iterator[str]:
     return (topics[name] for name in sorted(topics))
 
 
-#: What comes with Python, by name.
+#: The readers of `builtin:` texts, by name.
 BUILTIN_TEXTS = {"python-docs": _python_docs}
 
 _SCHEMES = {"builtin": partial(builtin_reader, known=BUILTIN_TEXTS), "tfds": tfds_reader}

@@ -1,4 +1,4 @@
-"""Texts from TensorFlow Datasets: `tfds:name/config:split:feature`."""
+"""Reads texts and labels from TensorFlow Datasets, by names such as `tfds:name/config:split:feature`."""
 
 import os
 import re
@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # takes seconds to import, and most corpora are files
     from tensorflow_datasets.core import DatasetBuilder
     from tensorflow_datasets.features import ClassLabel, FeaturesDict
 
-#: A colon may stand between the brackets of a split, and before a version.
+#: Colons separate the parts of a source; the brackets of a split may contain colons of their own.
 _SOURCE = re.compile(
     r"tfds:(?P<name>\w+(?:/[\w.-]+)?)(?P<version>:\d+\.\d+\.\d+)?"
     r":(?P<split>(?:[^:\[\]]|\[[^\[\]]*\])+)(?::(?P<feature>.+))?",
@@ -29,30 +29,31 @@ def tfds_reader(source: str) -> Callable[[], Iterator[str]]:
 
     Args:
         source: `tfds:name[/config][:version]:split[:feature]`, such as `tfds:imdb_reviews:train[:90%]:text`. A
-            feature inside another is written `outer/inner`; without a feature it is `text`.
+            feature inside another is written `outer/inner`; the default feature is `text`. The data set is looked for
+            in the folder TFDS_DATA_DIR, or in TensorFlow Datasets' default folder.
 
     Returns:
         A function that starts reading the texts, always in the order of the files.
 
     Raises:
-        InputError: the source is not spelled so, there is no such data set, split or text feature, or the data
-            set is not on disk and cannot be downloaded. Its folder is TFDS_DATA_DIR, or TensorFlow Datasets' own.
+        InputError: the source does not have this form; there is no such data set, split or text feature; or the data
+            set is not on disk and cannot be downloaded.
     """
     read_rows = tfds_rows_reader(source, named_columns("text"))
     return lambda: (text for _, (text,) in read_rows())
 
 
 def tfds_rows_reader(source: str, columns: Mapping[str, str]) -> Callable[[], Iterator[tuple[str, list]]]:
-    """A reader of several features, where `tfds_reader` reads a single text.
+    """A reader of several features of each example (`tfds_reader` reads a single text).
 
     Args:
-        source: spelled as for `tfds_reader`; a feature in it is read in place of columns["text_column"].
-        columns: the features that are wanted, from `records.named_columns`. They are texts; a label may also be a
+        source: as for `tfds_reader`; if it names a feature, this feature is read instead of columns["text_column"].
+        columns: the wanted features, from `records.named_columns`. They must be texts, but a label may also be a
             class, an integer or a boolean.
 
     Returns:
-        A function that starts reading rows (place, values), the place in the user's words. The value of a class is
-        its name, None where an example belongs to no class.
+        A function that starts reading rows (place, values); the place, such as "example 3", is for messages. The value
+        of a class is the class' name, or None for an example without a class.
 
     Raises:
         InputError: as for `tfds_reader`.
@@ -72,12 +73,12 @@ def tfds_rows_reader(source: str, columns: Mapping[str, str]) -> Callable[[], It
 
 
 def _prepared_builder(name: str, version: str | None) -> "DatasetBuilder":
-    """The data set's builder, once its files are on disk."""
+    """The data set's builder, after its files have been downloaded if they were not on disk."""
     import tensorflow_datasets as tfds
 
-    data_dir = os.environ.get("TFDS_DATA_DIR")  # tfds looks at it only when imported
+    data_dir = os.environ.get("TFDS_DATA_DIR")  # read here, as tfds itself reads it only when it is imported
     try:
-        # With a version, any will do, files on disk are preferred to the version that the library's code would make.
+        # if a version is given, even "any", tfds prefers files on disk to the version that its own code would prepare
         builder = tfds.builder(name, version=version.lstrip(":") if version else "*.*.*", data_dir=data_dir)
     except ValueError as error:
         raise InputError(
@@ -88,7 +89,7 @@ def _prepared_builder(name: str, version: str | None) -> "DatasetBuilder":
         try:
             _require_an_answer(builder.url_infos or {})
             builder.download_and_prepare()
-        except Exception as error:  # whatever networks, archives and missing extras raise
+        except Exception as error:  # a network, an archive or a missing package may raise anything
             raise InputError(
                 f"tfds:{name} is not in {builder.data_dir} and could not be downloaded ({_first_line(error)}). Where "
                 f"there is a network run: tfds build {name} --data_dir FOLDER; then set TFDS_DATA_DIR to that folder"
@@ -97,7 +98,7 @@ def _prepared_builder(name: str, version: str | None) -> "DatasetBuilder":
 
 
 def _require_an_answer(urls: Iterable[str]) -> None:
-    """Fails where no host of the addresses answers: offline, tfds would keep trying for more than three minutes."""
+    """Raises an error if no host of the addresses answers: offline, tfds would try for more than three minutes."""
     import requests
 
     failure = None
@@ -112,7 +113,7 @@ def _require_an_answer(urls: Iterable[str]) -> None:
 
 
 class _Feature(NamedTuple):
-    """A feature with one value per example: the keys that lead to it, and how to read it, given its place."""
+    """A feature with one value per example: the keys that lead to it, and a function (value, place) to decode it."""
 
     keys: tuple[str, ...]
     is_text: bool
@@ -120,7 +121,7 @@ class _Feature(NamedTuple):
 
 
 def _single_features(features: "FeaturesDict", outer: tuple[str, ...] = ()) -> Iterator[tuple[str, _Feature]]:
-    """The features that can be texts or labels, by the names that a source has for them."""
+    """The features that can be texts or labels, each with its name as it is written in a source, `outer/inner`."""
     import numpy as np
     import tensorflow_datasets as tfds
 
@@ -137,7 +138,7 @@ def _single_features(features: "FeaturesDict", outer: tuple[str, ...] = ()) -> I
 
 
 def _class_name(feature: "ClassLabel", value: object, place: str) -> str | None:
-    return None if value < 0 else feature.int2str(value)  # TensorFlow Datasets has -1 for "not labelled"
+    return None if value < 0 else feature.int2str(value)  # in TensorFlow Datasets -1 means "not labelled"
 
 
 def _text(value: bytes, place: str) -> str:
@@ -150,7 +151,7 @@ def _text(value: bytes, place: str) -> str:
 
 
 def _wanted(known: Mapping[str, _Feature], option: str, name: str, data_set: str) -> _Feature:
-    """The feature that is named for an option."""
+    """The feature that an option names; InputError if it does not exist or is of the wrong kind."""
     kind = "label" if option == LABEL_COLUMN else "text"
     usable = {name: feature for name, feature in known.items() if feature.is_text or kind == "label"}
     if not usable:
@@ -168,7 +169,7 @@ def _values(builder: "DatasetBuilder", split: str, features: Iterable[_Feature],
     import tensorflow_datasets as tfds
 
     try:
-        # tfds would keep a small data set in memory; reading it again costs little
+        # tfds would keep a small data set in memory, though reading it again costs little
         examples = builder.as_dataset(split=split, read_config=tfds.ReadConfig(try_autocache=False))
     except ValueError as error:
         raise InputError(
@@ -191,5 +192,5 @@ def _rows(values: "tf.data.Dataset", features: Iterable[_Feature], source: str) 
 
 
 def _first_line(error: Exception) -> str:
-    """The gist of an error of the library, whose messages go on with catalogues and advice about its functions."""
+    """The first line of a TensorFlow Datasets error, as long lists and advice about its functions follow there."""
     return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,4 +1,4 @@
-"""From what a user names to examples without labels, for a model to judge."""
+"""Makes examples without labels, for a model to judge, of the sources that a user names."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -22,21 +22,24 @@ def open_examples(
 ) -> Examples:
     """The texts of one or several sources, in the order given, for a model to judge one by one.
 
-    Sources are those of `open_corpus`, with one difference: a .txt file has one text per line, and a blank line is a
-    blank text, so that results can be put beside the lines. Tables may have any other columns, a label too.
+    Sources are those of `open_corpus`, with one difference: a .txt file has one text per line, and a blank line is an
+    empty text, so that there is one result for every line. Tables may have more columns, such as labels; these are
+    not read.
 
     Args:
-        sources: a source or a sequence of them. What exists as a path is taken as that path, whatever its name.
-        text_column: the column of .csv and .tsv, the key of .jsonl, the feature of `tfds:`, that holds the text.
-        pair_column: the one that holds the second text, where pairs of texts are judged.
+        sources: one source or a sequence of them. A name that exists as a path is taken as that path, even if it looks
+            like another kind of source.
+        text_column: name of the column (.csv, .tsv), key (.jsonl) or feature (`tfds:`) that holds the text.
+        pair_column: name of the one that holds the second text, where pairs of texts are judged; None for single texts.
         encoding: name of the files' encoding.
 
     Returns:
         Examples, each of which is a text or, with a pair_column, a tuple (first, second) of texts. Iterating them
-        raises InputError where a file turns out to be unreadable, malformed or empty.
+        raises InputError if a file turns out to be unreadable, malformed or empty.
 
     Raises:
-        InputError: a source names nothing, the encoding is unknown, or pairs are wanted where there are none.
+        InputError: a source does not exist, the encoding is unknown, or `pair_column` is given for a source without
+            columns.
     """
     require_encoding(encoding)
     columns = named_columns(text_column, pair_column)

@@ -1,4 +1,4 @@
-"""Texts to the records of shards, in several processes, in the texts' order."""
+"""Turns texts into the records of shards, in one or several processes, in the order of the texts."""
 
 import collections
 import functools
@@ -19,31 +19,31 @@ from lmkeras.errors import InputError
 from lmkeras.tokenizers import tokenizer_from_json
 from lmkeras.tokenizers.base import BaseTokenizer, in_blocks
 
-_BLOCK_CHARACTERS = 1 << 19  # how much text a worker is given at a time
+_BLOCK_CHARACTERS = 1 << 19  # how much text a worker gets at a time
 
 
 def ids_dtype(tokenizer: BaseTokenizer) -> np.dtype:
-    """The type of ids on disk."""
+    """The dtype of ids on disk: two bytes if the vocabulary is small enough for that, else four."""
     return np.dtype("<u2" if tokenizer.vocabulary_size <= 1 << 16 else "<i4")
 
 
 def encoded(texts: Iterable[str], tokenizer_json: str, workers: int) -> Iterator[tuple[str, bytes]]:
-    """Each text with its record, in the texts' order; in memory are few texts at a time.
+    """Each text with its record, in the order of the texts; only a few blocks of text are in memory at a time.
 
     Args:
-        texts: read by this process.
-        tokenizer_json: of a fitted tokenizer.
-        workers: processes that tokenize; 1 for this one.
+        texts: the texts, which this process reads, not the workers.
+        tokenizer_json: a fitted tokenizer, as its `to_json` gives it.
+        workers: number of processes that tokenize; 1 tokenizes in this process.
 
     Raises:
-        InputError: a worker was killed.
+        InputError: another process or the system has killed a worker.
     """
     if workers == 1:
         encode = functools.partial(_encode, tokenizer_from_json(tokenizer_json))
         for block in in_blocks(texts, _BLOCK_CHARACTERS):
             yield from zip(block, encode(block), strict=True)
         return
-    spawn = multiprocessing.get_context("spawn")  # TensorFlow's threads do not live through a fork
+    spawn = multiprocessing.get_context("spawn")  # not a fork, which would lose TensorFlow's threads
     pool = ProcessPoolExecutor(workers, spawn, _start_worker, (tokenizer_json,))
     waiting = collections.deque()
     try:
@@ -52,7 +52,7 @@ def encoded(texts: Iterable[str], tokenizer_json: str, workers: int) -> Iterator
                 waiting.append((block, pool.submit(_work, block)))
             if not waiting:
                 return
-            # few blocks are under way at a time, so that memory stays bounded
+            # at most 2 * workers blocks wait at a time, so that memory stays bounded
             if block is None or len(waiting) > 2 * workers:
                 block, records = waiting.popleft()
                 yield from zip(block, records.result(), strict=True)
@@ -75,17 +75,17 @@ def _encode(tokenizer: BaseTokenizer, texts: list[str]) -> list[bytes]:
 
 
 def _start_worker(tokenizer_json: str) -> None:
-    """What a new process does first; it never imports TensorFlow."""
+    """Prepares a new worker process, which works without importing TensorFlow."""
     global _work_with
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for this one
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # there is a process a core already
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles Ctrl-C
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the worker processes keep all cores busy already
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _work_with = tokenizer_from_json(tokenizer_json)
 
 
 def _end_with_parent() -> None:
     multiprocessing.parent_process().join()
-    os._exit(1)  # a parent that was killed cannot say that there is no more to do
+    os._exit(1)  # this thread ends the worker, since a parent that was killed cannot
 
 
 def _work(texts: list[str]) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""The files beside shards, read and written wherever TensorFlow can; what describes the shards guards itself."""
+"""Reads and writes the files beside shards, on any file system of TensorFlow; the manifest has a digest of itself."""
 
 import hashlib
 import json
@@ -11,23 +11,23 @@ from pathlib import Path
 from lmkeras.errors import InputError
 
 MANIFEST, TOKENIZER, UNFINISHED = "manifest.json", "tokenizer.json", "unfinished.json"
-ASIDE = ".writing"  # the suffix of a file that is being written
+ASIDE = ".writing"  # suffix of the temporary file that is being written
 _FORMAT = {"kind": "lmkeras tokens", "format_version": 1}
 
 
 def digest_of(content: bytes) -> str:
-    """SHA-256 in hexadecimal."""
+    """The SHA-256 digest of some bytes, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
 
 
 def is_remote(path: str) -> bool:
-    """Whether a path is for TensorFlow alone, as gs://bucket/folder is."""
+    """Whether a path, such as gs://bucket/folder, can only be opened by TensorFlow, not by Python's `open`."""
     return re.match(r"[\w+.-]+://", path) is not None
 
 
 @contextmanager
 def file_errors(path: str) -> Iterator[None]:
-    """A context in which what TensorFlow says of a file or folder is an InputError."""
+    """A context in which TensorFlow's errors about a file or folder become InputErrors that name `path`."""
     import tensorflow as tf
 
     try:
@@ -38,8 +38,8 @@ def file_errors(path: str) -> Iterator[None]:
 
 
 def read_file(path: str) -> bytes:
-    """A file's content; InputError where it cannot be read."""
-    if not is_remote(path):  # no need to start TensorFlow
+    """The content of a file; InputError if it cannot be read."""
+    if not is_remote(path):  # read without TensorFlow, which takes seconds to import
         try:
             return Path(path).read_bytes()
         except OSError as error:
@@ -51,7 +51,7 @@ def read_file(path: str) -> bytes:
 
 
 def write_file(path: str, content: bytes) -> None:
-    """Writes a file aside and renames it; InputError where that cannot be done."""
+    """Writes a temporary file and renames it to `path`; InputError if that is not possible."""
     import tensorflow as tf
 
     with file_errors(path):
@@ -61,17 +61,17 @@ def write_file(path: str, content: bytes) -> None:
 
 
 def write_description(path: str, description: dict) -> None:
-    """Writes what `read_description` reads."""
+    """Writes a manifest, with its format and a digest of its content, for `read_description` to read."""
     whole = {**_FORMAT, **description}
     whole["digest"] = digest_of(json.dumps(whole, sort_keys=True).encode())
     write_file(path, (json.dumps(whole, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def read_description(path: str) -> dict | None:
-    """What a manifest says; None where there is none, or a file of that name that others wrote.
+    """The content of a manifest; None if there is no such file, or if another program wrote it.
 
     Raises:
-        InputError: it is damaged, or of another version.
+        InputError: the manifest is damaged, or another version of lmkeras wrote it.
     """
     if is_remote(path):
         import tensorflow as tf
@@ -82,7 +82,7 @@ def read_description(path: str) -> dict | None:
         except InputError as error:
             if not isinstance(error.__cause__, tf.errors.UnimplementedError):
                 raise
-            return None  # TensorFlow knows no such kind of place
+            return None  # TensorFlow does not know the scheme of this path
     else:
         found = os.path.isfile(path)
     if not found:
@@ -91,7 +91,7 @@ def read_description(path: str) -> dict | None:
         description = json.loads(read_file(path))
     except (ValueError, RecursionError) as error:
         if not is_remote(path) and not os.path.exists(os.path.join(os.path.dirname(path), TOKENIZER)):
-            return None  # of others: there is a tokenizer beside ours
+            return None  # another program's file: beside a manifest of lmkeras there is a tokenizer.json
         raise InputError(f"{path} is not JSON ({error}): if it is of a tokenized corpus, tokenize again") from None
     if not isinstance(description, dict) or description.get("kind") != _FORMAT["kind"]:
         return None

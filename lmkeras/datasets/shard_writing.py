@@ -1,4 +1,4 @@
-"""Tokenizing a corpus into shards: in several processes, with the same result; going on where it was stopped."""
+"""Tokenizes a corpus into shards, in one or several processes with the same result, and resumes after a stop."""
 
 import collections
 import contextlib
@@ -28,8 +28,8 @@ from lmkeras.tokenizers import tokenizer_from_json
 from lmkeras.tokenizers.base import BaseTokenizer
 
 SHARD_TOKENS = 4_000_000
-_LARGEST_SHARD_TOKENS = 1 << 26  # a shard is read as a whole
-_SAMPLE_CHARACTERS = 1 << 13
+_LARGEST_SHARD_TOKENS = 1 << 26  # a shard must fit into memory, as it is read as a whole
+_SAMPLE_CHARACTERS = 1 << 13  # size of the pieces that `evenly` takes
 
 
 def write_shards(
@@ -43,25 +43,25 @@ def write_shards(
     resume: bool = False,
     on_shard: Callable[[dict], None] = lambda shard: None,
 ) -> TokenShards:
-    """Tokenizes a corpus into a folder; what is in the folder at the end depends on neither workers nor interruptions.
+    """Tokenizes a corpus into a folder; the result depends neither on the number of workers nor on interruptions.
 
     Args:
-        texts: the corpus, streamed.
-        folder: a new or an empty one, wherever `tf.io.gfile` can write.
-        new_tokenizer: gives the fitted tokenizer; called where none is in the folder yet.
-        made_of: what must be the same where a run goes on, such as names of files; of JSON's types.
-        shard_tokens: a shard ends with the text that brings it to so many tokens, from 1 to 2**26.
-        workers: processes that tokenize; 1 for this one.
-        overwrite: whether a tokenized corpus that is there is replaced.
-        resume: whether to go on behind the last whole shard that an earlier run left there, if there is one.
-        on_shard: called with what the manifest says of a shard when it is written.
+        texts: the corpus; it is read one text at a time.
+        folder: a new or an empty folder, anywhere `tf.io.gfile` can write.
+        new_tokenizer: makes the fitted tokenizer; called if the folder does not hold one yet.
+        made_of: values of JSON's types, such as names of files, that must be the same when a run is resumed.
+        shard_tokens: number of tokens, from 1 to 2**26. A shard ends with the text that makes it reach this number.
+        workers: number of processes that tokenize; 1 tokenizes in this process.
+        overwrite: whether to replace a tokenized corpus that is in the folder.
+        resume: whether to go on after the last complete shard that an earlier run left in the folder, if there is one.
+        on_shard: called after each shard with its entry in the manifest.
 
     Returns:
         The tokenized corpus.
 
     Raises:
-        InputError: the folder holds something else, or a run with other arguments or another corpus; it cannot be
-            written to; the corpus has no tokens.
+        InputError: the folder holds other files, or an earlier run with other arguments or another corpus; the folder
+            cannot be written to; or the corpus has no tokens.
     """
     if not 1 <= shard_tokens <= _LARGEST_SHARD_TOKENS:
         raise InputError(f"shard_tokens must be from 1 to {_LARGEST_SHARD_TOKENS}, got {shard_tokens}")
@@ -69,7 +69,7 @@ def write_shards(
         raise InputError(f"workers must be at least 1, got {workers}")
     made_of = {**made_of, "shard_tokens": shard_tokens}
     found = _found(folder, made_of, overwrite, resume)
-    if found and "tokens" in found:  # it is at its end already
+    if found and "tokens" in found:  # a manifest: an earlier run has finished
         return open_shards(folder)
     state = found or _begun(folder, made_of, new_tokenizer())
     texts = iter(texts)
@@ -95,14 +95,14 @@ def write_shards(
 
 
 def evenly(texts: Iterable[str], size: float) -> Iterable[str]:
-    """Parts of a corpus from all over it, the same ones every time.
+    """A sample of a corpus that is spread evenly over it; the same sample every time.
 
     Args:
         texts: the corpus; it is read twice.
-        size: about how much to take, in bytes of UTF-8.
+        size: approximate size of the sample, in bytes of UTF-8.
 
     Returns:
-        The corpus itself where it is no larger; otherwise some of its texts' pieces of 8192 characters.
+        The corpus itself if it is not larger than `size`; otherwise pieces of its texts, at most 8192 characters each.
     """
     total = sum(len(_bytes(text)) for text in texts)
     return texts if total <= size else _pieces(texts, size / total)
@@ -121,7 +121,7 @@ def _pieces(texts: Iterable[str], share: float) -> Iterator[str]:
 
 
 def _found(folder: str, made_of: dict, overwrite: bool, resume: bool) -> dict | None:
-    """What there is to go on with, or the manifest where nothing is left to do; None for a new beginning."""
+    """The state of an earlier run in the folder: a finished run's manifest, or what to resume; None to start anew."""
     if overwrite and resume:
         raise InputError("--overwrite starts anew and --resume goes on: say one of them")
     names = _names(folder)
@@ -154,7 +154,7 @@ def _is_whole(folder: str, names: list[str], shard: dict) -> bool:
 
 
 def _begun(folder: str, made_of: dict, tokenizer: BaseTokenizer) -> dict:
-    """A folder with a tokenizer and no shards; whatever happens on the way, it can be gone on from."""
+    """Prepares a folder with a tokenizer and no shards; a run that is stopped meanwhile can be resumed."""
     import tensorflow as tf
 
     content = tokenizer.to_json().encode()
@@ -183,7 +183,7 @@ def _is_ours(name: str) -> bool:
 
 
 def _remove_others(folder: str, kept: set[str]) -> None:
-    """Removes our files that are not among those kept; the manifest first, which vouches for the others."""
+    """Removes lmkeras' files except those in `kept`, the manifest first, as it says that the others are complete."""
     import tensorflow as tf
 
     for name in sorted(_names(folder), key=lambda name: name != MANIFEST):
@@ -193,7 +193,7 @@ def _remove_others(folder: str, kept: set[str]) -> None:
 
 
 def _pass_over(texts: Iterator[str], shards: list[dict]) -> None:
-    """Reads the texts that are in shards already; InputError where they are not what they were."""
+    """Skips the texts that are in shards already; InputError if they have changed since the shards were written."""
     for shard in shards:
         digest = hashlib.sha256()
         for text in itertools.islice(texts, shard["source_texts"]):
@@ -212,7 +212,7 @@ def _bytes(text: str) -> bytes:
 def _write_shard(
     folder: str, number: int, records: Iterator[tuple[str, bytes]], shard_tokens: int, itemsize: int, frame: Frame
 ) -> dict | None:
-    """Writes the next shard, aside first; None where no text with tokens is left."""
+    """Writes the next shard, to a temporary file first, and returns its entry in the manifest; None at the end."""
     import tensorflow as tf
 
     path = os.path.join(folder, name := f"tokens-{number:05}.tfrecord")
@@ -230,7 +230,7 @@ def _write_shard(
             if counts["tokens"] >= shard_tokens:
                 break
     if not counts["texts"]:
-        return None  # what is left aside goes with the other leavings
+        return None  # the caller removes the temporary file, with `_remove_others`
     written = read_file(path + ASIDE)
     with file_errors(path):
         tf.io.gfile.rename(path + ASIDE, path, overwrite=True)

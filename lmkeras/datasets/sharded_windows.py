@@ -11,20 +11,21 @@ import numpy as np
 from lmkeras.datasets.shards import TokenShards
 from lmkeras.datasets.windows import Batch, TrainingWindows
 
-_POOL_IDS = 1 << 24  # windows are mixed within so many ids, 4 shards of the size that `lmkeras tokenize` writes
+_POOL_IDS = 1 << 24  # windows are shuffled within this many ids, about 4 shards of `lmkeras tokenize`
 
 
 class ShardedWindows(TrainingWindows):
-    """TrainingWindows of shards: the same batches' shapes and rules, in memory a few shards at a time.
+    """TrainingWindows of a corpus in shards, of which only a few shards are in memory at a time.
 
-    An epoch puts the shards in random order, one after the other, cuts them into windows from a random start, and
-    shuffles these inside pools of 16 million ids. All of it is a function of (seed, epoch).
+    Batches have the same shapes and follow the same rules as those of TrainingWindows. In every epoch the shards follow
+    one another in a new random order, are cut into windows from a random start on, and the windows are shuffled within
+    pools of 16 million ids. Everything random is a function of (seed, epoch).
 
     Args:
-        shards: the corpus; shortened windows and batches serve one that does not fill them.
-        length: T.
-        batch_size: B.
-        seed: fixes the order.
+        shards: the corpus; if it is too small for the length or the batch size, these are reduced.
+        length: T, tokens of a window.
+        batch_size: B, windows of a batch.
+        seed: fixes the order of shards and windows.
     """
 
     def __init__(self, shards: TokenShards, length: int, batch_size: int, seed: int = 0):
@@ -36,7 +37,7 @@ class ShardedWindows(TrainingWindows):
         """The batches of one epoch from `first_step` on, see `TrainingWindows.epoch`.
 
         Raises:
-            InputError: a shard is missing or damaged; it is named.
+            InputError: a shard is missing or damaged; the message names its file.
         """
         random = np.random.default_rng((self.seed, epoch))
         order = random.permutation(len(self._shards.parts))
@@ -48,13 +49,13 @@ class ShardedWindows(TrainingWindows):
             steps = min(self._pool_steps, self.steps_per_epoch - done)
             begin = first + done * self.batch_size * self.length
             ids = read(begin, begin + steps * self.batch_size * self.length + 1)
-            # of its own, so that a training that goes on in this pool need not draw for those before it
+            # each pool has its own random numbers, so that a resumed training can begin with any pool
             yield from self._batches(ids, steps, np.random.default_rng((self.seed, epoch, pool)), skip)
             skip = 0
 
 
 class _Reader:
-    """The ids of shards that stand one after the other, from any place to any other; each is read once on the way."""
+    """Gives any range of the ids of shards in a given order; it keeps the last shard it read for the next range."""
 
     def __init__(self, shards: TokenShards, order: np.ndarray):
         self._shards = shards

@@ -1,9 +1,11 @@
-"""A tokenized corpus in a folder of any file system that TensorFlow opens: shards of ids, and what is said of them.
+"""Reads a tokenized corpus: a folder of shards of ids, on any file system that TensorFlow can open.
 
-manifest.json           what there is in all and in every shard; written last, so that it vouches for the rest
-tokenizer.json          what made the ids
-tokens-00000.tfrecord   a record a text: its number of characters and of unknown tokens, little-endian uint32 each,
-                        then a 0 and its ids, little-endian, of the type that the manifest names
+manifest.json           counts and digests of the whole corpus and of every shard. It is written last: a folder that
+                        has a manifest is complete.
+tokenizer.json          the tokenizer that made the ids
+tokens-00000.tfrecord   a shard. It has one record for each text: the text's number of characters and of unknown tokens,
+                        each a little-endian uint32; then the id 0 and the text's ids, little-endian, of the dtype that
+                        the manifest names.
 """
 
 import array
@@ -28,12 +30,12 @@ from lmkeras.errors import InputError
 from lmkeras.tokenizers import tokenizer_from_json
 from lmkeras.tokenizers.base import BaseTokenizer
 
-HEADER = struct.Struct("<II")  # characters and unknown tokens, before the ids of a text
-_LENGTH, _CHECKSUM_BYTES = struct.Struct("<Q"), 4  # a TFRecord: length, checksum, content, checksum
+HEADER = struct.Struct("<II")  # number of characters and of unknown tokens, stored before the ids of a text
+_LENGTH, _CHECKSUM_BYTES = struct.Struct("<Q"), 4  # a TFRecord is: length, checksum, content, checksum
 
 
 class Part(NamedTuple):
-    """The ids `first` to `end` of a shard, which are whole texts."""
+    """A range of a shard's ids, from `first` up to but not including `end`; it consists of `texts` whole texts."""
 
     shard: dict
     first: int
@@ -43,12 +45,12 @@ class Part(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Texts:
-    """What a shard holds.
+    """The content of a shard, or of a part of one.
 
     Attributes:
-        ids: uint16 or int32, each text after a 0.
-        starts: int64, where each text's 0 stands in `ids`.
-        counts: int64 [texts, 2], of each text the characters and the unknown tokens.
+        ids: uint16 or int32; the ids of all texts, with a 0 before each text.
+        starts: int64 [texts], the position in `ids` of the 0 before each text.
+        counts: int64 [texts, 2], the numbers of characters and of unknown tokens of each text.
     """
 
     ids: np.ndarray
@@ -57,12 +59,12 @@ class Texts:
 
 
 class TokenShards:
-    """A tokenized corpus, or a part of one; in memory is one shard at a time.
+    """A tokenized corpus, or a part of one, of which one shard at a time is read into memory.
 
     Args:
-        folder: holds the manifest.
-        manifest: what it says.
-        parts: which of the ids; None for all.
+        folder: the folder of the shards.
+        manifest: the content of the folder's manifest.json.
+        parts: the parts of shards that make up this corpus; None for all shards.
     """
 
     def __init__(self, folder: str, manifest: dict, parts: Sequence[Part] | None = None):
@@ -81,12 +83,12 @@ class TokenShards:
 
     @property
     def num_ids(self) -> int:
-        """Number of ids, the 0 before each text included."""
+        """Number of ids, including the 0 before each text."""
         return sum(part.end - part.first for part in self.parts)
 
     @property
     def num_texts(self) -> int:
-        """Number of texts that have tokens."""
+        """Number of texts; texts without tokens are not stored, so they do not count."""
         return sum(part.texts for part in self.parts)
 
     @property
@@ -96,7 +98,7 @@ class TokenShards:
 
     @functools.cached_property
     def tokenizer(self) -> BaseTokenizer:
-        """The tokenizer that made the ids; InputError where its file is missing or damaged."""
+        """The tokenizer that made the ids; InputError if its file is missing or damaged."""
         path = os.path.join(self.folder, TOKENIZER)
         content = read_file(path)
         if digest_of(content) != self._manifest["tokenizer_sha256"]:
@@ -104,7 +106,7 @@ class TokenShards:
         return tokenizer_from_json(content.decode())
 
     def require_tokenizer(self, tokenizer: BaseTokenizer) -> None:
-        """Raises InputError unless the ids are those that this tokenizer would have given."""
+        """Raises InputError unless this tokenizer is the same as the one that made the ids."""
         if tokenizer.to_json() != self.tokenizer.to_json():
             raise InputError(
                 f"the ids in {self.folder} were made by another tokenizer than the model's: tokenize that text with "
@@ -112,22 +114,22 @@ class TokenShards:
             )
 
     def digest(self) -> str:
-        """What no other corpus has, in hexadecimal."""
+        """A fingerprint of the ids, in hexadecimal; another corpus has another one."""
         parts = [(part.shard["sha256"], part.first, part.end) for part in self.parts]
         return digest_of(json.dumps([self._manifest["dtype"], parts]).encode())
 
     def split(self, validation_fraction: float) -> tuple["TokenShards", "TokenShards"]:
-        """Cuts the corpus between two texts: what comes first trains, the rest validates.
+        """Cuts the corpus between two texts: the first part is for training, the rest for validation.
 
         Args:
-            validation_fraction: share of the ids that validate, in (0, 1). The cut is where the last text begins that
-                begins before the place that would be exact, or after the first text.
+            validation_fraction: share of the ids in the validation part, in (0, 1). A cut with exactly this share would
+                usually fall inside a text; the whole text then goes to the validation part, unless it is the first one.
 
         Returns:
             (train, validation), neither empty.
 
         Raises:
-            InputError: the fraction is outside (0, 1), or there is one text only.
+            InputError: the fraction is outside (0, 1), or the corpus has only one text.
         """
         if not 0 < validation_fraction < 1:
             raise InputError(f"validation_fraction: expected a number between 0 and 1, got {validation_fraction}")
@@ -143,7 +145,7 @@ class TokenShards:
         starts = self.texts(part).starts
         texts = int(np.searchsorted(starts, place - (ends[at] - (part.end - part.first)), side="right")) - 1
         if at == texts == 0:
-            texts = 1  # the first text trains, whatever its size
+            texts = 1  # the first text is for training even if it is longer than the training part should be
         cut = part.end if texts == part.texts else part.first + int(starts[texts])
         before = [part._replace(end=cut, texts=texts)] if texts else []
         after = [part._replace(first=cut, texts=part.texts - texts)] if texts < part.texts else []
@@ -153,7 +155,7 @@ class TokenShards:
         )
 
     def texts(self, part: Part) -> Texts:
-        """Reads a part; InputError, which names the shard, where it is missing or damaged."""
+        """Reads a part of a shard; InputError, which names the shard's file, if the file is missing or damaged."""
         path = os.path.join(self.folder, part.shard["name"])
         content = memoryview(read_file(path))
         if digest_of(content) != part.shard["sha256"]:
@@ -175,9 +177,9 @@ class TokenShards:
         return Texts(ids[part.first : part.end], starts[first:end] - part.first, counts[first:end])
 
     def stream(self) -> TokenStream:
-        """All ids as one array, as `tokenize` makes it: a memory map of a file without a name.
+        """All ids as one array, like the one that `tokenize` makes: a memory map of a temporary file without a name.
 
-        That file is as large as the ids are; where texts begin is in memory, 8 bytes a text.
+        The file takes as much space on the disk as the ids; the positions of the texts take 8 bytes a text in memory.
         """
         starts, counts, length = array.array("q"), np.zeros(2, np.int64), 0
         with tempfile.TemporaryFile() as file:
@@ -195,7 +197,7 @@ class TokenShards:
 
 
 def _records(content: memoryview) -> Iterator[memoryview]:
-    """The records of a TFRecord file; their checksums are not looked at, as the file's digest is."""
+    """The records of a TFRecord file. Their checksums are not verified, as the digest of the file has been."""
     at = 0
     while at < len(content):
         first = at + _LENGTH.size + _CHECKSUM_BYTES
@@ -205,16 +207,16 @@ def _records(content: memoryview) -> Iterator[memoryview]:
 
 
 def open_shards(source: object) -> TokenShards | None:
-    """The tokenized corpus in a folder.
+    """The tokenized corpus in a folder, if the folder holds one.
 
     Args:
-        source: a folder's name or Path, or what this function returned.
+        source: the name or Path of a folder, or a TokenShards, which is returned unchanged.
 
     Returns:
-        The corpus; None for whatever is no such folder.
+        The corpus; None if `source` is anything but the folder of a tokenized corpus.
 
     Raises:
-        InputError: the manifest is damaged, or tokenizing has not been ended.
+        InputError: the manifest is damaged, or tokenizing was stopped before its end.
     """
     if isinstance(source, TokenShards):
         return source
@@ -230,7 +232,7 @@ def open_shards(source: object) -> TokenShards | None:
 
 
 def _is_usable(manifest: dict) -> bool:
-    """Whether a manifest that may come from strangers says what is needed, and names no file of another folder."""
+    """Whether a manifest, which may come from a stranger, has what is needed and only names files of its own folder."""
     try:
         return (
             (manifest["dtype"] in ("uint16", "int32") and type(manifest["tokenizer_sha256"]) is str)

@@ -1,4 +1,4 @@
-"""Cross-validation: every example of a corpus judged by a classifier that has not seen it."""
+"""Cross-validation: every example of a corpus is judged by a classifier that was not trained on it."""
 
 import dataclasses
 import statistics
@@ -16,21 +16,21 @@ from lmkeras.training.settings import ClassifierFitSettings
 
 @dataclasses.dataclass(frozen=True)
 class CrossValidation:
-    """What the folds of a cross-validation came to.
+    """The results of a cross-validation.
 
     Attributes:
-        reports: one for each fold, on the examples held out from its training.
+        reports: for each fold the report on the examples that were held out of its training.
     """
 
     reports: tuple[ClassificationReport, ...]
 
     @property
     def report(self) -> ClassificationReport:
-        """All folds together: every example once."""
+        """One report on the examples of all folds together, each example counted once."""
         return ClassificationReport(self.reports[0].labels, np.sum([part.confusion for part in self.reports], axis=0))
 
     def values(self) -> dict[str, float]:
-        """The mean and the standard deviation (of a sample) over the folds of accuracy and macro F1, and the counts."""
+        """Accuracy and macro F1, each as mean and sample standard deviation over the folds, and two counts."""
         values = {}
         for name in ("accuracy", "macro_f1"):
             each = [getattr(report, name) for report in self.reports]
@@ -47,23 +47,24 @@ def cross_validate(
     verbose: str | int = 0,
     **changes,
 ) -> CrossValidation:
-    """Trains a classifier anew for each fold, on all examples but the fold's, and judges it on those.
+    """Trains a fresh classifier for each fold, on all examples outside the fold, and judges it on those in the fold.
 
     Args:
-        model: an untrained classifier of a named network, which says what to train; it stays untrained.
+        model: an untrained classifier with a network given by name. Each fold trains a copy; `model` stays untrained.
         corpus: as in `TextClassifier.fit`.
-        num_folds: number of folds, at least 2; every label has its share in each.
-        validation_fraction: share of each fold's training examples on which the best weights are chosen, in (0, 1);
-            0 to train to the end.
-        settings: how to train, see ClassifierFitSettings; the seed also fixes the folds.
-        verbose: as in `fit`.
-        changes: fields of the settings by name.
+        num_folds: number of folds, at least 2; every label has its share in each fold.
+        validation_fraction: share, in (0, 1), of a fold's training examples that is used to choose the best weights
+            instead of training on them; 0 to train on all of them and keep the last weights.
+        settings: how to train, see ClassifierFitSettings; the seed also decides which examples are in which fold.
+        verbose: as in `TextClassifier.fit`.
+        changes: settings to change, by name.
 
     Returns:
-        The folds' reports, their mean and deviation.
+        The reports of all folds, with their mean and standard deviation.
 
     Raises:
-        InputError: fewer than two labels, a label with a single example, or what `TextClassifier.fit` refuses.
+        InputError: there are fewer than two labels, a label has only one example, or `TextClassifier.fit` refuses an
+            argument.
 
     Source: Kohavi 1995, "A Study of Cross-Validation and Bootstrap for Accuracy Estimation and Model Selection".
     """

@@ -1,4 +1,4 @@
-"""The folder that a model is kept in: config.json says what it is, and which other files belong to it."""
+"""Writes and checks the folder of a saved model: config.json names the kind of model and the other files."""
 
 import hashlib
 import json
@@ -16,20 +16,20 @@ from lmkeras.tasks import tasks
 FORMAT_VERSION = 2
 _READABLE = (1, 2)  # 1 is that of version 0.1, whose networks were of other classes
 _ASIDE = ".saving-"
-_LARGEST_CONFIG = 64 * MEGABYTE  # it holds a classifier's labels
+_LARGEST_CONFIG = 64 * MEGABYTE  # config.json contains all labels of a classifier, so it may be long
 
 
 def write_model(folder: str | Path, config: dict, files: dict[str, Callable[[Path], object]]) -> None:
-    """Writes a model's files, all aside first, then into their places, config.json last.
+    """Writes the files of a model, all to a temporary folder first, then moves them into place, config.json last.
 
     Args:
-        folder: created where it is missing; an earlier model's files are replaced.
-        config: what config.json shall say beside the format's version and the files' digests.
-        files: for each file's name the function that writes it to a path.
+        folder: the folder to write to, created if it does not exist; the files of an earlier model are replaced.
+        config: the content of config.json, to which the format's version and the files' digests are added.
+        files: for the name of each file a function that writes the file to a given path.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob(f"{_ASIDE}*"):  # by a process that was killed
+    for left in folder.glob(f"{_ASIDE}*"):  # left by a process that was killed
         shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=_ASIDE) as aside:
         for name, write in files.items():
@@ -46,14 +46,14 @@ def write_model(folder: str | Path, config: dict, files: dict[str, Callable[[Pat
 
 
 def read_config(folder: str | Path) -> dict:
-    """What a model's config.json says, once it has been checked that the folder holds one whole model.
+    """The content of a model's config.json, after a check that the folder holds all files of this model, undamaged.
 
     Args:
-        folder: where a model was saved.
+        folder: the folder in which a model was saved.
 
     Raises:
-        InputError: there is no model, or a file is missing, damaged, from another model or a link that leads out of
-            the folder; it is named.
+        InputError: the folder holds no model; or a file, which the message names, is missing, damaged, from another
+            model, or a link that leads out of the folder.
     """
     folder = Path(folder)
     path = inside(folder, "config.json")
@@ -63,12 +63,12 @@ def read_config(folder: str | Path) -> dict:
     try:
         config = parse_json(text)
         version = config["format_version"]
-        if version not in _READABLE:  # before anything else, whose place and meaning may be other in another format
+        if version not in _READABLE:  # checked first, as another format may have other entries
             raise InputError(
                 f"{path} has format {shortened(version)}; this version of lmkeras reads format {FORMAT_VERSION}"
             )
         kind, files = config["kind"], {name: config["files"][name] for name in ("network.keras", "tokenizer.json")}
-        digest = config.pop("digest", None)  # which models of version 0.1 did not write at first
+        digest = config.pop("digest", None)  # the first models of version 0.1 have no digest
         damaged = digest is not None and digest != _digest_of(config)
     except InputError:
         raise

@@ -1,4 +1,4 @@
-"""Files of predictions: a row a text, as .csv or .jsonl."""
+"""Writes predictions to a file, one row for each text, as .csv or .jsonl."""
 
 import csv
 import json
@@ -15,14 +15,17 @@ if TYPE_CHECKING:
 
 
 def require_writable_table(path: str | Path, overwrite: bool) -> None:
-    """InputError where predictions cannot be written to that path: another suffix, or see `require_writable_file`."""
+    """Raises InputError if `path` has no suffix for predictions, or if `require_writable_file` refuses it."""
     if Path(path).suffix not in (".csv", ".jsonl"):
         raise InputError(f"{path}: predictions are written as .csv or .jsonl; end the name in one of these")
     require_writable_file(path, overwrite)
 
 
 def require_writable_file(path: str | Path, overwrite: bool) -> None:
-    """InputError where no file can be made at that path, or one is there already: known before the work is done."""
+    """Raises InputError if a file at `path` cannot be made, or exists and `overwrite` is False.
+
+    Call this before the work whose result is to be written, so that the work is not done in vain.
+    """
     path = Path(path).absolute()
     if path.is_dir():
         raise InputError(f"{path} is a folder: name a file")
@@ -42,7 +45,7 @@ def write_predictions(path: str | Path, predictions: Iterable[tuple[Text, object
         task: the model's, which says how an answer is written.
 
     Returns:
-        The number of rows.
+        The number of rows, one for each text.
     """
     write = _write_csv if Path(path).suffix == ".csv" else _write_json_lines
     with replacing(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
@@ -54,7 +57,7 @@ def _columns(text: Text) -> dict[str, str]:
 
 
 def _write_csv(file, predictions, task) -> int:
-    # unless every text is quoted, a lone carriage return in one would end its row
+    # every text is quoted, because a carriage return in a text without quotes would end the row
     writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     count = 0
     for text, answer in predictions:

@@ -1,6 +1,7 @@
-"""BERT's checkpoints: one table of their weights and ours, used to read and to write.
+"""Converts BERT's weights between published checkpoints and our network, with one table for both directions.
 
-Shape letters: D width.
+In this file "theirs" are the weights of a published checkpoint, by PyTorch's names and in PyTorch's layout; "ours" are
+the weights of lmkeras.networks.bert.Bert.
 """
 
 import dataclasses
@@ -10,7 +11,7 @@ import numpy as np
 
 from lmkeras.errors import InputError
 
-#: the entries of config.json that say what a BERT is made of
+#: The entries of config.json from which a BERT is built.
 CONFIG_NAMES = (
     "vocab_size",
     "hidden_size",
@@ -29,18 +30,19 @@ CONFIG_NAMES = (
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A weight of theirs and where it is in a network of ours."""
+    """One weight of a published checkpoint, and its place in our network."""
 
     theirs: str
-    """PyTorch's name."""
+    """PyTorch's name of the weight."""
     ours: str
-    """Attributes and list positions from the network on. Rows with the same are side by side in our columns."""
+    """Path in our network: attribute names and list positions, joined by dots. Several rows with the same path are
+    parts of one weight of ours, which stand side by side along its last axis."""
     transposed: bool = False
-    """Whether theirs is a matrix [outputs, inputs]; ours are [inputs, outputs]."""
+    """Whether the weight is a matrix [outputs, inputs] in the checkpoint; ours is [inputs, outputs]."""
 
 
 def _layer(theirs: str, ours: str) -> list[Row]:
-    """The rows of a dense layer."""
+    """The rows of a dense layer: its kernel and its bias."""
     return [Row(f"{theirs}.weight", f"{ours}.kernel", transposed=True), Row(f"{theirs}.bias", f"{ours}.bias")]
 
 
@@ -54,7 +56,7 @@ EMBEDDINGS = [
     Row("embeddings.token_type_embeddings.weight", "token_type_embeddings.embeddings"),
     *_norm("embeddings.LayerNorm", "embeddings_norm"),
 ]
-BLOCK = [  # within encoder.layer.i and blocks.i
+BLOCK = [  # names within encoder.layer.i (theirs) and blocks.i (ours)
     *_layer("attention.self.query", "_attention._qkv"),
     *_layer("attention.self.key", "_attention._qkv"),
     *_layer("attention.self.value", "_attention._qkv"),
@@ -69,7 +71,7 @@ CLASSIFIER = _layer("classifier", "head")
 
 
 def rows(num_hidden_layers: int) -> list[Row]:
-    """The table of a whole BERT."""
+    """The table of a whole BERT with this many blocks."""
     blocks = [
         Row(f"encoder.layer.{i}.{row.theirs}", f"blocks.{i}.{row.ours}", row.transposed)
         for i in range(num_hidden_layers)
@@ -79,16 +81,16 @@ def rows(num_hidden_layers: int) -> list[Row]:
 
 
 def sizes_of(config: Mapping, source: object) -> dict:
-    """The arguments that build the BERT of a config.json.
+    """The arguments of `Bert` for the model that a config.json describes.
 
     Args:
-        config: what config.json says.
-        source: where it was found, for messages.
+        config: the content of config.json.
+        source: the folder of config.json, for messages.
 
     Raises:
-        InputError: it is another kind of model, or a kind of BERT that is not built here.
+        InputError: config.json describes another kind of model, or a variant of BERT that lmkeras does not have.
     """
-    kind = config.get("model_type", "bert")  # early BERTs do not say
+    kind = config.get("model_type", "bert")  # the config.json of early BERTs has no model_type
     expected = {"model_type": "bert", "position_embedding_type": "absolute", "is_decoder": False}
     for name, value in expected.items():
         if config.get(name, value) != value:
@@ -104,8 +106,11 @@ def sizes_of(config: Mapping, source: object) -> dict:
 
 
 def without_prefix(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The weights by the names of the table: without what leads to a BERT within a larger model, and without the
-    legacy names of norms."""
+    """The weights of a checkpoint, renamed to the names of the table.
+
+    A prefix such as "bert.", which the names have in a larger model that contains a BERT, is removed. The legacy names
+    gamma and beta of norms become weight and bias.
+    """
     found = {}
     for name, tensor in tensors.items():
         name = name.rpartition("bert.")[2]
@@ -119,19 +124,19 @@ def without_prefix(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 def read_rows(
     table: Iterable[Row], tensors: Mapping[str, np.ndarray], shapes: Mapping[str, tuple], source: object
 ) -> dict[str, np.ndarray]:
-    """Our weights from theirs.
+    """Converts the weights of a published checkpoint to our network's weights.
 
     Args:
-        table: what to read; other tensors are left alone.
-        tensors: theirs, by the names of the table.
-        shapes: of each weight of ours, by path.
-        source: where they were found, for messages.
+        table: the rows to read; tensors that are in no row are ignored.
+        tensors: the checkpoint's weights, by the names of the table.
+        shapes: the shape of each weight of our network, by path.
+        source: the checkpoint's folder, for messages.
 
     Returns:
-        Ours, by path.
+        Our network's weights, by path.
 
     Raises:
-        InputError: tensors are missing or have other shapes; they are named.
+        InputError: tensors are missing or have the wrong shape; the message names them.
     """
     missing, wrong, values = [], [], {}
     for ours, group in _by_place(table).items():
@@ -153,14 +158,14 @@ def read_rows(
 
 
 def write_rows(table: Iterable[Row], values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Their weights from ours: what `read_rows` undoes.
+    """Converts our network's weights to those of a published checkpoint: the inverse of `read_rows`.
 
     Args:
-        table: what to write.
-        values: ours, by path.
+        table: the rows to write.
+        values: our network's weights, by path.
 
     Returns:
-        Theirs, by the names of the table.
+        The checkpoint's weights, by the names of the table.
     """
     tensors = {}
     for ours, group in _by_place(table).items():

@@ -1,4 +1,4 @@
-"""Hugging Face checkpoints: config.json and weights by name, read in the formats they come in, written in one."""
+"""Hugging Face checkpoints: reads config.json and the weights in any of three formats, and writes safetensors."""
 
 import contextlib
 import dataclasses
@@ -15,7 +15,7 @@ from lmkeras.archives import MEGABYTE, checked_arrays, inside, read_json, shorte
 from lmkeras.errors import InputError
 
 _LARGEST_JSON = 64 * MEGABYTE
-# what a BERT allocates follows from these, and where config.json does not say them, they are BERT base's
+# the sizes that decide how much memory a BERT takes; where config.json lacks one, the value of BERT base holds
 _SIZES = {
     "hidden_size": 768,
     "num_hidden_layers": 12,
@@ -24,34 +24,35 @@ _SIZES = {
     "max_position_embeddings": 512,
     "type_vocab_size": 2,
 }
-# what may be built, in weights and in layers, though it does not fit: errors are more exact then
+# a network of at most so many weights and layers may be built even if the checkpoint has fewer: it needs little memory,
+# and the error that then names the missing weights is more exact than the one about sizes
 _HARMLESS, _HARMLESS_LAYERS = 2**24, 64
 
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint's folder holds."""
+    """The content of a checkpoint's folder."""
 
     folder: Path
-    """Where it was read."""
+    """The folder that the checkpoint was read from."""
     config: dict
-    """What its config.json says."""
+    """The content of config.json."""
     tensors: dict[str, np.ndarray]
-    """Weights by PyTorch's names in PyTorch's layout, whatever the format; floats are float32."""
+    """The weights, with PyTorch's names and layout whatever the file's format was; floats are float32."""
 
 
 def read_checkpoint(source: str | Path) -> Checkpoint:
     """Reads a checkpoint from a folder or, where there is no such folder, from the Hugging Face hub.
 
     Args:
-        source: a folder with config.json and model.safetensors, tf_model.h5 or pytorch_model.bin (the first of these
-            that is there; each may lie in several files beside its index), or a name on the hub such as
+        source: a folder with config.json and model.safetensors, tf_model.h5 or pytorch_model.bin, of which the first
+            that exists is read (each may be split into several files with an index); or a name on the hub, such as
             "bert-base-uncased".
 
     Raises:
-        InputError: there is no such folder and the hub cannot be reached or knows no such name; a file is missing,
-            damaged or a link that leads out of the folder; config.json has sizes of a larger network than the weights;
-            the weights are in pytorch_model.bin and PyTorch is not installed.
+        InputError: there is no such folder, and the hub cannot be reached or has no such name; a file is missing,
+            damaged or a link that leads out of the folder; config.json describes a larger network than the weights;
+            or the weights are in pytorch_model.bin and PyTorch is not installed.
     """
     folder = Path(source) if Path(source).exists() else _download(str(source))
     if not folder.is_dir():
@@ -70,12 +71,13 @@ def read_checkpoint(source: str | Path) -> Checkpoint:
 
 
 def write_checkpoint(folder: str | Path, config: dict, tensors: dict[str, np.ndarray]) -> None:
-    """Writes config.json and model.safetensors, both aside first, then into their places.
+    """Writes config.json and model.safetensors, both to a temporary folder first, then moves them into place.
 
     Args:
-        folder: created where it is missing; an earlier checkpoint's files are replaced.
-        config: what config.json shall say.
-        tensors: weights by PyTorch's names in PyTorch's layout.
+        folder: the folder to write to. It is created if it does not exist; the files of an earlier checkpoint in it
+            are replaced.
+        config: the content of config.json.
+        tensors: the weights, with PyTorch's names and layout.
     """
     import safetensors.numpy
 
@@ -83,7 +85,7 @@ def write_checkpoint(folder: str | Path, config: dict, tensors: dict[str, np.nda
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as aside:
         whole = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
-        # transformers reads no file that does not say whose layout it has
+        # transformers only reads a file that names the framework of its layout: "pt" is PyTorch
         safetensors.numpy.save_file(whole, Path(aside) / "model.safetensors", metadata={"format": "pt"})
         (Path(aside) / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         for name in ("model.safetensors", "config.json"):
@@ -95,7 +97,7 @@ def _read_safetensors(path: Path) -> Iterator[tuple[str, np.ndarray]]:
 
     with safetensors.safe_open(path, "numpy") as file:
         from_tensorflow = (file.metadata() or {}).get("format") == "tf"
-        for name in file.keys():  # noqa: SIM118 - it is no dictionary
+        for name in file.keys():  # noqa: SIM118 - the file is no dictionary
             tensor = file.get_tensor(name)
             yield _as_in_pytorch(name, tensor) if from_tensorflow else (name, tensor)
 
@@ -109,8 +111,12 @@ def _read_h5(path: Path) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _as_in_pytorch(name: str, tensor: np.ndarray) -> tuple[str, np.ndarray]:
-    """TensorFlow's weight by PyTorch's name, in its layout: `encoder/layer_._0/attention/self/query/kernel:0` is
-    `encoder.layer.0.attention.self.query.weight`; norms keep the gamma and beta that PyTorch's had once too."""
+    """A weight of a TensorFlow checkpoint with PyTorch's name and layout.
+
+    For example, `encoder/layer_._0/attention/self/query/kernel:0` becomes
+    `encoder.layer.0.attention.self.query.weight`. Norms keep the names gamma and beta, which old checkpoints of PyTorch
+    have too.
+    """
     *parts, last = name.removesuffix(":0").replace("layer_._", "layer/").split("/")
     if last == "kernel":
         tensor = tensor.T  # PyTorch's matrices are [outputs, inputs]
@@ -133,7 +139,7 @@ _READERS = {"model.safetensors": _read_safetensors, "tf_model.h5": _read_h5, "py
 
 
 def _weights_files(folder: Path) -> list:
-    """The files that hold the weights, each with its reader."""
+    """The files that hold the weights, each with the function that reads it."""
     for name, read in _READERS.items():
         index = folder / f"{name}.index.json"
         if (folder / name).is_file():
@@ -153,10 +159,13 @@ def _is_file_in(folder: Path, name: object) -> bool:
 
 
 def _require_room(config: dict, tensors: dict[str, np.ndarray], path: Path) -> None:
-    """InputError for sizes that promise more weights than there are: a network is built before shapes are compared."""
+    """Raises InputError if config.json describes a network with more weights than the checkpoint has.
+
+    The network is built before its shapes are compared with the weights, so a wrong size could fill the memory.
+    """
     sizes = [config.get(name, default) for name, default in _SIZES.items()]
     if config.get("model_type", "bert") != "bert" or not all(isinstance(size, int | float) for size in sizes):
-        return  # `bert.sizes_of` refuses it
+        return  # `bert.sizes_of` refuses this config.json
     width, layers, inner, *rows = sizes
     promised = width * sum(rows) + layers * width * (4 * width + 2 * inner)
     there = sum(tensor.size for tensor in tensors.values())
@@ -177,7 +186,7 @@ def _read_json(path: Path) -> dict:
 
 @contextlib.contextmanager
 def _naming_damage(path: Path):
-    """Whatever goes wrong in reading a file, each library with exceptions of its own, names the file."""
+    """A context in which every error of reading a file, whatever its class, becomes an InputError with the path."""
     try:
         yield
     except InputError:
@@ -187,7 +196,7 @@ def _naming_damage(path: Path):
 
 
 def _download(name: str) -> Path:
-    """The folder in the hub's local cache, with config.json and the first format of the weights that the hub has."""
+    """Downloads config.json and the weights, in the first format that the hub has; gives their folder in its cache."""
     advice = (
         f"download config.json and model.safetensors (and vocab.txt, for the tokenizer) of "
         f"https://huggingface.co/{name} into a folder, and give the path of that folder"
@@ -203,7 +212,7 @@ def _download(name: str) -> Path:
             folder = Path(huggingface_hub.snapshot_download(name, allow_patterns=wanted))
             if any((folder / file).is_file() for file in (weights, f"{weights}.index.json")):
                 break
-    except (OSError, ValueError) as error:  # no network, no such name, no right to read it
+    except (OSError, ValueError) as error:  # no network, no such name on the hub, no permission
         reason = str(error).strip().partition("\n")[0]
         raise InputError(f"no folder {name}, and the Hugging Face hub does not give it ({reason}): {advice}") from error
     return folder

@@ -1,4 +1,4 @@
-"""Checkpoints: numbered files in a run's folder, each whole or not there, the last few kept."""
+"""Checkpoints of a training: numbered files in the run's folder, written safely; only the last few are kept."""
 
 import dataclasses
 import hashlib
@@ -22,12 +22,12 @@ _NAME = re.compile(r"update-(\d{8,})\.safetensors")
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """What a training was after an update.
+    """The state of a training after an update.
 
     Attributes:
-        path: the file; its name has the number of the update.
-        arrays: all numbers by name.
-        facts: everything else, of JSON's types.
+        path: the checkpoint's file; its name contains the number of the update.
+        arrays: the arrays of the state, such as weights, by name.
+        facts: the rest of the state, as values of JSON's types.
     """
 
     path: Path
@@ -38,13 +38,14 @@ class Checkpoint:
 class Checkpoints:
     """The checkpoints of one training run.
 
-    A checkpoint is one safetensors file, written aside, synced and renamed. Its header has the facts and a digest of
-    them and of all arrays; reading one runs no code.
+    A checkpoint is one safetensors file. It is written under a temporary name, synced to the disk and renamed, so that
+    it is there whole or not at all. Its header holds the facts, and a digest of the facts and all arrays. Reading a
+    checkpoint runs no code from it.
 
     Args:
-        folder: the run's folder; they are in its subfolder `checkpoints`, which the first one makes.
-        keep: how many of the newest stay.
-        read_only: whether another process of the same training does the writing.
+        folder: the run's folder. The checkpoints are in its subfolder `checkpoints`, which is made for the first one.
+        keep: number of checkpoints to keep, the newest ones.
+        read_only: whether to write and remove nothing, because another process of the same training does that.
     """
 
     def __init__(self, folder: str | Path, keep: int, read_only: bool = False):
@@ -53,15 +54,15 @@ class Checkpoints:
         self.read_only = read_only
 
     def write(self, step: int, arrays: Mapping[str, np.ndarray], facts: Mapping[str, object]) -> Path:
-        """Adds a checkpoint and removes those that are too many.
+        """Adds a checkpoint and removes the oldest ones if there are now more than `keep`.
 
         Args:
-            step: number of updates done.
-            arrays: by name.
-            facts: of JSON's types.
+            step: number of updates that the training has done.
+            arrays: see Checkpoint.
+            facts: see Checkpoint.
 
         Raises:
-            InputError: the folder cannot be written to, or has no room; the earlier checkpoints are as they were.
+            InputError: the folder cannot be written to, or the disk is full; earlier checkpoints are unchanged then.
         """
         path = self.folder / f"update-{step:08}.safetensors"
         if self.read_only:
@@ -76,7 +77,8 @@ class Checkpoints:
             raise InputError(f"the checkpoint {path} cannot be written: {error}. {self._earlier()}") from error
         found = list(self.newest_first())
         place = found.index(path)
-        for other in found[:place] + found[place + self.keep :]:  # later ones can only be damaged: it was gone back
+        # a checkpoint with a higher number is damaged: the training was resumed from one before it
+        for other in found[:place] + found[place + self.keep :]:
             other.unlink()
         return path
 
@@ -85,7 +87,7 @@ class Checkpoints:
         return "There is none before it" if newest is None else f"{newest} is intact: make room, and go on from there"
 
     def newest(self) -> Checkpoint | None:
-        """The newest checkpoint that is intact; None where there is none. Damaged ones are logged as warnings."""
+        """The newest checkpoint that is intact, or None. A warning is logged for each damaged one that is skipped."""
         for path in self.newest_first():
             try:
                 return _read(path)
@@ -94,7 +96,7 @@ class Checkpoints:
         return None
 
     def clear(self) -> None:
-        """Removes all checkpoints; their folder stays, as a sign that a run has begun here."""
+        """Removes all checkpoints; their folder is kept, or made, as a sign that a run has begun here."""
         if self.read_only:
             return
         self.tidy()
@@ -103,12 +105,12 @@ class Checkpoints:
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def tidy(self) -> None:
-        """Removes what a process was writing when it was killed."""
+        """Removes temporary files of a process that was killed while it wrote a checkpoint."""
         for path in [] if self.read_only else self.folder.glob(f".update-*{ASIDE}"):
             path.unlink()
 
     def newest_first(self) -> Iterator[Path]:
-        """The checkpoints' files, damaged ones too."""
+        """The files of all checkpoints, damaged ones too, the newest first."""
         found = self.folder.glob("update-*.safetensors")
         numbered = [(int(match[1]), path) for path in found if (match := _NAME.fullmatch(path.name))]
         return (path for _, path in sorted(numbered, reverse=True))
@@ -119,7 +121,7 @@ def _read(path: Path) -> Checkpoint:
     arrays = {}
     with safetensors.safe_open(path, "numpy") as file:
         metadata = file.metadata() or {}
-        for name in file.keys():  # noqa: SIM118 - it is no dictionary
+        for name in file.keys():  # noqa: SIM118 - the file is no dictionary
             arrays[name] = file.get_tensor(name)
     text = metadata["facts"]
     if metadata["digest"] != _digest(arrays, text):

@@ -1,17 +1,18 @@
-"""The picture of a run: losses over updates."""
+"""Draws a picture of a training run: its losses over the updates."""
 
 import json
 from pathlib import Path
 
 
 def draw_curves(metrics_file: str | Path, picture: str | Path) -> None:
-    """Draws the losses of metrics.jsonl, over updates.
+    """Draws the losses in a metrics.jsonl as a function of the number of updates.
 
     Args:
-        metrics_file: one JSON object a line, with "step" and "loss", and "val_loss" where there was validation.
-        picture: the PNG file to write; nothing is written where no evaluation has been logged.
+        metrics_file: a file with one JSON object per line, with "step" and "loss", and "val_loss" if there was a
+            validation.
+        picture: the PNG file to write; it is not written if `metrics_file` is empty.
     """
-    # a Figure of its own rather than pyplot, which would choose a window system
+    # matplotlib's Figure, not pyplot, because pyplot would look for a window system
     from matplotlib.figure import Figure
 
     lines = [json.loads(line) for line in Path(metrics_file).read_text().splitlines()]

@@ -1,4 +1,4 @@
-"""Device placement by name, left to TensorFlow where nothing is named."""
+"""The device and the precision that a network trains with, each by name or chosen automatically."""
 
 import contextlib
 import functools
@@ -19,17 +19,17 @@ def place(device: str) -> contextlib.AbstractContextManager:
         device: "auto" (TensorFlow's own choice: the first GPU, else the CPU), "cpu", "gpu" or "gpu:N".
 
     Returns:
-        The context. GPUs are told to take memory as they need it, not all at once.
+        The context. As a side effect, GPUs are set to take memory as they need it, not all of it at once.
 
     Raises:
-        InputError: no such device, or another word.
+        InputError: this machine has no such device, or `device` is none of these names.
     """
     match = re.fullmatch(r"(auto|cpu)|gpu(?::(\d+))?", device)
     if not match:
         raise InputError(f"unknown device {device!r}: expected auto, cpu, gpu or gpu:N with a number N from 0")
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
-        # once TensorFlow has started with a GPU its memory policy stands
+        # RuntimeError: TensorFlow has already started to use the GPU, so this can no longer be changed
         with contextlib.suppress(RuntimeError):
             tf.config.experimental.set_memory_growth(gpu, True)
     if device == "auto":
@@ -61,7 +61,7 @@ def training_policy(network: Network, choice: str) -> str:
 
 @functools.cache
 def _multiplies_bfloat16() -> bool:
-    """Whether Linux says of the processor that it has instructions for bfloat16 products."""
+    """Whether the processor has instructions for bfloat16 products, according to Linux' /proc/cpuinfo."""
     try:
         flags = Path("/proc/cpuinfo").read_text().split()
     except OSError:
@@ -71,14 +71,14 @@ def _multiplies_bfloat16() -> bool:
 
 @contextlib.contextmanager
 def precision(network: Network, choice: str):
-    """A context in which a network's layers compute by a Keras dtype policy, which it gives; float32 again afterwards.
+    """A context in which a network's layers compute by a Keras dtype policy; afterwards they have their old policies.
 
-    Weights are float32 under every policy offered here, so the same network trains in one and is saved in another.
-    Embeddings give float32 in any case, for the sums that begin with them.
+    The context's value is the policy's name. Weights are float32 under each of these policies, so a network can be
+    trained with one and saved with another. Embeddings always give float32: the sums that blocks add to begin with it.
 
     Args:
         network: a built network.
-        choice: see `training_policy`.
+        choice: a policy or "auto", see `training_policy`.
     """
     policy = training_policy(network, choice)
     layers = [network, *network._flatten_layers(include_self=False)]
@@ -91,5 +91,5 @@ def precision(network: Network, choice: str):
     finally:
         for layer, old in zip(layers, before, strict=True):
             layer.dtype_policy = old
-        # what Keras has traced meanwhile has the other precision in it
+        # Keras has compiled these functions for the policy of the context, so they must be compiled again
         network.train_function = network.test_function = network.predict_function = None

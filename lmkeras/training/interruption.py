@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C while training: noted at once, obeyed between two updates."""
+"""Handles SIGTERM and Ctrl-C while training: the signal is noted at once, and training stops after the update."""
 
 import contextlib
 import signal
@@ -10,11 +10,11 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(KeyboardInterrupt):
-    """Training was stopped by a signal, and a checkpoint says how far it came.
+    """A signal has stopped the training.
 
     Args:
-        number: of the signal.
-        message: where the checkpoint is.
+        number: the signal's number.
+        message: at which update the training stopped, and where its checkpoint is.
     """
 
     def __init__(self, number: int, message: str):
@@ -23,18 +23,19 @@ class Interrupted(KeyboardInterrupt):
 
     @property
     def exit_code(self) -> int:
-        """What a process that a signal ended exits with: 128 and the signal's number."""
+        """The exit code that is usual for a process that a signal has ended: 128 + the signal's number."""
         return 128 + self.number
 
 
 class SignalNote:
-    """Which signal has come.
+    """A note of the signal that this process has received.
 
     Args:
-        shared: whether several processes train together: then nobody stops before `agree` says that all know.
+        shared: whether several processes train together. They must stop after the same update, so a process that has
+            received a signal goes on until `agree` is called.
 
     Attributes:
-        number: of the signal that has come to this process, None while none has.
+        number: number of the received signal; None as long as there is none.
     """
 
     def __init__(self, shared: bool = False):
@@ -42,22 +43,22 @@ class SignalNote:
         self._may_stop = not shared
 
     def agree(self) -> None:
-        """All processes know of a signal, which may have come to another one."""
+        """Says that all processes now know of a signal, which this one or another one has received."""
         self._may_stop = True
         if self.number is None:
             self.number = signal.SIGTERM
 
     @property
     def due(self) -> int | None:
-        """The signal to stop for now, None while there is none."""
+        """Number of the signal because of which to stop now; None if training goes on."""
         return self.number if self._may_stop else None
 
 
 @contextlib.contextmanager
 def noting_signals(shared: bool = False) -> Iterator[SignalNote]:
-    """A context in which the first SIGTERM or Ctrl-C is noted only; a second one ends the process as it does elsewhere.
+    """A context in which the first SIGTERM or Ctrl-C is only noted; a second one has its usual effect.
 
-    Python tells signals to the main thread alone: in another thread nothing is noted.
+    Python handles signals in the main thread only: in another thread this context does nothing.
 
     Args:
         shared: see SignalNote.

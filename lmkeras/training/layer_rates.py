@@ -1,4 +1,4 @@
-"""Training by layers, as fine-tuning wants it: lower ones slower than higher ones, or not at all."""
+"""For fine-tuning: lower layers of a network train more slowly than higher ones, or not at all."""
 
 import contextlib
 import functools
@@ -13,52 +13,52 @@ from lmkeras.training.muon import Muon
 
 
 class _LayerRates:
-    """What `with_layer_rates` adds to an optimizer's class.
+    """The methods that `with_layer_rates` adds to an optimizer's class.
 
     Args:
-        args: the optimizer's own.
+        args: the optimizer's positional arguments.
         rate_factors: see `with_layer_rates`.
-        kwargs: the optimizer's own.
+        kwargs: the optimizer's keyword arguments.
     """
 
     def __init__(self, *args, rate_factors: Mapping[str, float], **kwargs):
         super().__init__(*args, **kwargs)
-        # a tuple of pairs, since Keras would wrap a dictionary
+        # a tuple of pairs, because Keras would replace a dictionary by a wrapper of its own
         self.rate_factors = tuple(rate_factors.items())
 
     def build(self, variables):
-        """Finds each variable's factor."""
+        """Looks up the factor of each variable by its path."""
         super().build(variables)
         factors = dict(self.rate_factors)
         self._factors = tuple(factors.get(variable.path, 1.0) for variable in variables)
 
     def update_step(self, gradient, variable, learning_rate):
-        """One variable's update, at its own learning rate."""
+        """Updates one variable, with weight decay, at the variable's own learning rate."""
         rate = learning_rate * self._factors[self._get_variable_index(variable)]
         if self.weight_decay and self._use_weight_decay(variable):
             self.assign_sub(variable, variable * self.weight_decay * keras.ops.cast(rate, variable.dtype))
         super().update_step(gradient, variable, rate)
 
     def _apply_weight_decay(self, variables):
-        # Keras would take it off all variables at one learning rate
+        # `update_step` does this instead: Keras would use the same learning rate for all variables
         pass
 
     def get_config(self):
-        """The optimizer's arguments, and the factors."""
+        """The optimizer's arguments, with the factors."""
         return {**super().get_config(), "rate_factors": dict(self.rate_factors)}
 
 
 @functools.cache
 def _class_with_layer_rates(optimizer: type[keras.optimizers.Optimizer]) -> type[keras.optimizers.Optimizer]:
-    """The optimizer's subclass, which Keras finds again by name."""
+    """A subclass of the optimizer's class with layer rates, registered so that Keras can load it by name."""
     subclass = type(f"LayerRates{optimizer.__name__}", (_LayerRates, optimizer), {"__module__": __name__})
-    # Keras' Adam and the one here have the same name
+    # the package is part of the name, because Keras and lmkeras both have a class Adam
     name = f"{optimizer.__module__.split('.')[0]}.{subclass.__name__}"
     return keras.saving.register_keras_serializable("lmkeras", name)(subclass)
 
 
-# A compiled network that was saved with one of these is loaded where this module has been imported; the name without
-# the optimizer's package is that of earlier versions.
+# These classes are made on import, so that Keras can load a compiled network that was saved with one of them. Earlier
+# versions of lmkeras registered them under names without the package, so these names stay known.
 for _class in map(_class_with_layer_rates, (Adam, AdamW, Muon)):
     keras.saving.get_custom_objects()[f"lmkeras>{_class.__name__}"] = _class
 
@@ -66,18 +66,18 @@ for _class in map(_class_with_layer_rates, (Adam, AdamW, Muon)):
 def with_layer_rates(
     optimizer: keras.optimizers.Optimizer, rate_factors: Mapping[str, float]
 ) -> keras.optimizers.Optimizer:
-    """The same optimizer with a learning rate, and so a weight decay, of each variable's own.
+    """A copy of an optimizer in which each variable has its own learning rate, and with it its own weight decay.
 
     Args:
-        optimizer: such as `build_optimizer` gives, not yet used in training.
-        rate_factors: learning rate of a variable over the optimizer's, >= 0, by the variable's path, such as
-            "cnn/conv/kernel". Other variables' factor is 1.
+        optimizer: an optimizer that has not been used yet, such as one from `build_optimizer`.
+        rate_factors: for the path of a variable, such as "cnn/conv/kernel", the factor >= 0 by which the optimizer's
+            learning rate is multiplied for this variable. Variables that are not named have the factor 1.
 
     Returns:
-        A new optimizer, of a subclass of the given one's class.
+        A new optimizer, whose class is a subclass of the given optimizer's class.
 
     Raises:
-        InputError: a factor is negative or no finite number.
+        InputError: a factor is negative, infinite or not a number.
 
     Source: Howard and Ruder 2018, section 3.2 (discriminative fine-tuning).
     """
@@ -92,15 +92,16 @@ def layer_factors(groups: Sequence[Sequence[keras.layers.Layer]], decay: float) 
     """Learning-rate factors that fall from the top of a network to its bottom.
 
     Args:
-        groups: built layers, in groups from the bottom to the top, as a network's `layer_groups()` lists them.
-        decay: factor of each group over the one of the group above it, in (0, 1]; the top group's factor is 1.
+        groups: groups of built layers, from the bottom to the top, as a network's `layer_groups()` lists them.
+        decay: a number in (0, 1]. The top group has the factor 1; every other group's factor is `decay` times that of
+            the group above it.
 
     Returns:
-        A factor for the path of each weight, for `with_layer_rates`. A weight that groups share learns as slowly as
-        in the lowest of them.
+        A factor for the path of each weight, for `with_layer_rates`. A weight that several groups share has the factor
+        of the lowest of them.
 
     Raises:
-        InputError: decay is out of range, or two weights have the same path.
+        InputError: `decay` is out of range, or two weights have the same path.
 
     Source: Howard and Ruder 2018, section 3.2 (decay = 1 / 2.6); Clark et al. 2020, appendix B (0.8 to 0.9).
 
@@ -125,16 +126,16 @@ def layer_factors(groups: Sequence[Sequence[keras.layers.Layer]], decay: float) 
 
 @contextlib.contextmanager
 def freeze(groups: Sequence[Sequence[keras.layers.Layer]], how_many: int):
-    """A context in which the lowest groups of layers keep their weights; afterwards all is as it was before.
+    """A context in which the lowest groups of layers are frozen; afterwards they are as trainable as they were before.
 
-    Compile the network inside: Keras decides there what to train.
+    Compile the network inside the context, because Keras decides on compiling which weights to train.
 
     Args:
-        groups: layers, in groups from the bottom to the top.
-        how_many: number of groups to freeze, at least 0 and fewer than there are.
+        groups: groups of layers, from the bottom to the top.
+        how_many: number of groups to freeze, at least 0 and less than the number of groups.
 
     Raises:
-        InputError: there are not so many groups, or no group would be left to train.
+        InputError: `how_many` is out of range.
     """
     if not 0 <= how_many < len(groups):
         raise InputError(
@@ -142,7 +143,8 @@ def freeze(groups: Sequence[Sequence[keras.layers.Layer]], how_many: int):
             "so that one is left to train"
         )
     frozen = [layer for group in groups[:how_many] for layer in group]
-    # setting a layer sets all that it contains: parents come first, so that each child then gets its own value back
+    # setting `trainable` of a layer also sets it for all that the layer contains, so the old values are put back from
+    # the outer layers to the inner ones
     parts = [part for layer in frozen for part in (*layer._flatten_layers(), *layer.variables)]
     before = [part.trainable for part in parts]
     try:

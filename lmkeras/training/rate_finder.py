@@ -1,4 +1,4 @@
-"""The learning-rate finder: a short training whose learning rate grows until the loss does."""
+"""The learning-rate finder: a short training in which the learning rate grows until the loss grows too."""
 
 import dataclasses
 import math
@@ -20,11 +20,11 @@ from lmkeras.training.settings import TrainingSettings
 
 @dataclasses.dataclass(frozen=True)
 class RateFinding:
-    """What a training showed whose learning rate grew from update to update.
+    """The losses of a training in which the learning rate grew from update to update.
 
     Args:
-        learning_rates: of each update, growing.
-        losses: of each update's batch before the update, finite; nats a target.
+        learning_rates: the learning rate of each update, increasing.
+        losses: for each update the loss of its batch before the update, in nats per target; finite.
     """
 
     learning_rates: tuple[float, ...]
@@ -32,35 +32,37 @@ class RateFinding:
 
     @property
     def smoothed(self) -> tuple[float, ...]:
-        """The mean of each loss and its neighbours, before and after it alike, so that the curve does not lag."""
+        """The mean of each loss and its neighbours on both sides, so that the curve does not lag behind the losses."""
         reach = max(1, len(self.losses) // 30)
         windows = [self.losses[max(0, place - reach) : place + reach + 1] for place in range(len(self.losses))]
         return tuple(sum(window) / len(window) for window in windows)
 
     @property
     def suggestion(self) -> float:
-        """A third of the learning rate at which the smoothed loss is lowest, as the highest rate of a training.
+        """The suggested highest learning rate of a training: a third of the rate at which the smoothed loss is lowest.
 
-        Beyond the lowest place updates overshoot faster than they descend. On quadratics whose gradients are a tenth
-        noise it lies mostly between 0.1 and 1.5 times the largest stable rate: a third is stable, a tenth would often
-        be timid. Where the loss still falls at the highest rate, it is a third of that one, and a higher one might do
-        as well. (The other rule in use, the rate of the steepest descent, says more of the sweep than of the network:
-        on a quadratic with one curvature that is 0.08 of the largest stable rate where the sweep has 60 steps, and
-        0.014 where it has 300.)
+        At higher rates than that, updates overshoot more than they descend. Measured on quadratic functions with a
+        tenth of noise in their gradients, the rate of the lowest loss is mostly between 0.1 and 1.5 times the largest
+        stable rate: a third of it is stable, a tenth would often be needlessly slow. If the loss still falls at the
+        highest rate that was tried, the suggestion is a third of that rate, and a higher one might work as well.
+
+        (Another common rule, the rate at which the loss falls fastest, depends more on the number of steps than on the
+        network: for a quadratic function with one curvature it gives 0.08 of the largest stable rate with 60 steps and
+        0.014 with 300.)
         """
         return self.learning_rates[self._lowest] / 3
 
     @property
     def fall(self) -> float:
-        """By how much the smoothed loss fell, over the standard deviation of losses from batch to batch.
+        """By how much the smoothed loss fell, divided by the standard deviation of the losses from batch to batch.
 
-        Where it is below about 1.5 the lowest place may be one of chance, and so may the suggestion.
+        If this is below about 1.5, the place of the lowest loss, and so the suggestion, may be due to chance.
         """
         until = self._lowest + 1
         if until < 3:
             return 0.0
         start = np.mean(self.losses[: min(until, len(self.losses) // 10 + 1)])
-        # differences of neighbours, which the fall itself hardly touches, vary by twice the variance of the losses
+        # the fall itself hardly changes the differences of neighbours; their variance is twice that of the losses
         noise = np.std(np.diff(self.losses[:until])) / math.sqrt(2)
         return float((start - self.smoothed[self._lowest]) / (noise + 1e-12))
 
@@ -69,12 +71,12 @@ class RateFinding:
         return int(np.argmin(self.smoothed))
 
     def draw(self, picture: str | Path) -> None:
-        """Draws the losses over learning rates, with the suggestion marked.
+        """Draws the loss as a function of the learning rate, and marks the suggestion.
 
         Args:
             picture: the PNG file to write.
         """
-        # a Figure of its own rather than pyplot, which would choose a window system
+        # matplotlib's Figure, not pyplot, because pyplot would look for a window system
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(7, 4), layout="constrained")
@@ -82,7 +84,7 @@ class RateFinding:
         axes.plot(self.learning_rates, self.losses, color="tab:blue", alpha=0.3, label="loss of a batch")
         axes.plot(self.learning_rates, self.smoothed, color="tab:blue", label="smoothed")
         axes.axvline(self.suggestion, color="tab:orange", label=f"suggestion: {self.suggestion:.2g}")
-        # what explodes at the end would make a flat line of all the rest
+        # the axis leaves out the exploding losses at the end, beside which all others would be a flat line
         start, lowest = self.losses[0], min(self.losses)
         margin = 0.2 * (start - lowest) + 1e-3 * abs(start) + 1e-9
         axes.set_ylim(lowest - margin, max(start + 2 * margin, max(self.losses[: self._lowest + 1]) + margin))
@@ -100,26 +102,28 @@ def find_learning_rate(
     steps: int = 100,
     rate_factors: Mapping[str, float] | None = None,
 ) -> RateFinding:
-    """Trains for some updates, each with a larger learning rate than the one before, and says which rate to train with.
+    """Trains for some updates, each with a higher learning rate than the one before, to find the rate to train with.
 
-    The network is afterwards exactly what it was: its weights, the state of its dropout, and how it is compiled.
+    Afterwards the network is exactly as before: its weights, the state of its dropout, and how it is compiled.
 
     Args:
         network: a built network, as for `fit`.
         train: batches of (inputs, targets, weights), without end.
-        settings: optimizer, weight_decay, clip_norm, precision and xla are as they will be in training.
+        settings: the settings of the planned training, of which optimizer, weight_decay, clip_norm, precision and xla
+            are used.
         lowest: learning rate of the first update.
-        highest: learning rate of the last update; training ends earlier where the loss has grown to four times its
-            lowest, and above where it began, or is no finite number.
-        steps: number of updates, at least 10. More of them learn more on the way, which lowers the suggestion: four
-            times as many do so by a factor of 2 to 3.
-        rate_factors: see `with_layer_rates`; None for one learning rate everywhere.
+        highest: learning rate of the last update. The finder stops earlier if the loss becomes infinite or NaN, or if
+            it grows to four times its lowest value and above its first value.
+        steps: number of updates, at least 10. With more updates the network learns more on the way, which lowers the
+            suggestion: by a factor of 2 to 3 for four times as many updates.
+        rate_factors: see `with_layer_rates`; None for the same learning rate everywhere.
 
     Returns:
-        A RateFinding, whose `suggestion` is for settings.learning_rate.
+        A RateFinding; its `suggestion` is meant for settings.learning_rate.
 
     Raises:
-        InputError: the range is none, or the loss did not fall by more than it varies from batch to batch.
+        InputError: `lowest`, `highest` or `steps` is out of range, or the loss fell no more than it varies from batch
+            to batch.
 
     Source: Smith 2017, section 3.3.
     """
@@ -173,10 +177,10 @@ def _growing_optimizer(network, settings, policy, lowest, highest, steps, rate_f
 
 
 def _sweep(trial: keras.Model, batches: tf.data.Dataset) -> RateFinding:
-    """Trains until batches end or the loss diverges."""
+    """Trains until the batches end or the loss diverges."""
     rates, losses, best = [], [], math.inf
     for batch in batches:
-        # under mixed_float16 an update may be left out, and the rate stays what it is
+        # read from the optimizer, because mixed_float16 may skip an update, and then the rate does not grow
         rate = float(trial.optimizer.learning_rate)
         loss = float(trial.train_on_batch(*batch))
         if not math.isfinite(loss):

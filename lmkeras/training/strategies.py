@@ -1,4 +1,4 @@
-"""TensorFlow's strategies by name, and what is common to the processes of one."""
+"""TensorFlow's distribution strategies by name, and functions for the processes that train together under one."""
 
 import contextlib
 import faulthandler
@@ -13,22 +13,23 @@ import tensorflow as tf
 
 from lmkeras.errors import InputError, unknown_name
 
-START_SECONDS = 300  # so long workers wait for each other at the start
+START_SECONDS = 300  # how long workers wait for each other at the start
 
 
 def strategy_for(name: str) -> tf.distribute.Strategy | None:
-    """The strategy of a name, the same one in every call.
+    """The strategy with a given name; every call with the same name returns the same object.
 
     Args:
-        name: "none", "mirrored" (the GPUs of this machine, or its logical CPUs where it has no GPU) or "multi_worker"
-            (the processes that the environment variable TF_CONFIG names, which all run the same program).
+        name: "none", "mirrored" (trains on all GPUs of this machine, or on its logical CPUs if it has no GPU) or
+            "multi_worker" (trains in the processes that the environment variable TF_CONFIG lists, which all run the
+            same program).
 
     Returns:
-        None for "none".
+        The strategy; None for "none".
 
     Raises:
-        InputError: no such name; TF_CONFIG is missing or says nothing useful; or TensorFlow has been used already,
-            which several workers do not allow.
+        InputError: there is no such name; TF_CONFIG is missing or wrong; or "multi_worker" is asked for after
+            TensorFlow has been used, when it is too late to set up workers.
     """
     if name == "none":
         return None
@@ -75,11 +76,14 @@ def _multi_worker() -> tf.distribute.Strategy:
 
 @contextlib.contextmanager
 def _waiting_for(addresses: dict) -> Iterator[None]:
-    """A context in which TensorFlow waits for other workers, without end, deaf to signals; so it is given an end."""
+    """A context for starting TensorFlow's workers; it ends this process if the others do not come in time.
+
+    TensorFlow waits for the other workers without a time limit, and Ctrl-C and SIGTERM have no effect meanwhile.
+    """
     limit = f"where they do not all come, this process ends after {START_SECONDS} seconds"
     print(f"waiting for the workers {addresses}; {limit}", file=sys.stderr, flush=True)
     with open(os.devnull, "w") as silence:
-        # no thread of Python's runs while TensorFlow waits; this clock needs none
+        # Python's threads stand still while TensorFlow waits; faulthandler's timer does not need them
         faulthandler.dump_traceback_later(START_SECONDS, exit=True, file=silence)
         try:
             yield
@@ -88,18 +92,18 @@ def _waiting_for(addresses: dict) -> Iterator[None]:
 
 
 def replicas_of(name: str) -> int:
-    """How many devices a training is shared among, see `strategy_for`."""
+    """The number of devices that train together under a strategy; see `strategy_for` for the names."""
     strategy = strategy_for(name)
     return 1 if strategy is None else strategy.num_replicas_in_sync
 
 
 def is_chief(strategy: tf.distribute.Strategy | None) -> bool:
-    """Whether this process is the one that writes files: the only one, or the first of several workers."""
+    """Whether this process is the one that writes files: the only process, or the first of several workers."""
     return worker_number(strategy) == 0
 
 
 def worker_number(strategy: tf.distribute.Strategy | None) -> int:
-    """Which of the workers this process is, from 0; a "chief" in TF_CONFIG, where there is one, is the first."""
+    """The number of this process among the workers, from 0; if TF_CONFIG has a "chief", the chief is number 0."""
     if not is_multi_worker(strategy):
         return 0
     resolver = strategy.cluster_resolver
@@ -108,17 +112,23 @@ def worker_number(strategy: tf.distribute.Strategy | None) -> int:
 
 
 def is_multi_worker(strategy: tf.distribute.Strategy | None) -> bool:
-    """Whether other processes take part."""
+    """Whether several processes train together under the strategy."""
     return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
 
 
 def require_the_same(facts: object, strategy: tf.distribute.Strategy | None) -> None:
-    """InputError where workers differ in what they train, with what, or from where they go on; all must call this."""
+    """Raises InputError unless `facts` are the same in all workers, which compare them here, so all must call this.
+
+    Args:
+        facts: what must be the same, such as arguments or the update to resume from, as values of JSON's types; other
+            objects are compared by their `str`.
+        strategy: the strategy of the training; without several workers nothing is compared.
+    """
     if not is_multi_worker(strategy):
         return
     number = int.from_bytes(hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).digest()[:3])
 
-    def of_all():  # in a graph, as TensorFlow warns of what it does not run as one
+    def of_all():  # run as a graph below, because TensorFlow warns of anything else
         context = tf.distribute.get_replica_context()
         own = tf.one_hot(context.replica_id_in_sync_group, context.num_replicas_in_sync, float(number))
         return context.all_reduce(tf.distribute.ReduceOp.SUM, own)

@@ -1,4 +1,4 @@
-"""How BERT is called and what it answers: the spellings of its inputs, and outputs by number and by name."""
+"""The forms in which BERT takes its inputs, and its outputs, which can be read by position and by name."""
 
 import collections
 import functools
@@ -11,9 +11,14 @@ INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
 def by_name(given: dict) -> dict:
-    """The inputs by name, without those that are None."""
+    """The inputs of a call as one dictionary by name, without those that are None; InputError if they are wrong.
+
+    Args:
+        given: the arguments input_ids, attention_mask and token_type_ids of the call. input_ids may also hold all
+            inputs: in a dictionary by name, or in a list or tuple in this order.
+    """
     first = given.pop("input_ids")
-    if isinstance(first, Mapping):  # also what transformers' tokenizers give, which is no dictionary to Keras
+    if isinstance(first, Mapping):  # a tokenizer of transformers gives a mapping that Keras does not take
         first = dict(first)
     elif isinstance(first, list | tuple):
         first = dict(itertools.zip_longest(INPUTS, first))
@@ -33,7 +38,7 @@ def by_name(given: dict) -> dict:
 
 
 class _ByName:
-    """Lets a named tuple's values be found by name in brackets too."""
+    """Added to a named tuple: its values can also be read by name in brackets, as in outputs["pooler_output"]."""
 
     def __getitem__(self, key):
         return getattr(self, key) if isinstance(key, str) else super().__getitem__(key)
@@ -41,5 +46,5 @@ class _ByName:
 
 @functools.cache
 def outputs_type(names: tuple[str, ...]) -> type:
-    """A named tuple of exactly these values: Keras takes no None for an output."""
+    """A class of named tuples with exactly these fields; absent outputs cannot be None, as Keras refuses None."""
     return type("BertOutputs", (_ByName, collections.namedtuple("BertOutputs", names)), {"__slots__": ()})

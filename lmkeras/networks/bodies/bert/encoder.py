@@ -1,4 +1,4 @@
-"""BERT, with the weights of its published checkpoints; called as TFBertModel is, whose name it has too.
+"""BERT, which can read published checkpoints. It is called like transformers' TFBertModel and also has that name.
 
 Shape letters: B batch, T tokens, D width, H heads.
 """
@@ -39,7 +39,7 @@ def tanh_gelu(x):
     return ops.gelu(x, approximate=True)
 
 
-_ACTIVATIONS = {  # by their names in config.json
+_ACTIVATIONS = {  # by the name in config.json
     "gelu": "gelu",
     "gelu_new": tanh_gelu,
     "gelu_fast": tanh_gelu,
@@ -54,39 +54,40 @@ _ACTIVATIONS = {  # by their names in config.json
 class Bert(BertReading, keras.Model):
     """BERT: token, position and token type embeddings, post-norm blocks, and a pooled vector of the first token.
 
-    It is built, with fresh weights, as soon as it is constructed; `Bert.from_pretrained` reads published ones. The
-    arguments have the names and the defaults of config.json, where BERT base is the default.
+    The constructor builds it at once, with fresh weights; `Bert.from_pretrained` reads published weights. The arguments
+    have the same names as in config.json, and the values of BERT base as defaults.
 
     Args:
         vocab_size: number of token ids.
         hidden_size: width D, a multiple of num_attention_heads.
         num_hidden_layers: number of blocks.
-        num_attention_heads: H, attention heads of each block.
+        num_attention_heads: H, number of attention heads of each block.
         intermediate_size: inner width of the blocks' feed-forward networks.
-        hidden_act: their activation: "gelu" (exact), "gelu_new" (by tanh), "relu" or "silu".
+        hidden_act: activation of the feed-forward networks: "gelu" (exact), "gelu_new" (by tanh), "relu" or "silu".
         hidden_dropout_prob: dropout after the embeddings and in the blocks, in [0, 1).
         attention_probs_dropout_prob: dropout of attention weights, in [0, 1).
-        max_position_embeddings: the most tokens that one pass can look at.
-        type_vocab_size: number of token types: 2 for first and second text of a pair.
-        initializer_range: standard deviation of fresh matrices, before two of it cut them off.
-        layer_norm_eps: what the norms add to variances.
+        max_position_embeddings: the most tokens that a text may have.
+        type_vocab_size: number of token types: 2 for the first and the second text of a pair.
+        initializer_range: standard deviation of the normal distribution of fresh matrices, before it is truncated at
+            two standard deviations.
+        layer_norm_eps: number that the norms add to variances, so that they never divide by zero.
 
     Call arguments:
-        input_ids: int [B, T]; or all inputs at once as a dictionary by these names, such as a tokenizer gives, or as a
-            list in this order.
-        attention_mask: [B, T], 0 for tokens that are not looked at (padding), else 1; or [B, T, T], for every query
-            by itself; None for ones, whatever the ids are.
+        input_ids: int [B, T]. All inputs may also be given here: as a dictionary by these names, such as a tokenizer
+            gives, or as a list in this order.
+        attention_mask: [B, T], 0 for tokens that no token attends to (padding), else 1; or [B, T, T], a mask [T] for
+            each token that attends. None is a mask of ones, even where ids are 0.
         token_type_ids: int [B, T]; None for zeros.
-        output_hidden_states: whether to give what enters the first block and what every block gives.
-        output_attentions: whether to give every block's attention weights, as they are without dropout.
+        output_hidden_states: whether to return the input of the first block and the output of every block.
+        output_attentions: whether to return the attention weights of every block, without dropout.
         training: whether dropout is active.
 
     Returns:
-        A named tuple: last_hidden_state [B, T, D], pooler_output [B, D] in (-1, 1), and where asked for hidden_states,
-        a tuple of [B, T, D], and attentions, a tuple of float32 [B, H, T, T].
+        A named tuple with last_hidden_state [B, T, D] and pooler_output [B, D] in (-1, 1); if asked for, also with
+        hidden_states, a tuple of [B, T, D], and attentions, a tuple of float32 [B, H, T, T].
 
     Raises:
-        InputError: inputs of other shapes or names, or more tokens than max_position_embeddings.
+        InputError: an input has another shape or name, or there are more tokens than max_position_embeddings.
 
     Source: Devlin et al. 2019, "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding".
 
@@ -133,10 +134,10 @@ class Bert(BertReading, keras.Model):
         )
         self.build()
         for layer in self.layers:
-            layer.trainable = self.trainable  # a network read back is as frozen as it was
+            layer.trainable = self.trainable  # so that a frozen network is still frozen after it is saved and loaded
 
     def fresh_matrix(self) -> keras.initializers.Initializer:
-        """How a matrix of this BERT begins."""
+        """A new initializer for a matrix of this BERT."""
         return keras.initializers.TruncatedNormal(stddev=self.initializer_range)
 
     def _embedding(self, size, name):
@@ -158,7 +159,7 @@ class Bert(BertReading, keras.Model):
         )
 
     def build(self, input_shape=None):
-        """Builds the layers, once; the inputs' shape does not matter."""
+        """Builds the layers, only once; their weights do not depend on the inputs' shape."""
         if self.built:
             return
         for layer in (self.word_embeddings, self.position_embeddings, self.token_type_embeddings):
@@ -170,11 +171,11 @@ class Bert(BertReading, keras.Model):
 
     @property
     def config(self) -> types.SimpleNamespace:
-        """What it is made of, as attributes, such as `bert.config.hidden_size`."""
+        """The constructor's arguments as attributes, such as `bert.config.hidden_size`."""
         return types.SimpleNamespace(**self.sizes())
 
     def __call__(self, input_ids=None, attention_mask=None, token_type_ids=None, *, return_dict=None, **kwargs):
-        """Makes one dictionary of all spellings of the inputs. What comes back is tuple and dictionary in any case."""
+        """Takes the inputs in any form. return_dict has no effect, as outputs can be read by position and by name."""
         given = dict(zip(INPUTS, (input_ids, attention_mask, token_type_ids), strict=True))
         return super().__call__(by_name(given), **kwargs)
 
@@ -182,7 +183,7 @@ class Bert(BertReading, keras.Model):
         """The outputs for a dictionary of inputs."""
         ids, mask = inputs["input_ids"], inputs.get("attention_mask")
         if mask is not None and len(mask.shape) == 2:
-            mask = mask[:, None]  # [B, 1, T], of pairs: no layer that follows shall take it for a mask of its own
+            mask = mask[:, None]  # [B, 1, T], because later layers would take [B, T] for the mask of their own input
         x = self._embed(ids, inputs.get("token_type_ids"), training)
         states, attentions = [x], []
         for block in self.blocks:
@@ -198,7 +199,7 @@ class Bert(BertReading, keras.Model):
         return outputs_type(tuple(outputs))(**outputs)
 
     def _embed(self, ids, token_type_ids, training):
-        """ids [B, T] → [B, T, D]."""
+        """The sum of the three embeddings, after norm and dropout: ids [B, T] → [B, T, D]."""
         length = ids.shape[1]
         if length is not None and length > self.max_position_embeddings:
             raise InputError(
@@ -222,7 +223,7 @@ class Bert(BertReading, keras.Model):
         return {"name": self.name, "trainable": self.trainable, "dtype": policy, **self.sizes()}
 
     def sizes(self) -> dict:
-        """What it is made of, by the names of config.json."""
+        """The constructor's arguments, by the names of config.json."""
         return {name: getattr(self, name) for name in table.CONFIG_NAMES}
 
     @classmethod
@@ -230,17 +231,17 @@ class Bert(BertReading, keras.Model):
         """Reads a published BERT.
 
         Args:
-            source: a folder with config.json and model.safetensors (or tf_model.h5, or pytorch_model.bin where PyTorch
-                is installed), or a name on the Hugging Face hub. A BERT within a larger model is found; other layers
-                than BERT's are left alone.
-            from_pt: TFBertModel's; not needed, as the files say themselves what they are.
-            arguments: constructor's arguments that shall differ from config.json, such as hidden_dropout_prob.
+            source: a folder with config.json and model.safetensors (or tf_model.h5, or pytorch_model.bin if PyTorch is
+                installed), or a name on the Hugging Face hub. The BERT may be part of a larger model, whose other
+                layers are ignored.
+            from_pt: an argument of TFBertModel that has no effect here, as the format is recognised from the files.
+            arguments: arguments of the constructor that shall differ from config.json, such as hidden_dropout_prob.
 
         Returns:
-            The network. Where the folder has no pooler, its pooler is fresh, and a warning says so.
+            The network. If the checkpoint has no pooler, the network's pooler has fresh weights, and a warning says so.
 
         Raises:
-            InputError: nothing is found there, or no BERT, or not all of it; or an argument that a BERT has not.
+            InputError: there is no checkpoint, it is not of a BERT or lacks weights, or Bert has no such argument.
         """
         _require_known(arguments)
         checkpoint = read_checkpoint(source)
@@ -255,22 +256,22 @@ class Bert(BertReading, keras.Model):
         return bert
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Writes config.json and model.safetensors as PyTorch's BertModel in transformers reads them.
+        """Writes config.json and model.safetensors in the form that transformers' BertModel (PyTorch) reads.
 
         Args:
-            folder: created where it is missing; an earlier checkpoint's files are replaced.
+            folder: the folder to write to, created if it does not exist; an earlier checkpoint's files are replaced.
         """
         write_checkpoint(
             folder, {"architectures": ["BertModel"], "model_type": "bert", **self.sizes()}, self.published_weights()
         )
 
     def published_weights(self) -> dict[str, np.ndarray]:
-        """The weights as PyTorch's BertModel names and shapes them."""
+        """The weights with the names and shapes of transformers' BertModel (PyTorch)."""
         rows = table.rows(self.num_hidden_layers)
         return table.write_rows(rows, {row.ours: self.variable(row.ours).numpy() for row in rows})
 
     def variable(self, path: str) -> keras.Variable:
-        """The weight at a path of attributes and list positions, such as "blocks.0._expand.kernel"."""
+        """The weight at a path of attribute names and list positions, such as "blocks.0._expand.kernel"."""
         return functools.reduce(
             lambda at, step: at[int(step)] if step.isdigit() else getattr(at, step), path.split("."), self
         )

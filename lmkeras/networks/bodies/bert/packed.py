@@ -1,9 +1,12 @@
-"""BERT as an exported model runs it: without padding, in few operations, for a CPU.
+"""A faster form of BERT for exported models on CPUs: it does not compute padding and has few operations.
 
-The tokens of all texts stand one behind the other, so that no product with weights is spent on padding; only attention
-sees them as rows of a padded batch. Behind the last block's attention there are the first tokens alone, as nothing else
-is looked at. The formulas are spelled so that TensorFlow makes one operation each of a product with its bias and its
-exact GELU or its residual, and of scaled and masked scores; in other spellings they stay as many operations.
+The tokens of all texts are packed into one array without padding, so that products with weights are not computed for
+padding; only attention uses a padded batch. After the attention of the last block only the first token of each text is
+kept, because the summary uses no other.
+
+TensorFlow can fuse a product with its bias and with the exact GELU or the residual that follows into one operation, and
+the scaling and masking of attention scores into another. It recognises only certain forms of these formulas, so keep
+them as they are written here.
 
 Shape letters: B batch, T tokens, N tokens of all texts, D width, H heads, K key size of one head.
 """
@@ -32,17 +35,19 @@ class PackedBert:
         dtype: precision of the products with the blocks' matrices, "float32" or "bfloat16"; all else is float32.
 
     Attributes:
-        weights: the variables that it reads; copies in another precision are none.
+        weights: the network's variables that are used. With "bfloat16" the blocks' matrices and biases are not among
+            them, because the products use copies of them, and the copies are constants, not variables.
 
     Raises:
-        InputError: another dtype.
+        InputError: `dtype` is neither of the two.
     """
 
     def __init__(self, bert: "Bert", dtype: str = "float32"):
         if dtype not in _PRECISIONS:
             raise unknown_name("dtype", dtype, _PRECISIONS)
         self._bert = bert
-        # as constants, which TensorFlow lays out for its products once; of float32 ones it makes nothing better
+        # copies are constants, because TensorFlow brings a constant into the layout of its products only once; for
+        # float32 matrices this gains nothing, so these stay variables
         self._copies = {}
         if dtype != "float32":
             layers = [layer for block in bert.blocks for layer in _dense_layers(block)]
@@ -73,7 +78,7 @@ class PackedBert:
         return bert.pooler(x)
 
     def _attend(self, block: TransformerBlock, x: tf.Tensor, tokens: "_Tokens", only_first: bool = False) -> tf.Tensor:
-        """x [N, D] → what each head gives for each token of the padded batch [B H T, K], or for each text's first."""
+        """The outputs of all heads: x [N, D] → [B H T, K], for the padded batch; [B H, K] for first tokens only."""
         key_dim = block.d_model // block.num_heads
         heads = tf.reshape(tf.cast(self._dense(block._attention._qkv, x), x.dtype), [-1, key_dim])
         queries, keys, values = (tf.gather(heads, place) for place in tokens.in_queries_keys_values)  # [B, H, T, K]
@@ -82,7 +87,7 @@ class PackedBert:
         return tf.reshape(tf.matmul(weights, values), [-1, key_dim])
 
     def _after_attention(self, block: TransformerBlock, x: tf.Tensor, heads: tf.Tensor) -> tf.Tensor:
-        """x [N, D], and what the heads give for the same tokens → what the block gives, [N, D]."""
+        """The rest of a block: its input x [N, D] and its heads' outputs for the same tokens → its output [N, D]."""
         y = tf.reshape(heads, [-1, block.d_model])
         x = _norm(block._attention_norm, tf.add_n([x, tf.cast(self._dense(block._attention._output, y), x.dtype)]))
         y = self._dense(block._contract, _activated(block, self._dense(block._expand, x)))
@@ -94,14 +99,15 @@ class PackedBert:
 
 
 class _Tokens:
-    """Where the tokens of all texts are: in the padded batch, and in what attention makes of it.
+    """Indices that convert between the packed tokens of all texts, the padded batch and the arrays of attention.
 
     Attributes:
-        positions: int32 [N], the position of each in its text.
-        firsts: int32 [B], where each text begins among them.
+        positions: int32 [N], the position of each token in its text.
+        firsts: int32 [B], the index among the packed tokens at which each text begins.
         mask: float32 [B, 1, 1, T], 0 for tokens and a large negative number for padding.
-        in_queries_keys_values: three times int32 [B, H, T], a vector [K] of [N 3 H, K] each.
-        in_heads: int32 [N, H], a vector [K] of [B H T, K] each.
+        in_queries_keys_values: for queries, keys and values an array int32 [B, H, T] of row indices into the packed
+            projections [N 3 H, K].
+        in_heads: int32 [N, H], row indices into the outputs of attention [B H T, K].
     """
 
     def __init__(self, real: tf.Tensor, num_heads: int):
@@ -109,16 +115,16 @@ class _Tokens:
         self._places = tf.cast(tf.where(flat)[:, 0], tf.int32)
         self.positions = self._places % length
         self.mask = tf.where(real, 0.0, -1e9)[:, None, None]
-        # padding is masked: it may be whatever the token before it is
-        rows = tf.reshape(tf.cumsum(tf.cast(flat, tf.int32)) - 1, tf.shape(real))  # [B, T], among the N
+        # a padding position gets the index of the token before it, which does no harm, as attention masks it
+        rows = tf.reshape(tf.cumsum(tf.cast(flat, tf.int32)) - 1, tf.shape(real))  # [B, T], indices of packed tokens
         self.firsts = rows[:, 0]
         parts = tf.range(3 * num_heads)[:, None]
         self.in_queries_keys_values = tf.split(rows[:, None] * (3 * num_heads) + parts, 3, axis=1)
-        before = (self._places - self.positions) * num_heads + self.positions  # in the first head
+        before = (self._places - self.positions) * num_heads + self.positions  # index in the first head's rows
         self.in_heads = before[:, None] + tf.range(num_heads) * length
 
     def of(self, padded: tf.Tensor) -> tf.Tensor:
-        """Of a padded batch [B, T] what belongs to tokens: [N]."""
+        """Packs a padded batch: takes the values [B, T] at the positions of tokens: [N]."""
         return tf.gather(tf.reshape(padded, [-1]), self._places)
 
 
