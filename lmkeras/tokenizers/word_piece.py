@@ -176,13 +176,9 @@ class WordPieceTokenizer(BaseTokenizer):
         Raises:
             InputError: max_length does not even hold the special tokens.
         """
-        pair = b_ids is not None
-        a_length, b_length = len(a_ids), len(b_ids) if pair else 0
-        if max_length is not None:
-            room = bert_inputs.room_for_text(max_length, pair)
-            a_length, b_length = bert_inputs.pair_lengths(a_length, b_length, room, min, max)
-        first = [self.cls_id, *a_ids[:a_length], self.sep_id]
-        second = [*b_ids[:b_length], self.sep_id] if pair else []
+        a_ids, b_ids = bert_inputs.cut_to(a_ids, b_ids, max_length)
+        first = [self.cls_id, *a_ids, self.sep_id]
+        second = [] if b_ids is None else [*b_ids, self.sep_id]
         return first + second, [0] * len(first) + [1] * len(second)
 
     def __call__(
@@ -239,19 +235,12 @@ class WordPieceTokenizer(BaseTokenizer):
     def from_json(cls, text: str) -> "WordPieceTokenizer":
         """The tokenizer that `to_json` wrote; InputError where the text is not such JSON."""
         try:
-            fields = parse_json(text)
-            class_name, version = fields.pop("class_name"), fields.pop("version")
-            special_tokens = SpecialTokens(**fields.pop("special_tokens"))
-            if (class_name, version) != ("WordPieceTokenizer", FORMAT_VERSION):
-                found = shortened(f"{class_name} of version {version!r}")
-                raise InputError(f"this is a {found}: expected version {FORMAT_VERSION}")
-            return cls(**fields, special_tokens=special_tokens)
+            return cls(**_read_json(text))
         except InputError:
             raise
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise InputError(
-                f"not the JSON of a WordPieceTokenizer ({type(error).__name__}: {shortened(error)})"
-            ) from None
+            reason = f"{type(error).__name__}: {shortened(error)}"
+            raise InputError(f"not the JSON of a WordPieceTokenizer ({reason})") from None
 
     def in_graph(self) -> "tf.Module":
         """The TensorFlow twin; its decode fails with InvalidArgumentError where this one raises InputError.
@@ -272,6 +261,17 @@ class WordPieceTokenizer(BaseTokenizer):
         self._library.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
         self._library.decoder = decoders.WordPiece(prefix=PREFIX)
         self._library.add_special_tokens(list(self.special_tokens.names()))
+
+
+def _read_json(text: str) -> dict[str, Any]:
+    """The arguments of the constructor that a tokenizer's JSON holds; errors of many classes where it is damaged."""
+    fields = parse_json(text)
+    class_name, version = fields.pop("class_name"), fields.pop("version")
+    special_tokens = SpecialTokens(**fields.pop("special_tokens"))
+    if (class_name, version) != ("WordPieceTokenizer", FORMAT_VERSION):
+        found = shortened(f"{class_name} of version {version!r}")
+        raise InputError(f"this is a {found}: expected version {FORMAT_VERSION}")
+    return fields | {"special_tokens": special_tokens}
 
 
 def _checked_ids(vocabulary: list[str], special: SpecialTokens) -> dict[str, int]:
