@@ -134,7 +134,7 @@ class BytePairTokenizer(BaseTokenizer):
         """The TensorFlow twin; its decode fails with InvalidArgumentError where this one raises InputError."""
         from lmkeras.tokenizers.in_graph.byte_pair import InGraphBytePairs
 
-        return InGraphBytePairs(self)
+        return InGraphBytePairs(self.token_bytes, self.merges)
 
     def _set_merges(self, merges: list[tuple[int, int]]) -> None:
         self.merges, self.token_bytes = merges, _token_bytes(merges)

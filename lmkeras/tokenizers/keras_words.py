@@ -83,12 +83,21 @@ class Tokenizer(KerasTokenizer, BaseTokenizer):
 
     def in_graph(self) -> "tf.Module":
         """The TensorFlow twin; InputError before fit, and where an analyzer would have to run."""
-        from lmkeras.tokenizers.in_graph.keras_words import InGraphCharacters, InGraphWords
+        from lmkeras.tokenizers.in_graph.keras_words import InGraphCharacters, InGraphWords, WordTable
 
         self.require_vocabulary()
         if self.analyzer is not None:
             raise InputError("a Tokenizer with an analyzer cannot run in TensorFlow: use lower, filters and split")
-        return InGraphCharacters(self) if self.char_level else InGraphWords(self)
+        limit = self.num_words or 2**31
+        table = WordTable(
+            ids={word: id for word, id in self.word_index.items() if id < limit},
+            unknown_id=self.unknown_id,
+            words={id: word for id, word in self.index_word.items() if 0 < id < limit},
+            unknown=self.index_word.get(self.unknown_id),
+        )
+        if self.char_level:
+            return InGraphCharacters(table, self.lower)
+        return InGraphWords(table, self.lower, self.filters, self.split)
 
 
 def _read_json(text: str) -> tuple[dict, dict[str, dict]]:

@@ -249,7 +249,7 @@ class WordPieceTokenizer(BaseTokenizer):
         """
         from lmkeras.tokenizers.in_graph.word_piece import InGraphWordPieces
 
-        return InGraphWordPieces(self)
+        return InGraphWordPieces(self.vocabulary, self.rules, self.special_tokens)
 
     def _set_vocabulary(self, vocabulary: list[str]) -> None:
         ids = _checked_ids(vocabulary, self.special_tokens)

@@ -1,14 +1,11 @@
 """The twin of BytePairTokenizer."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from lmkeras.tokenizers.in_graph.lower_case import step
 from lmkeras.tokenizers.pieces import CLASSES, WHITE_SPACE, class_changes
-
-if TYPE_CHECKING:
-    from lmkeras.tokenizers.byte_pair import BytePairTokenizer
 
 # A candidate merge is one int64, its rank above the position of its left symbol: the least is the one to do next.
 POSITION_BITS = 32
@@ -19,17 +16,19 @@ class InGraphBytePairs(tf.Module):
     """Byte pairs to ids and back.
 
     Args:
-        tokenizer: the tokenizer whose twin this is.
+        token_bytes: the bytes of each id from 0 on: none for id 0, which pads, then each single byte, then what
+            merges make.
+        merges: pairs of ids that become one token where they are neighbours, the pair to merge first at the front.
     """
 
-    def __init__(self, tokenizer: "BytePairTokenizer"):
+    def __init__(self, token_bytes: Sequence[bytes], merges: Sequence[tuple[int, int]]):
         super().__init__()
-        self._token_bytes = tf.constant(tokenizer.token_bytes)
-        self._size = tokenizer.vocabulary_size
-        ids = {token: id for id, token in enumerate(tokenizer.token_bytes)}
-        made = [ids[tokenizer.token_bytes[left] + tokenizer.token_bytes[right]] for left, right in tokenizer.merges]
+        self._token_bytes = tf.constant(token_bytes)
+        self._size = len(token_bytes)
+        ids = {token: id for id, token in enumerate(token_bytes)}
+        made = [ids[token_bytes[left] + token_bytes[right]] for left, right in merges]
         self._made = tf.constant(made, tf.int32)
-        ranks = {left * self._size + right: rank for rank, (left, right) in enumerate(tokenizer.merges)}
+        ranks = {left * self._size + right: rank for rank, (left, right) in enumerate(merges)}
         ranks[-1] = NO_MERGE  # no pair has this key, but TensorFlow takes no empty table
         keys, values = tf.constant([*ranks], tf.int64), tf.constant([*ranks.values()], tf.int64)
         self._ranks = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, values), NO_MERGE)

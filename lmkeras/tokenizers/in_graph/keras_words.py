@@ -1,40 +1,57 @@
 """The twins of Tokenizer: at word level and at character level."""
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from lmkeras.errors import InputError
 from lmkeras.tokenizers.in_graph.lower_case import lower
-from lmkeras.tokenizers.keras_legacy import KerasTokenizer
 
 # An id in no vocabulary, for tokens that have no id, and a regular expression that matches nothing.
 DROPPED = -1
 NOTHING = r"[^\x00-\x{10ffff}]"
 
 
+class WordTable(NamedTuple):
+    """What a fitted Tokenizer knows of words (or characters) and ids.
+
+    ids: the id of each word that may come out of `encode`; num_words bounds them.
+    unknown_id: the id of every other word; None where other words are left out.
+    words: the word of each id above 0 that `decode` knows; id 0 is padding.
+    unknown: the word of every other id, id 0 aside; None where other ids are left out.
+    """
+
+    ids: Mapping[str, int]
+    unknown_id: int | None
+    words: Mapping[int, str]
+    unknown: str | None
+
+
 class InGraphWords(tf.Module):
     """Words to ids and back, as a fitted Tokenizer does it.
 
     Args:
-        tokenizer: a fitted Tokenizer at word level, without analyzer.
+        table: the words and their ids.
+        lower: whether texts are lower-cased first.
+        filters: characters that separate words like `split` does.
+        split: the string between two words; None cuts at white space, and the characters of `filters` vanish.
 
     Raises:
-        InputError: its split is empty, or cannot be written as UTF-8.
+        InputError: split is empty, or cannot be written as UTF-8.
     """
 
-    def __init__(self, tokenizer: KerasTokenizer):
+    def __init__(self, table: WordTable, lower: bool, filters: Iterable[str], split: str | None):
         super().__init__()
-        if tokenizer.split is not None and (not tokenizer.split or not _utf8(tokenizer.split)):
-            raise InputError(f"split {tokenizer.split!r} cannot cut UTF-8 strings: give a separator that is text")
-        self._lower = tokenizer.lower
-        self._separator = tokenizer.split or " "
-        self._rewrites = [(_character_class(tokenizer.filters), tokenizer.split or "")]
-        if tokenizer.split is None:  # as in str.split: cut at white space
+        if split is not None and (not split or not _utf8(split)):
+            raise InputError(f"split {split!r} cannot cut UTF-8 strings: give a separator that is text")
+        self._lower = lower
+        self._separator = split or " "
+        self._rewrites = [(_character_class(filters), split or "")]
+        if split is None:  # as in str.split: cut at white space
             self._rewrites.append((_character_class(filter(str.isspace, map(chr, range(0x110000)))), " "))
-        ids = {_utf8(word): id for word, id in _ids_below_limit(tokenizer).items()}
-        self._ids = _table(ids, tf.string, _unknown(tokenizer))
-        self._words = _Words(tokenizer, separator=" ")
+        self._ids = _lookup({_utf8(word): id for word, id in table.ids.items()}, tf.string, table.unknown_id)
+        self._words = _Words(table, separator=" ")
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def encode(self, texts: tf.Tensor) -> tf.RaggedTensor:
@@ -59,15 +76,16 @@ class InGraphCharacters(tf.Module):
     """Characters to ids and back, as a fitted Tokenizer does it.
 
     Args:
-        tokenizer: a fitted Tokenizer at character level, without analyzer.
+        table: the characters and their ids.
+        lower: whether texts are lower-cased first.
     """
 
-    def __init__(self, tokenizer: KerasTokenizer):
+    def __init__(self, table: WordTable, lower: bool):
         super().__init__()
-        self._lower = tokenizer.lower
-        ids = {ord(character): id for character, id in _ids_below_limit(tokenizer).items() if len(character) == 1}
-        self._ids = _table(ids, tf.int64, _unknown(tokenizer))
-        self._words = _Words(tokenizer, separator="")
+        self._lower = lower
+        ids = {ord(character): id for character, id in table.ids.items() if len(character) == 1}
+        self._ids = _lookup(ids, tf.int64, table.unknown_id)
+        self._words = _Words(table, separator="")
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def encode(self, texts: tf.Tensor) -> tf.RaggedTensor:
@@ -84,17 +102,14 @@ class InGraphCharacters(tf.Module):
 class _Words(tf.Module):
     """Ids to words. A word that holds lone surrogates has '?' for each of them: UTF-8 cannot write them."""
 
-    def __init__(self, tokenizer: KerasTokenizer, separator: str):
+    def __init__(self, table: WordTable, separator: str):
         super().__init__()
-        limit = tokenizer.num_words or 2**31
-        words = {id: word for id, word in tokenizer.index_word.items() if 0 < id < limit}
-        unknown = tokenizer.index_word.get(tokenizer.unknown_id)
         # Row 0 is what stands for every id without a word. Each word brings its separator along, because reduce_join
         # leaves out separators after empty words at the start.
-        texts = [separator + text for text in [unknown or "", *words.values()]]
+        texts = [separator + text for text in [table.unknown or "", *table.words.values()]]
         self._texts = tf.constant([text.encode("utf-8", "replace") for text in texts])
-        rows = {0: DROPPED} | {id: row for row, id in enumerate(words, start=1)}
-        self._rows = _table(rows, tf.int64, DROPPED if unknown is None else 0)
+        rows = {0: DROPPED} | {id: row for row, id in enumerate(table.words, start=1)}
+        self._rows = _lookup(rows, tf.int64, None if table.unknown is None else 0)
         self._separator = separator
 
     def joined(self, ids: tf.RaggedTensor) -> tf.Tensor:
@@ -107,16 +122,9 @@ def _known(ids: tf.RaggedTensor) -> tf.RaggedTensor:
     return tf.ragged.boolean_mask(ids, ids != DROPPED)
 
 
-def _unknown(tokenizer: KerasTokenizer) -> int:
-    return DROPPED if tokenizer.unknown_id is None else tokenizer.unknown_id
-
-
-def _ids_below_limit(tokenizer: KerasTokenizer) -> dict[str, int]:
-    limit = tokenizer.num_words or 2**31
-    return {word: id for word, id in tokenizer.word_index.items() if id < limit}
-
-
-def _table(entries: Mapping, key_dtype: tf.DType, default: int) -> tf.lookup.StaticHashTable:
+def _lookup(entries: Mapping, key_dtype: tf.DType, default: int | None) -> tf.lookup.StaticHashTable:
+    """A table that gives `default`, or DROPPED where there is no default, for keys that are not among the entries."""
+    default = DROPPED if default is None else default
     # TensorFlow takes no empty table. No word in a text is empty, and no code point or id is the least int64.
     entries = dict(entries) | {b"" if key_dtype == tf.string else tf.int64.min: default}
     keys, values = tf.constant([*entries], key_dtype), tf.constant([*entries.values()], tf.int32)

@@ -1,39 +1,40 @@
 """The twin of WordPieceTokenizer. N is the number of characters of all words, W the number of words."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import tensorflow as tf
 from tokenizers import decoders
 
 from lmkeras.tokenizers.bert_inputs import pair_lengths, room_for_text
-from lmkeras.tokenizers.bert_text import LONGEST_WORD
+from lmkeras.tokenizers.bert_text import LONGEST_WORD, BertTextRules
 from lmkeras.tokenizers.in_graph.bert_text import STAND_INS, InGraphBertText
+from lmkeras.tokenizers.special_tokens import SpecialTokens
 from lmkeras.tokenizers.word_piece_training import PREFIX
-
-if TYPE_CHECKING:
-    from lmkeras.tokenizers.word_piece import WordPieceTokenizer
 
 
 class InGraphWordPieces(tf.Module):
     """Word pieces to ids and back, and what BERT reads of them.
 
     Args:
-        tokenizer: the tokenizer whose twin this is.
+        vocabulary: the token of each id from 0 on, special tokens included. Where a token is there twice, its last id
+            counts.
+        rules: how texts become words.
+        special: the names of the special tokens, all of them in the vocabulary.
     """
 
-    def __init__(self, tokenizer: "WordPieceTokenizer"):
+    def __init__(self, vocabulary: Sequence[str], rules: BertTextRules, special: SpecialTokens):
         super().__init__()
-        self._unknown_id, self._cls_id, self._sep_id = tokenizer.unknown_id, tokenizer.cls_id, tokenizer.sep_id
-        self._text = InGraphBertText(tokenizer.rules, tokenizer.special_tokens.names())
-        pieces = _pieces(tokenizer)
+        ids = {token: id for id, token in enumerate(vocabulary)}
+        self._unknown_id, self._cls_id, self._sep_id = ids[special.unknown], ids[special.cls], ids[special.sep]
+        self._text = InGraphBertText(rules, special.names())
+        pieces = _pieces(ids, special)
         keys, values = tf.constant([*pieces], tf.string), tf.constant([*pieces.values()], tf.int32)
         self._pieces = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, values), 0)
         self._longest_piece = max(map(len, pieces))
         decoder = decoders.WordPiece(prefix=PREFIX)
-        ids = {token: id for id, token in enumerate(tokenizer.vocabulary)}
-        self._has_text = tf.constant([0 < id == ids[token] for id, token in enumerate(tokenizer.vocabulary)])
-        self._at_start = tf.constant([decoder.decode([token]) for token in tokenizer.vocabulary])
-        self._behind = tf.constant([decoder.decode(["a", token])[1:] for token in tokenizer.vocabulary])
+        self._has_text = tf.constant([0 < id == ids[token] for id, token in enumerate(vocabulary)])
+        self._at_start = tf.constant([decoder.decode([token]) for token in vocabulary])
+        self._behind = tf.constant([decoder.decode(["a", token])[1:] for token in vocabulary])
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def encode(self, texts: tf.Tensor) -> tf.RaggedTensor:
@@ -163,9 +164,9 @@ def _first(ids: tf.RaggedTensor, lengths: tf.Tensor) -> tf.RaggedTensor:
     return tf.ragged.boolean_mask(ids, place < lengths[:, None])
 
 
-def _pieces(tokenizer: "WordPieceTokenizer") -> dict[str, int]:
+def _pieces(ids: dict[str, int], special: SpecialTokens) -> dict[str, int]:
     """1 + id of each piece; a special token is the one character that stands for it."""
-    pieces = {token: 1 + id for id, token in enumerate(tokenizer.vocabulary)}
-    for place, name in enumerate(tokenizer.special_tokens.names()):
+    pieces = {token: 1 + id for token, id in ids.items()}
+    for place, name in enumerate(special.names()):
         pieces[chr(STAND_INS + place)] = pieces.pop(name)
     return pieces
