@@ -12,7 +12,7 @@ from tokenizers import decoders, models, pre_tokenizers
 from lmkeras.archives import parse_json, shortened
 from lmkeras.errors import InputError
 from lmkeras.tokenizers import bert_files, bert_inputs
-from lmkeras.tokenizers.base import BaseTokenizer
+from lmkeras.tokenizers.base import BaseTokenizer, EncodedText
 from lmkeras.tokenizers.bert_text import LONGEST_WORD, BertTextRules
 from lmkeras.tokenizers.special import SpecialIds
 from lmkeras.tokenizers.special_tokens import SpecialTokens
@@ -143,6 +143,15 @@ class WordPieceTokenizer(BaseTokenizer):
         """The ids of each text, computed on all cores."""
         encodings = self._library.encode_batch_fast([encodable(text) for text in texts])
         return [encoding.ids for encoding in encodings]
+
+    def encode_batch_with_offsets(self, texts: Sequence[str]) -> list[EncodedText]:
+        """The ids of each text and their offsets, computed on all cores.
+
+        The offsets are those of Hugging Face's BertTokenizerFast. An unknown word has the characters of the word.
+        Marks that Unicode's normalization puts in another order take the places of that order.
+        """
+        encodings = self._library.encode_batch([encodable(text) for text in texts])
+        return [EncodedText(encoding.ids, encoding.offsets) for encoding in encodings]
 
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = False) -> str:
         """The words of ids, joined by spaces save before . , ? ! and some contractions; id 0 is skipped.
