@@ -63,9 +63,12 @@ def test_words_between_white_space_hold_the_filtered_characters(text, filters):
     words = tf.keras.preprocessing.text.text_to_word_sequence(text, filters, lower=False, split=None)
     rid = str.maketrans(dict.fromkeys(filters))
     assert [text[start:end].translate(rid) for start, end in tokenizer.offsets(text)] == words
+    last_end = 0
     for start, end in tokenizer.offsets(text):
+        assert last_end <= start
         assert text[start] not in filters
         assert text[end - 1] not in filters
+        last_end = end
 
 
 @settings(max_examples=100)
