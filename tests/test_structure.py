@@ -25,7 +25,8 @@ corpora.labelled corpora.labelled_split corpora.labelled_files corpora.labelled_
 tokenizers.special tokenizers.base tokenizers.pieces tokenizers.word_splitter tokenizers.keras_legacy
 tokenizers.utf8 tokenizers.special_tokens
 tokenizers.bert_text tokenizers.bert_inputs tokenizers.bert_files tokenizers.word_piece_training
-tokenizers.in_graph tokenizers.in_graph.lower_case tokenizers.in_graph.byte_pair tokenizers.in_graph.keras_words
+tokenizers.in_graph tokenizers.in_graph.offsets tokenizers.in_graph.lower_case tokenizers.in_graph.byte_pair
+tokenizers.in_graph.keras_words
 tokenizers.in_graph.bert_characters tokenizers.in_graph.bert_text tokenizers.in_graph.word_piece
 tokenizers.keras_words tokenizers.byte_pair tokenizers.word_piece tokenizers
 datasets.windows datasets.shard_files datasets.shards datasets.encoding datasets.shard_writing datasets.sharded_windows
@@ -57,17 +58,9 @@ MODULES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py")) if name
 
 
 def imported_modules(tree: ast.Module) -> set[str]:
-    """lmkeras modules that a module imports anywhere when it runs."""
-    for_types_alone = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for inner in ast.walk(node)
-    }
+    """lmkeras modules that a module imports anywhere, when it runs or for type checkers alone."""
     found = set()
     for node in ast.walk(tree):
-        if id(node) in for_types_alone:
-            continue
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lmkeras"):
             module = node.module.removeprefix("lmkeras").lstrip(".")
             for alias in node.names:
@@ -94,6 +87,12 @@ def test_imports_run_one_way(name):
 def test_a_module_that_imports_upward_would_be_found():
     tree = ast.parse("def f():\n    from lmkeras.models import language_model\n    import lmkeras.cli")
     assert imported_modules(tree) == {"models.language_model", "cli"}
+
+
+def test_an_upward_import_for_type_checkers_alone_would_be_found():
+    tree = ast.parse("if TYPE_CHECKING:\n    from lmkeras.tokenizers.byte_pair import BytePairTokenizer")
+    assert imported_modules(tree) == {"tokenizers.byte_pair"}
+    assert STREET.index("tokenizers.byte_pair") > STREET.index("tokenizers.in_graph.byte_pair")
 
 
 @pytest.mark.parametrize("path", MODULES.values(), ids=MODULES)

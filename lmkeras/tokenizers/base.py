@@ -2,12 +2,25 @@
 
 import abc
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lmkeras.tokenizers.special import SpecialIds
 
 if TYPE_CHECKING:  # in_graph() imports TensorFlow when it is called, not before
     import tensorflow as tf
+
+
+class EncodedText(NamedTuple):
+    """A text's ids, and the characters that each of them stands for.
+
+    Attributes:
+        ids: as `BaseTokenizer.encode` gives them.
+        offsets: for each id (start, end): it stands for text[start:end] of the text that was given, before any
+            lower-casing or other change. 0 <= start < end <= len(text); neither starts nor ends ever decrease.
+    """
+
+    ids: list[int]
+    offsets: list[tuple[int, int]]
 
 
 class BaseTokenizer(abc.ABC):
@@ -38,6 +51,27 @@ class BaseTokenizer(abc.ABC):
         """The ids of each text."""
         return [self.encode(text) for text in texts]
 
+    def offsets(self, text: str) -> list[tuple[int, int]]:
+        """For each id of `encode(text)`, the characters [start, end) of the text that it stands for."""
+        return self.encode_with_offsets(text).offsets
+
+    def encode_with_offsets(self, text: str) -> EncodedText:
+        """The ids of a text and their offsets, in one pass."""
+        return self.encode_batch_with_offsets([text])[0]
+
+    @abc.abstractmethod
+    def encode_batch_with_offsets(self, texts: Sequence[str]) -> list[EncodedText]:
+        """The ids of each text, those of `encode_batch`, and their offsets.
+
+        Offsets count Unicode code points, as Python's strings do. Where several ids share one character (ids of single
+        bytes, or of what a character becomes in lower case), each of them has the whole character. A word that is
+        unknown as a whole has the whole word. Characters that the tokenizer removes may lie between two ids, or inside
+        the offsets of one.
+
+        Raises:
+            InputError: the tokenizer, or what was given as a text, has no positions to tell.
+        """
+
     @abc.abstractmethod
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ids; the padding id stands for no text. Decoding more ids only ever adds to the end of the text,
@@ -56,8 +90,9 @@ class BaseTokenizer(abc.ABC):
     def in_graph(self) -> "tf.Module":
         """A twin made of TensorFlow operations alone.
 
-        Its `encode` maps strings [B] to ragged int32 ids [B, T], its `decode` ragged int32 ids [B, T] to strings [B];
-        both give what the Python side gives, for every input.
+        Its `encode` maps strings [B] to ragged int32 ids [B, T]; its `encode_with_offsets` maps them to the same ids
+        and to the starts and the ends of their offsets, ragged int32 [B, T] both, in code points; its `decode` maps
+        ragged int32 ids [B, T] to strings [B]. All three give what the Python side gives, for every input.
         """
 
 

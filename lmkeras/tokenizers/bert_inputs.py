@@ -94,6 +94,30 @@ def room_for_text(max_length: int, pair: bool) -> int:
     return max_length - special
 
 
+def cut_to(
+    a_ids: Sequence[int], b_ids: Sequence[int] | None, max_length: int | None
+) -> tuple[Sequence[int], Sequence[int] | None]:
+    """The ids of one text or two that fit beside the special tokens; the longer text loses ids first, from its end.
+
+    Args:
+        a_ids: ids of a text.
+        b_ids: ids of a second text; None where there is none.
+        max_length: the most ids of the whole sequence, special ones included; None for no such length.
+
+    Raises:
+        InputError: max_length does not even hold the special tokens.
+
+    Example:
+        >>> cut_to([5, 6, 7], [8], 6)
+        ([5, 6], [8])
+    """
+    if max_length is None:
+        return a_ids, b_ids
+    room = room_for_text(max_length, pair=b_ids is not None)
+    a_length, b_length = pair_lengths(len(a_ids), 0 if b_ids is None else len(b_ids), room, min, max)
+    return a_ids[:a_length], None if b_ids is None else b_ids[:b_length]
+
+
 def collate(
     rows: Sequence[tuple[list[int], list[int]]], fill_to: int | None, return_tensors: str | None
 ) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from tokenizers import models, pre_tokenizers, trainers
 
 from lmkeras.archives import parse_json, shortened
 from lmkeras.errors import InputError
-from lmkeras.tokenizers.base import BaseTokenizer
+from lmkeras.tokenizers.base import BaseTokenizer, EncodedText
 from lmkeras.tokenizers.pieces import LONGEST_PIECE_BYTES, piece_pattern
 from lmkeras.tokenizers.special import SpecialIds
 from lmkeras.tokenizers.utf8 import encodable
@@ -93,6 +93,13 @@ class BytePairTokenizer(BaseTokenizer):
         encodings = self._library.encode_batch_fast([encodable(text) for text in texts])
         return [encoding.ids for encoding in encodings]
 
+    def encode_batch_with_offsets(self, texts: Sequence[str]) -> list[EncodedText]:
+        """The ids of each text and their offsets, computed on all cores. An id that holds only some of the bytes of a
+        character has the whole character.
+        """
+        encodings = self._library.encode_batch([encodable(text) for text in texts])
+        return [EncodedText(encoding.ids, encoding.offsets) for encoding in encodings]
+
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ids, U+FFFD where their bytes are not UTF-8; id 0 is skipped. InputError for an unknown id."""
         ids = list(ids)
@@ -134,7 +141,7 @@ class BytePairTokenizer(BaseTokenizer):
         """The TensorFlow twin; its decode fails with InvalidArgumentError where this one raises InputError."""
         from lmkeras.tokenizers.in_graph.byte_pair import InGraphBytePairs
 
-        return InGraphBytePairs(self)
+        return InGraphBytePairs(self.token_bytes, self.merges)
 
     def _set_merges(self, merges: list[tuple[int, int]]) -> None:
         self.merges, self.token_bytes = merges, _token_bytes(merges)

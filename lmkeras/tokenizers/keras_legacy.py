@@ -175,7 +175,10 @@ class KerasTokenizer:
         texts = self._lowered(texts)
         if self.char_level:
             return texts
-        return _splitter(self.filters if isinstance(self.filters, str) else tuple(self.filters), self.split)(texts)
+        return self._splitter().split_each(texts)
+
+    def _splitter(self) -> WordSplitter:
+        return _cached_splitter(self.filters if isinstance(self.filters, str) else tuple(self.filters), self.split)
 
     def _lowered(self, texts: list[str]) -> list[str]:
         return [text.lower() for text in texts] if self.lower else texts
@@ -204,8 +207,8 @@ class KerasTokenizer:
 
 
 @functools.lru_cache(maxsize=16)
-def _splitter(filters: str | tuple[str, ...], split: str | None) -> Callable[[list[str]], list[list[str]]]:
-    return WordSplitter(filters, split).split_each
+def _cached_splitter(filters: str | tuple[str, ...], split: str | None) -> WordSplitter:
+    return WordSplitter(filters, split)
 
 
 def _matrix_weight(mode: str, documents: int, index_docs: Counter) -> Callable[[int, int, int], float]:

@@ -2,14 +2,15 @@
 
 import json
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from lmkeras.archives import parse_json, shortened
 from lmkeras.errors import InputError
-from lmkeras.tokenizers.base import BaseTokenizer
+from lmkeras.tokenizers.base import BaseTokenizer, EncodedText
 from lmkeras.tokenizers.keras_legacy import SETTINGS, TABLES, KerasTokenizer, Text
 from lmkeras.tokenizers.special import SpecialIds
+from lmkeras.tokenizers.word_splitter import lowered_with_origins
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -61,10 +62,41 @@ class Tokenizer(KerasTokenizer, BaseTokenizer):
         self.require_vocabulary()
         return self.texts_to_sequences(texts)
 
+    def encode_batch_with_offsets(self, texts: Sequence[Text]) -> list[EncodedText]:
+        """The ids of each text and their offsets.
+
+        A word has the characters of the text that it was cut from, as they were before lower-casing; where the
+        tokenizer has `split=None`, filtered characters inside a word are among them. Words without an id are left out
+        as in `encode`.
+
+        Raises:
+            InputError: before fit, where an analyzer cuts words out, and for a text that is a list of tokens.
+        """
+        self.require_vocabulary()
+        if self.analyzer is not None and not self.char_level:
+            raise InputError("an analyzer does not say where its words stand: use lower, filters and split for offsets")
+        if not all(isinstance(text, str) for text in texts):
+            raise InputError("a list of tokens has no offsets: give the text that the tokens were cut from")
+        numbers = self._numberer()
+        return [self._encoded_with_offsets(text, numbers) for text in texts]
+
     def decode(self, ids: Iterable[int]) -> str:
         """The words of ids, joined by one space (by nothing at character level); id 0 is skipped."""
         words = self._words(id for id in ids if id != 0)
         return ("" if self.char_level else " ").join(words)
+
+    def _encoded_with_offsets(self, text: str, numbers: Callable[[Iterable[str]], list[int]]) -> EncodedText:
+        lowered, origins = lowered_with_origins(text) if self.lower else (text, range(len(text)))
+        if self.char_level:
+            spans = ((character, place, place + 1) for place, character in enumerate(lowered))
+        else:
+            spans = self._splitter().split_with_spans(lowered)
+        ids, offsets = [], []
+        for word, start, end in spans:
+            for id in numbers([word]):  # none, where the word is left out
+                ids.append(id)
+                offsets.append((origins[start], origins[end - 1] + 1))
+        return EncodedText(ids, offsets)
 
     def to_json(self, **kwargs) -> str:
         """The whole tokenizer as JSON that Keras' tokenizer_from_json reads too; `kwargs` go to json.dumps."""
@@ -83,12 +115,21 @@ class Tokenizer(KerasTokenizer, BaseTokenizer):
 
     def in_graph(self) -> "tf.Module":
         """The TensorFlow twin; InputError before fit, and where an analyzer would have to run."""
-        from lmkeras.tokenizers.in_graph.keras_words import InGraphCharacters, InGraphWords
+        from lmkeras.tokenizers.in_graph.keras_words import InGraphCharacters, InGraphWords, WordTable
 
         self.require_vocabulary()
         if self.analyzer is not None:
             raise InputError("a Tokenizer with an analyzer cannot run in TensorFlow: use lower, filters and split")
-        return InGraphCharacters(self) if self.char_level else InGraphWords(self)
+        limit = self.num_words or 2**31
+        table = WordTable(
+            ids={word: id for word, id in self.word_index.items() if id < limit},
+            unknown_id=self.unknown_id,
+            words={id: word for id, word in self.index_word.items() if 0 < id < limit},
+            unknown=self.index_word.get(self.unknown_id),
+        )
+        if self.char_level:
+            return InGraphCharacters(table, self.lower)
+        return InGraphWords(table, self.lower, self.filters, self.split)
 
 
 def _read_json(text: str) -> tuple[dict, dict[str, dict]]:

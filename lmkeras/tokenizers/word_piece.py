@@ -12,7 +12,7 @@ from tokenizers import decoders, models, pre_tokenizers
 from lmkeras.archives import parse_json, shortened
 from lmkeras.errors import InputError
 from lmkeras.tokenizers import bert_files, bert_inputs
-from lmkeras.tokenizers.base import BaseTokenizer
+from lmkeras.tokenizers.base import BaseTokenizer, EncodedText
 from lmkeras.tokenizers.bert_text import LONGEST_WORD, BertTextRules
 from lmkeras.tokenizers.special import SpecialIds
 from lmkeras.tokenizers.special_tokens import SpecialTokens
@@ -144,6 +144,15 @@ class WordPieceTokenizer(BaseTokenizer):
         encodings = self._library.encode_batch_fast([encodable(text) for text in texts])
         return [encoding.ids for encoding in encodings]
 
+    def encode_batch_with_offsets(self, texts: Sequence[str]) -> list[EncodedText]:
+        """The ids of each text and their offsets, computed on all cores.
+
+        The offsets are those of Hugging Face's BertTokenizerFast. An unknown word has the characters of the word.
+        Marks that Unicode's normalization puts in another order take the places of that order.
+        """
+        encodings = self._library.encode_batch([encodable(text) for text in texts])
+        return [EncodedText(encoding.ids, encoding.offsets) for encoding in encodings]
+
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = False) -> str:
         """The words of ids, joined by spaces save before . , ? ! and some contractions; id 0 is skipped.
 
@@ -176,13 +185,9 @@ class WordPieceTokenizer(BaseTokenizer):
         Raises:
             InputError: max_length does not even hold the special tokens.
         """
-        pair = b_ids is not None
-        a_length, b_length = len(a_ids), len(b_ids) if pair else 0
-        if max_length is not None:
-            room = bert_inputs.room_for_text(max_length, pair)
-            a_length, b_length = bert_inputs.pair_lengths(a_length, b_length, room, min, max)
-        first = [self.cls_id, *a_ids[:a_length], self.sep_id]
-        second = [*b_ids[:b_length], self.sep_id] if pair else []
+        a_ids, b_ids = bert_inputs.cut_to(a_ids, b_ids, max_length)
+        first = [self.cls_id, *a_ids, self.sep_id]
+        second = [] if b_ids is None else [*b_ids, self.sep_id]
         return first + second, [0] * len(first) + [1] * len(second)
 
     def __call__(
@@ -239,19 +244,12 @@ class WordPieceTokenizer(BaseTokenizer):
     def from_json(cls, text: str) -> "WordPieceTokenizer":
         """The tokenizer that `to_json` wrote; InputError where the text is not such JSON."""
         try:
-            fields = parse_json(text)
-            class_name, version = fields.pop("class_name"), fields.pop("version")
-            special_tokens = SpecialTokens(**fields.pop("special_tokens"))
-            if (class_name, version) != ("WordPieceTokenizer", FORMAT_VERSION):
-                found = shortened(f"{class_name} of version {version!r}")
-                raise InputError(f"this is a {found}: expected version {FORMAT_VERSION}")
-            return cls(**fields, special_tokens=special_tokens)
+            return cls(**_read_json(text))
         except InputError:
             raise
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise InputError(
-                f"not the JSON of a WordPieceTokenizer ({type(error).__name__}: {shortened(error)})"
-            ) from None
+            reason = f"{type(error).__name__}: {shortened(error)}"
+            raise InputError(f"not the JSON of a WordPieceTokenizer ({reason})") from None
 
     def in_graph(self) -> "tf.Module":
         """The TensorFlow twin; its decode fails with InvalidArgumentError where this one raises InputError.
@@ -260,7 +258,7 @@ class WordPieceTokenizer(BaseTokenizer):
         """
         from lmkeras.tokenizers.in_graph.word_piece import InGraphWordPieces
 
-        return InGraphWordPieces(self)
+        return InGraphWordPieces(self.vocabulary, self.rules, self.special_tokens)
 
     def _set_vocabulary(self, vocabulary: list[str]) -> None:
         ids = _checked_ids(vocabulary, self.special_tokens)
@@ -272,6 +270,17 @@ class WordPieceTokenizer(BaseTokenizer):
         self._library.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
         self._library.decoder = decoders.WordPiece(prefix=PREFIX)
         self._library.add_special_tokens(list(self.special_tokens.names()))
+
+
+def _read_json(text: str) -> dict[str, Any]:
+    """The arguments of the constructor that a tokenizer's JSON holds; errors of many classes where it is damaged."""
+    fields = parse_json(text)
+    class_name, version = fields.pop("class_name"), fields.pop("version")
+    special_tokens = SpecialTokens(**fields.pop("special_tokens"))
+    if (class_name, version) != ("WordPieceTokenizer", FORMAT_VERSION):
+        found = shortened(f"{class_name} of version {version!r}")
+        raise InputError(f"this is a {found}: expected version {FORMAT_VERSION}")
+    return fields | {"special_tokens": special_tokens}
 
 
 def _checked_ids(vocabulary: list[str], special: SpecialTokens) -> dict[str, int]:

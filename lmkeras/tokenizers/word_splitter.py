@@ -40,6 +40,36 @@ class WordSplitter:
                 return self._split_together(together)
         return [self._words(text.translate(self._table)) for text in texts]
 
+    def split_with_spans(self, text: str) -> list[tuple[str, int, int]]:
+        """The words of a text, each with the start and the end of what it was cut from.
+
+        Where a separator of several characters overlaps itself, the rest of one may be a word: its span is that of the
+        characters that became the separator.
+
+        Example:
+            >>> WordSplitter(".,", " ").split_with_spans("a, bc.")
+            [('a', 0, 1), ('bc', 3, 5)]
+        """
+        rewritten, origins = text.translate(self._table), self._origins(text)
+        found, position = [], 0
+        for part in rewritten.split(self._split):
+            if self._split is None:  # any number of white-space characters lie before this word
+                position = rewritten.index(part, position)
+            if part:
+                found.append((part, origins[position], origins[position + len(part) - 1] + 1))
+            position += len(part) + len(self._split or "")
+        return found
+
+    def _origins(self, text: str) -> Sequence[int]:
+        """For each character of the text in which separators replace filters, the one that it comes from."""
+        if self._split is not None and len(self._split) == 1:
+            return range(len(text))
+        return [
+            place
+            for place, character in enumerate(text)
+            for _ in (self._split or "" if ord(character) in self._table else character)
+        ]
+
     def _split_together(self, texts: str) -> list[list[str]]:
         # translating bytes takes a tenth of the time that translating characters takes
         raw = texts.encode("utf-8", "surrogatepass").translate(self._byte_table)
@@ -51,6 +81,20 @@ class WordSplitter:
 
     def _words(self, text: str) -> list[str]:
         return [word for word in text.split(self._split) if word]
+
+
+def lowered_with_origins(text: str) -> tuple[str, Sequence[int]]:
+    """A text in lower case, and for each of its characters the one of the text that it comes from.
+
+    Example:
+        >>> lowered, origins = lowered_with_origins("İA")  # the lower case of İ is i and a dot above
+        >>> len(lowered), list(origins)
+        (3, [0, 0, 1])
+    """
+    lowered = text.lower()
+    if len(lowered) == len(text):  # no character has an empty lower case, so each has one of one character
+        return lowered, range(len(text))
+    return lowered, [place for place, character in enumerate(text) for _ in character.lower()]
 
 
 def _byte_table(table: dict[int, str | None], split: str | None) -> bytes | None:

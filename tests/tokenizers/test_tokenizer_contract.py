@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import itertools
 import json
 import pydoc_data.topics
 import random
@@ -106,6 +107,17 @@ def spells_padding(tokenizer, text):
     return isinstance(tokenizer, WordPieceTokenizer) and tokenizer.special_tokens.pad in text
 
 
+# Characters that lower-case to two, decompose, change places, vanish, or are words by themselves; and special tokens.
+MOVING = (
+    "aİıßΣσςé\u0301\u0344\u0f73\u0334\u302e\u302f\u1b44\u034f\u0903\U0001d15e\U0001d165가각天豈\U0002f800\x00\xad\u200d"
+    "👩🏽\u2028"
+)
+SPELLED_OUT = ["[CLS]", "[PAD]", "[SEP", "<s", "ee", ">>", "<OOV>", "aa\\", "x" * 101, "e\u0301" * 100]
+located_texts = st.one_of(
+    st.text(),
+    st.text(MOVING, max_size=20),
+    st.lists(st.one_of(st.sampled_from(SPELLED_OUT), st.text(MOVING + HOT, max_size=6)), max_size=6).map("".join),
+)
 batches = st.lists(st.one_of(st.text(HOT, max_size=60), st.text(max_size=15), st.sampled_from(HARD)), max_size=5)
 
 
@@ -123,6 +135,29 @@ def test_ids_are_in_range_and_the_twin_gives_the_same_ids_and_texts(pair, batch)
     assert in_graph.dtype == tf.int32
     assert in_graph.to_list() == ids
     assert twin.decode(in_graph).numpy().tolist() == decoded(tokenizer, ids)
+
+
+def located_in_graph(twin, texts):
+    """What `encode_batch_with_offsets` gives, from the twin."""
+    columns = [column.to_list() for column in twin.encode_with_offsets(texts)]
+    return [(ids, list(zip(starts, ends, strict=True))) for ids, starts, ends in zip(*columns, strict=True)]
+
+
+@settings(max_examples=40, deadline=None)
+@example(batch=[])
+@example(batch=HARD)
+@given(batch=st.lists(located_texts, max_size=4))
+def test_offsets_are_places_in_the_text_and_the_twin_gives_the_same(pair, batch):
+    tokenizer, twin = pair
+    located = tokenizer.encode_batch_with_offsets(batch)
+    assert [ids for ids, _ in located] == tokenizer.encode_batch(batch)
+    for text, (ids, offsets) in zip(batch, located, strict=True):
+        assert len(ids) == len(offsets)
+        assert all(0 <= start < end <= len(text) for start, end in offsets)
+        assert all(one[0] <= next[0] and one[1] <= next[1] for one, next in itertools.pairwise(offsets))
+        assert tokenizer.offsets(text) == offsets
+    assert located_in_graph(twin, utf8(batch)) == located
+    assert twin.encode_with_offsets.experimental_get_tracing_count() == 1
 
 
 @settings(max_examples=40, deadline=None)
@@ -169,8 +204,9 @@ def test_more_ids_only_add_to_the_end(pair, rows):
 def test_bytes_that_are_not_utf8_count_as_replacement_characters(pair, batch):
     tokenizer, twin = pair
     pieces = [b"".join(batch), *batch]  # joined, truncated characters meet others
-    expected = tokenizer.encode_batch([piece.decode(errors="replace") for piece in pieces])
-    assert twin.encode(tf.constant(pieces, tf.string)).to_list() == expected
+    expected = tokenizer.encode_batch_with_offsets([piece.decode(errors="replace") for piece in pieces])
+    assert twin.encode(tf.constant(pieces, tf.string)).to_list() == [ids for ids, _ in expected]
+    assert located_in_graph(twin, tf.constant(pieces, tf.string)) == expected
 
 
 def test_long_texts(pair):
@@ -183,6 +219,8 @@ def test_long_texts(pair):
     in_graph = twin.encode(utf8([prose, noise, one_word]))
     assert in_graph.to_list() == ids
     assert twin.decode(in_graph).numpy().tolist() == decoded(tokenizer, ids)
+    pieces = [prose[:10_000], noise[:10_000], one_word[45_000:55_000]]
+    assert located_in_graph(twin, utf8(pieces)) == tokenizer.encode_batch_with_offsets(pieces)
 
 
 def test_json_round_trip(pair):
@@ -241,7 +279,8 @@ loaded = tf.saved_model.load(folder)
 found = {}
 for name, twin in loaded.twins.items():
     ids = twin.encode(tf.constant(texts))
-    found[name] = [ids.to_list(), [text.decode() for text in twin.decode(ids).numpy()]]
+    columns = [column.to_list() for column in twin.encode_with_offsets(tf.constant(texts))]
+    found[name] = [ids.to_list(), [text.decode() for text in twin.decode(ids).numpy()], columns]
 assert not any(module.startswith(("lmkeras", "tokenizers", "tensorflow_text")) for module in sys.modules)
 print(json.dumps(found))
 """
@@ -257,5 +296,9 @@ def test_saved_twins_load_where_there_is_only_tensorflow(tmp_path):
     found = json.loads(run.stdout.splitlines()[-1])
     for name in names:
         tokenizer = built(name)[0]
-        ids = tokenizer.encode_batch(HARD)
-        assert found[name] == [ids, [text.decode() for text in decoded(tokenizer, ids)]]
+        ids, texts, columns = found[name]
+        assert ids == tokenizer.encode_batch(HARD)
+        assert texts == [text.decode() for text in decoded(tokenizer, ids)]
+        offsets = [tokenizer.offsets(text) for text in HARD]
+        starts, ends = ([[offset[side] for offset in row] for row in offsets] for side in (0, 1))
+        assert columns == [ids, starts, ends]

@@ -12,10 +12,11 @@ from tokenizers import normalizers, pre_tokenizers
 
 from lmkeras.tokenizers.bert_text import BertTextRules
 
-# IN_WORD: part of a word. ALONE: a word by itself. MARK: in a word, and moves among its neighbours that are marks.
-# SPACE: ends a word. MANY: becomes several characters, each with a fate of its own. GONE: removed, and marks move
-# across it. GONE_STARTER: removed, and marks do not move across it. The first three, and only they, stay.
-IN_WORD, ALONE, MARK, SPACE, MANY, GONE, GONE_STARTER = range(7)
+# IN_WORD: part of a word. ALONE: a word by itself. MARK: part of a word, and changes places with marks beside it.
+# SPACE: ends a word. MANY: becomes several characters, each with a fate of its own. GONE: removed before marks are put
+# in order, so that marks on its two sides meet. GONE_STARTER: removed afterwards, and keeps marks on its two sides
+# apart. GONE_MARK: removed afterwards, and changes places with marks beside it. The first three, and only they, stay.
+IN_WORD, ALONE, MARK, SPACE, MANY, GONE, GONE_STARTER, GONE_MARK = range(8)
 
 _FIRST_CLASS, _LAST_CLASS = "\u0334", "\u0345"  # marks of the lowest and of the highest canonical combining class
 
@@ -24,9 +25,9 @@ class CharacterTable(NamedTuple):
     """What becomes of each code point.
 
     fates: int32 [0x110000].
-    targets: int32 [0x110000], the code point that it becomes, for MANY the row of `expansions`, where GONE itself.
+    targets: int32 [0x110000], the code point that it becomes, for MANY the row of `expansions`, where removed itself.
     expansions: int32 [K, L], the characters that it becomes, filled up with -1.
-    marks: int32 [M], ascending, the code points that are MARKs.
+    marks: int32 [M], ascending, the code points that are MARK or GONE_MARK.
     mark_classes: int32 [M], numbers in the order of their canonical combining classes, equal for equal ones.
     """
 
@@ -62,9 +63,9 @@ def character_table(rules: BertTextRules) -> CharacterTable:
                 fates[code] = ALONE if alone else MARK if becomes in classes else IN_WORD
                 targets[code] = ord(becomes)
             else:
-                fates[code] = SPACE if cleaned else GONE_STARTER if _is_starting_accent(character, classes) else GONE
-    marks = np.flatnonzero(fates == MARK)
-    mark_classes = np.array([classes[chr(code)] for code in marks], np.int32)
+                fates[code] = SPACE if cleaned else _fate_of_removed(character, classes)
+    marks = np.flatnonzero((fates == MARK) | (fates == GONE_MARK))
+    mark_classes = np.array([classes[_decomposed(chr(code))[0]] for code in marks], np.int32)
     return CharacterTable(fates, targets, _rectangle(expansions), marks.astype(np.int32), mark_classes)
 
 
@@ -72,9 +73,11 @@ _decomposed = normalizers.NFD().normalize_str
 _without_control_characters = BertTextRules(False, False, False).normalizer().normalize_str
 
 
-def _is_starting_accent(character: str, classes: dict[str, int]) -> bool:
-    """Whether a character that is removed goes for being an accent, after keeping marks on its two sides apart."""
-    return bool(_without_control_characters(character)) and _decomposed(character)[0] not in classes
+def _fate_of_removed(character: str, classes: dict[str, int]) -> int:
+    """The fate of a character that is removed: for being a control character, or later for being an accent."""
+    if not _without_control_characters(character):
+        return GONE
+    return GONE_MARK if _decomposed(character)[0] in classes else GONE_STARTER
 
 
 @functools.cache

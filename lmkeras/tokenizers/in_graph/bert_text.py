@@ -13,12 +13,14 @@ from lmkeras.tokenizers.bert_text import BertTextRules
 from lmkeras.tokenizers.in_graph.bert_characters import (
     ALONE,
     GONE,
+    GONE_MARK,
     MANY,
     MARK,
     SPACE,
     character_table,
 )
 from lmkeras.tokenizers.in_graph.lower_case import step
+from lmkeras.tokenizers.in_graph.offsets import places_in_text
 
 # Private-use characters stand for special tokens: the clean-up removes those that a text holds.
 STAND_INS = 0xE000
@@ -40,6 +42,33 @@ class Words(NamedTuple):
     starts: tf.Tensor
 
 
+class Spans(NamedTuple):
+    """Where the characters of words come from: the characters [start, end) of their text, as it was given.
+
+    starts: int32 [N].
+    ends: int32 [N].
+    """
+
+    starts: tf.Tensor
+    ends: tf.Tensor
+
+
+class _Cleaned(NamedTuple):
+    """The characters of a batch after the clean-up, those that it removes and marks in their old order included.
+
+    codes: int32 [M].
+    begun: int64 [M], how many texts begin at each character, its own and the empty ones before, from the second text of
+        the batch on; shifted left by _TEXT_BITS.
+    fates: int32 [M], see bert_characters.
+    origins: int32 [M], which character of all texts each comes from, special tokens being one character.
+    """
+
+    codes: tf.Tensor
+    begun: tf.Tensor
+    fates: tf.Tensor
+    origins: tf.Tensor
+
+
 class InGraphBertText:
     """Texts to words.
 
@@ -58,19 +87,51 @@ class InGraphBertText:
 
     def words(self, texts: tf.Tensor) -> Words:
         """The words of UTF-8 strings [B]."""
-        ragged = tf.strings.unicode_decode(self._with_stand_ins(texts), "UTF-8")
-        codes, text_ends = ragged.flat_values, ragged.row_splits[1:]
-        changes = step(codes, *self._changes)
-        # where texts begin, from the second one on, each counts for itself and for the empty ones before it
+        return self._cut(self._cleaned(self._characters(texts)))
+
+    def words_with_spans(self, texts: tf.Tensor) -> tuple[Words, Spans]:
+        """The words of UTF-8 strings [B], and where their characters come from."""
+        characters = self._characters(texts)
+        cleaned = self._cleaned(characters)
+        starts, ends = self._spans(characters)
+        origins = tf.cond(
+            tf.reduce_any(cleaned.fates == MARK),
+            lambda: self._origins_in_order(cleaned),
+            lambda: tf.boolean_mask(cleaned.origins, cleaned.fates <= MARK),
+        )
+        return self._cut(cleaned), Spans(tf.gather(starts, origins), tf.gather(ends, origins))
+
+    def _characters(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """The code points of texts, one for each special token; int32 [B, characters]."""
+        return tf.strings.unicode_decode(self._with_stand_ins(texts), "UTF-8")
+
+    def _spans(self, characters: tf.RaggedTensor) -> Spans:
+        """Where all characters stand in the texts that spell the special tokens out."""
+        name = characters.flat_values - STAND_INS
+        is_token = (name >= 0) & (name < len(self._special_tokens))
+        lengths = tf.gather([*map(len, self._special_tokens), 1], tf.where(is_token, name, len(self._special_tokens)))
+        surplus = tf.cumsum(lengths - 1)  # how many characters more than here the texts have up to each character
+        surplus_of_row = tf.gather(tf.concat([[0], surplus], axis=0), characters.row_starts())
+        ends = places_in_text(characters) + 1 + surplus - tf.gather(surplus_of_row, characters.value_rowids())
+        return Spans(ends - lengths, ends)
+
+    def _cleaned(self, characters: tf.RaggedTensor) -> _Cleaned:
+        """What becomes of the characters of texts."""
+        codes, text_ends = characters.flat_values, characters.row_splits[1:]
+        changes, origins = step(codes, *self._changes), tf.range(tf.size(codes))
         begun = tf.zeros([tf.size(codes) + 1], tf.int64)
         one_text = tf.fill(tf.shape(text_ends), tf.constant(1 << _TEXT_BITS, tf.int64))
         begun = tf.tensor_scatter_nd_add(begun, text_ends[:, None], one_text)[:-1]
-        codes, begun, changes = tf.cond(
+        codes, begun, changes, origins = tf.cond(
             tf.reduce_any(_fate(changes) == MANY),
             lambda: self._expanded(codes, begun, changes),
-            lambda: (codes, begun, changes),
+            lambda: (codes, begun, changes, origins),
         )
-        codes, fates = codes + _change(changes), _fate(changes)
+        return _Cleaned(codes + _change(changes), begun, _fate(changes), origins)
+
+    def _cut(self, cleaned: _Cleaned) -> Words:
+        """The words that the characters make."""
+        codes, begun, fates, _ = cleaned
         codes = tf.cond(
             tf.reduce_any(fates == MARK), lambda: self._with_marks_in_order(codes, begun, fates), lambda: codes
         )
@@ -96,7 +157,7 @@ class InGraphBertText:
         return texts
 
     def _expanded(self, codes: tf.Tensor, begun: tf.Tensor, changes: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """The same with what each character of fate MANY becomes in its place."""
+        """Codes, begun and changes with what each character of fate MANY becomes in its place, and their origins."""
         many = _fate(changes) == MANY
         becomes = tf.gather(self._table.expansions, tf.where(many, codes + _change(changes), 0))  # [N, longest]
         itself = tf.pad(codes[:, None], [[0, 0], [0, self._table.expansions.shape[1] - 1]], constant_values=-1)
@@ -104,19 +165,53 @@ class InGraphBertText:
         at = tf.where(becomes >= 0)
         codes = tf.gather_nd(becomes, at)
         begun = tf.where(at[:, 1] == 0, tf.gather(begun, at[:, 0]), 0)
-        return codes, begun, step(codes, *self._changes)
+        return codes, begun, step(codes, *self._changes), tf.cast(at[:, 0], tf.int32)
 
     def _with_marks_in_order(self, codes: tf.Tensor, begun: tf.Tensor, fates: tf.Tensor) -> tf.Tensor:
-        """Marks between two characters that are none are sorted by class; equal ones stay in their order."""
+        """The codes of all characters with the marks that stay in Unicode's order."""
         at = tf.where(fates == MARK)[:, 0]
-        ends_stretch = ((fates != MARK) & (fates != GONE)) | (begun > 0)
-        stretch = tf.gather(tf.cumsum(tf.cast(ends_stretch, tf.int64)), at)
         marks = tf.gather(codes, at)
-        classes = tf.gather(self._table.mark_classes, tf.searchsorted(self._table.marks, marks))
-        order = tf.argsort(
-            stretch * (1 + self._table.mark_classes.max(initial=0)) + tf.cast(classes, stretch.dtype), stable=True
-        )
+        order = self._order(marks, tf.gather(_stretches(begun, fates), at), tf.ones_like(marks, tf.bool))
         return tf.tensor_scatter_nd_update(codes, at[:, None], tf.gather(marks, order))
+
+    def _origins_in_order(self, cleaned: _Cleaned) -> tf.Tensor:
+        """The origins of the characters that stay, as the `tokenizers` library has them.
+
+        Marks in another order do not bring their origins along: the library gives the first of them the first origin,
+        and so on. Accents that are removed later have an origin then; characters that a text does not hold, but that
+        come from the decomposition of one, have that of the mark before them.
+        """
+        codes, begun, fates, origins = cleaned
+        at = tf.where(fates != GONE)[:, 0]
+        stretch = tf.gather(_stretches(begun, fates), at)
+        codes, fates, origins = tf.gather(codes, at), tf.gather(fates, at), tf.gather(origins, at)
+        in_text = tf.concat([[True], origins[1:] != origins[:-1]], axis=0)  # the first of what a character becomes
+        order = self._order(codes, stretch, (fates == MARK) | (fates == GONE_MARK))
+        nth_origin = tf.cumsum(tf.cast(tf.gather(in_text, order), tf.int32)) - 1
+        origins = tf.gather(tf.boolean_mask(origins, in_text), nth_origin)
+        return tf.boolean_mask(origins, tf.gather(fates, order) <= MARK)
+
+    def _order(self, codes: tf.Tensor, stretch: tf.Tensor, is_mark: tf.Tensor) -> tf.Tensor:
+        """Where each character goes to: inside a stretch marks are sorted by class, behind the others; equal ones stay.
+
+        Args:
+            codes: int32 [M].
+            stretch: int64 [M], ascending.
+            is_mark: bool [M]; a character that is none is the first of its stretch.
+
+        Returns:
+            int32 [M], which character comes 0th, 1st, and so on.
+        """
+        place = tf.minimum(tf.searchsorted(self._table.marks, codes), len(self._table.marks) - 1)
+        rank = tf.where(is_mark, 1 + tf.gather(self._table.mark_classes, place), 0)
+        num_ranks = 2 + self._table.mark_classes.max(initial=0)
+        return tf.argsort(stretch * num_ranks + tf.cast(rank, stretch.dtype), stable=True)
+
+
+def _stretches(begun: tf.Tensor, fates: tf.Tensor) -> tf.Tensor:
+    """Numbers, ascending, that are equal for characters between which marks may move; int64 [N]."""
+    stays_between = (fates == MARK) | (fates == GONE_MARK) | (fates == GONE)
+    return tf.cumsum(tf.cast(~stays_between | (begun > 0), tf.int64))
 
 
 def _change(changes: tf.Tensor) -> tf.Tensor:

@@ -1,14 +1,12 @@
 """The twin of BytePairTokenizer."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from lmkeras.tokenizers.in_graph.lower_case import step
+from lmkeras.tokenizers.in_graph.offsets import in_rows, places_in_text
 from lmkeras.tokenizers.pieces import CLASSES, WHITE_SPACE, class_changes
-
-if TYPE_CHECKING:
-    from lmkeras.tokenizers.byte_pair import BytePairTokenizer
 
 # A candidate merge is one int64, its rank above the position of its left symbol: the least is the one to do next.
 POSITION_BITS = 32
@@ -19,17 +17,19 @@ class InGraphBytePairs(tf.Module):
     """Byte pairs to ids and back.
 
     Args:
-        tokenizer: the tokenizer whose twin this is.
+        token_bytes: the bytes of each id from 0 on: none for id 0, which pads, then each single byte, then what
+            merges make.
+        merges: pairs of ids that become one token where they are neighbours, the pair to merge first at the front.
     """
 
-    def __init__(self, tokenizer: "BytePairTokenizer"):
+    def __init__(self, token_bytes: Sequence[bytes], merges: Sequence[tuple[int, int]]):
         super().__init__()
-        self._token_bytes = tf.constant(tokenizer.token_bytes)
-        self._size = tokenizer.vocabulary_size
-        ids = {token: id for id, token in enumerate(tokenizer.token_bytes)}
-        made = [ids[tokenizer.token_bytes[left] + tokenizer.token_bytes[right]] for left, right in tokenizer.merges]
+        self._token_bytes = tf.constant(token_bytes)
+        self._size = len(token_bytes)
+        ids = {token: id for id, token in enumerate(token_bytes)}
+        made = [ids[token_bytes[left] + token_bytes[right]] for left, right in merges]
         self._made = tf.constant(made, tf.int32)
-        ranks = {left * self._size + right: rank for rank, (left, right) in enumerate(tokenizer.merges)}
+        ranks = {left * self._size + right: rank for rank, (left, right) in enumerate(merges)}
         ranks[-1] = NO_MERGE  # no pair has this key, but TensorFlow takes no empty table
         keys, values = tf.constant([*ranks], tf.int64), tf.constant([*ranks.values()], tf.int64)
         self._ranks = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, values), NO_MERGE)
@@ -38,23 +38,48 @@ class InGraphBytePairs(tf.Module):
     def encode(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """The ids of each text, int32 [B, tokens]."""
         with tf.device("CPU"):  # where strings and tables are: a loop on another device would copy in every round
-            texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8")
-            codes = tf.strings.unicode_decode(texts, "UTF-8")
-            rows = codes.value_rowids()
-            raw = tf.io.decode_raw(tf.strings.reduce_join(texts), tf.uint8)
-            character = tf.cumsum(tf.cast(raw & 0xC0 != 0x80, tf.int32)) - 1
-            starts = tf.cast(piece_starts(codes.flat_values, rows), tf.int32)
-            piece = tf.gather(tf.cumsum(starts) - 1, character)
-            symbols = self._merged(tf.cast(raw, tf.int32) + 1, piece, tf.reduce_sum(starts))
+            codes, character, symbols = self._symbols(texts)
             ids = tf.boolean_mask(symbols, symbols > 0)
-            id_rows = tf.boolean_mask(tf.gather(rows, character), symbols > 0)
+            id_rows = tf.boolean_mask(tf.gather(codes.value_rowids(), character), symbols > 0)
             return tf.RaggedTensor.from_value_rowids(ids, id_rows, nrows=codes.nrows(), validate=False)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def encode_with_offsets(self, texts: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]:
+        """The ids of each text, and the starts and ends of the characters that hold their bytes; int32 [B, tokens]."""
+        with tf.device("CPU"):
+            codes, character, symbols = self._symbols(texts)
+            first_bytes = tf.where(symbols > 0)[:, 0]
+            last_bytes = tf.concat([first_bytes, tf.size(symbols, tf.int64)[None]], axis=0)[1:] - 1
+            first, last = tf.gather(character, first_bytes), tf.gather(character, last_bytes)
+            places = places_in_text(codes)
+            return in_rows(
+                rows=tf.gather(codes.value_rowids(), first),
+                num_texts=codes.nrows(),
+                ids=tf.gather(symbols, first_bytes),
+                starts=tf.gather(places, first),
+                ends=tf.gather(places, last) + 1,
+            )
 
     @tf.function(input_signature=[tf.RaggedTensorSpec([None, None], tf.int32)])
     def decode(self, ids: tf.RaggedTensor) -> tf.Tensor:
         """The text of each row of ids; InvalidArgumentError for an id outside the vocabulary."""
         tokens = ids.with_flat_values(tf.gather(self._token_bytes, ids.flat_values))
         return tf.strings.unicode_transcode(tf.strings.reduce_join(tokens, axis=-1), "UTF-8", "UTF-8")
+
+    def _symbols(self, texts: tf.Tensor) -> tuple[tf.RaggedTensor, tf.Tensor, tf.Tensor]:
+        """The bytes of UTF-8 strings [B] after all merges.
+
+        Returns:
+            The code points, int32 [B, characters]; for each byte of all texts, which of these characters it is of,
+            int32 [N]; the id of the token that starts at each byte, 0 where none does, int32 [N].
+        """
+        texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8")
+        codes = tf.strings.unicode_decode(texts, "UTF-8")
+        raw = tf.io.decode_raw(tf.strings.reduce_join(texts), tf.uint8)
+        character = tf.cumsum(tf.cast(raw & 0xC0 != 0x80, tf.int32)) - 1
+        starts = tf.cast(piece_starts(codes.flat_values, codes.value_rowids()), tf.int32)
+        piece = tf.gather(tf.cumsum(starts) - 1, character)
+        return codes, character, self._merged(tf.cast(raw, tf.int32) + 1, piece, tf.reduce_sum(starts))
 
     def _merged(self, symbols: tf.Tensor, piece: tf.Tensor, num_pieces: tf.Tensor) -> tf.Tensor:
         """The symbols [N] of all pieces after all merges; `piece` [N] ascends from 0 to num_pieces - 1.

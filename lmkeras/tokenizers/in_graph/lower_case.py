@@ -2,7 +2,7 @@
 
 import functools
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -17,9 +17,16 @@ def expansions() -> dict[str, str]:
 
 
 @functools.cache
+def lowered_lengths() -> tuple[np.ndarray, np.ndarray]:
+    """How many code points the lower case of each code point has, as a step function."""
+    return steps(np.fromiter((len(lowered) for _, lowered in _each_lowered()), np.int32))
+
+
+@functools.cache
 def shifts() -> tuple[np.ndarray, np.ndarray]:
     """Lower case minus code point, as a step function: ascending starts, and what holds from each start on."""
-    return _steps(ord(lowered) - ord(c) if len(lowered) == 1 else 0 for c, lowered in _each_lowered())
+    differences = (ord(lowered) - ord(c) if len(lowered) == 1 else 0 for c, lowered in _each_lowered())
+    return steps(np.fromiter(differences, np.int32))
 
 
 @functools.cache
@@ -30,7 +37,7 @@ def context_classes() -> tuple[np.ndarray, np.ndarray]:
     case-ignorable characters in between do not count (The Unicode Standard, table 3-17, Final_Sigma). Which
     character is which comes out of str.lower itself.
     """
-    return _steps(_context_class(chr(code)) for code in range(sys.maxunicode + 1))
+    return steps(np.fromiter((_context_class(chr(code)) for code in range(sys.maxunicode + 1)), np.int32))
 
 
 def lower(texts: tf.Tensor) -> tf.RaggedTensor:
@@ -67,6 +74,12 @@ def step(points: tf.Tensor, starts: np.ndarray, values: np.ndarray) -> tf.Tensor
     return tf.gather(values, tf.searchsorted(starts, points, side="right") - 1)
 
 
+def steps(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The step function, for `step`, of int32 values at 0, 1, 2, and so on."""
+    starts = np.flatnonzero(np.diff(values, prepend=values[0] - 1)).astype(np.int32)
+    return starts, values[starts]
+
+
 def _with_final_sigmas(codes: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     classes = step(codes, *context_classes())
     # With the ignored characters out of the way, a sigma's context is its two neighbours in the same text.
@@ -87,9 +100,3 @@ def _context_class(character: str) -> int:
 
 def _each_lowered() -> Iterator[tuple[str, str]]:
     return ((character, character.lower()) for character in map(chr, range(sys.maxunicode + 1)))
-
-
-def _steps(values: Iterable[int]) -> tuple[np.ndarray, np.ndarray]:
-    values = np.fromiter(values, np.int32)
-    starts = np.flatnonzero(np.diff(values, prepend=values[0] - 1)).astype(np.int32)
-    return starts, values[starts]

@@ -1,57 +1,65 @@
 """The twin of WordPieceTokenizer. N is the number of characters of all words, W the number of words."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import tensorflow as tf
 from tokenizers import decoders
 
 from lmkeras.tokenizers.bert_inputs import pair_lengths, room_for_text
-from lmkeras.tokenizers.bert_text import LONGEST_WORD
-from lmkeras.tokenizers.in_graph.bert_text import STAND_INS, InGraphBertText
+from lmkeras.tokenizers.bert_text import LONGEST_WORD, BertTextRules
+from lmkeras.tokenizers.in_graph.bert_text import STAND_INS, InGraphBertText, Words
+from lmkeras.tokenizers.in_graph.offsets import in_rows
+from lmkeras.tokenizers.special_tokens import SpecialTokens
 from lmkeras.tokenizers.word_piece_training import PREFIX
-
-if TYPE_CHECKING:
-    from lmkeras.tokenizers.word_piece import WordPieceTokenizer
 
 
 class InGraphWordPieces(tf.Module):
     """Word pieces to ids and back, and what BERT reads of them.
 
     Args:
-        tokenizer: the tokenizer whose twin this is.
+        vocabulary: the token of each id from 0 on, special tokens included. Where a token is there twice, its last id
+            counts.
+        rules: how texts become words.
+        special: the names of the special tokens, all of them in the vocabulary.
     """
 
-    def __init__(self, tokenizer: "WordPieceTokenizer"):
+    def __init__(self, vocabulary: Sequence[str], rules: BertTextRules, special: SpecialTokens):
         super().__init__()
-        self._unknown_id, self._cls_id, self._sep_id = tokenizer.unknown_id, tokenizer.cls_id, tokenizer.sep_id
-        self._text = InGraphBertText(tokenizer.rules, tokenizer.special_tokens.names())
-        pieces = _pieces(tokenizer)
+        ids = {token: id for id, token in enumerate(vocabulary)}
+        self._unknown_id, self._cls_id, self._sep_id = ids[special.unknown], ids[special.cls], ids[special.sep]
+        self._text = InGraphBertText(rules, special.names())
+        pieces = _pieces(ids, special)
         keys, values = tf.constant([*pieces], tf.string), tf.constant([*pieces.values()], tf.int32)
         self._pieces = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, values), 0)
         self._longest_piece = max(map(len, pieces))
         decoder = decoders.WordPiece(prefix=PREFIX)
-        ids = {token: id for id, token in enumerate(tokenizer.vocabulary)}
-        self._has_text = tf.constant([0 < id == ids[token] for id, token in enumerate(tokenizer.vocabulary)])
-        self._at_start = tf.constant([decoder.decode([token]) for token in tokenizer.vocabulary])
-        self._behind = tf.constant([decoder.decode(["a", token])[1:] for token in tokenizer.vocabulary])
+        self._has_text = tf.constant([0 < id == ids[token] for id, token in enumerate(vocabulary)])
+        self._at_start = tf.constant([decoder.decode([token]) for token in vocabulary])
+        self._behind = tf.constant([decoder.decode(["a", token])[1:] for token in vocabulary])
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def encode(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """The ids of each text's pieces, int32 [B, pieces]."""
         with tf.device("CPU"):  # where strings and tables are: a loop on another device would copy in every round
-            codes, rows, starts = self._text.words(texts)
-            ends = tf.concat([starts[1:], tf.size(codes)[None]], axis=0)
-            words = tf.RaggedTensor.from_row_starts(codes, starts, validate=False)
-            words = tf.strings.unicode_encode(words, "UTF-8")
-            pieces = tf.where(ends - starts > LONGEST_WORD, 1 + self._unknown_id, self._pieces.lookup(words))
-            # most words are pieces as they stand, in many texts all of them
-            places, pieces = tf.cond(
-                tf.reduce_all(pieces > 0),
-                lambda: (starts, pieces),
-                lambda: self._with_cut_words(words, starts, ends, pieces),
+            words = self._text.words(texts)
+            places, pieces = self._cut(words)
+            rows, count = tf.gather(words.rows, places), tf.size(texts, tf.int64)
+            return tf.RaggedTensor.from_value_rowids(pieces - 1, rows, nrows=count, validate=False)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def encode_with_offsets(self, texts: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]:
+        """The ids of each text's pieces, and the starts and ends of what they were made of; int32 [B, pieces] all."""
+        with tf.device("CPU"):
+            words, spans = self._text.words_with_spans(texts)
+            places, pieces = self._cut(words)
+            last = tf.concat([places, tf.size(words.codes)[None]], axis=0)[1:] - 1  # the next piece follows at once
+            return in_rows(
+                rows=tf.gather(words.rows, places),
+                num_texts=tf.size(texts, tf.int64),
+                ids=pieces - 1,
+                starts=tf.gather(spans.starts, places),
+                ends=tf.gather(spans.ends, last),
             )
-            id_rows, count = tf.gather(rows, places), tf.size(texts, tf.int64)
-            return tf.RaggedTensor.from_value_rowids(pieces - 1, id_rows, nrows=count, validate=False)
 
     @tf.function(input_signature=[tf.RaggedTensorSpec([None, None], tf.int32)])
     def decode(self, ids: tf.RaggedTensor) -> tf.Tensor:
@@ -86,6 +94,23 @@ class InGraphWordPieces(tf.Module):
             return first, tf.zeros_like(first)
         second = tf.concat([pair_ids, self._sep_id * column], axis=1)
         return tf.concat([first, second], axis=1), tf.concat([tf.zeros_like(first), tf.ones_like(second)], axis=1)
+
+    def _cut(self, words: Words) -> tuple[tf.Tensor, tf.Tensor]:
+        """The pieces of words.
+
+        Returns:
+            Where pieces start among the characters of all words, ascending, and 1 + id of each; int32 both.
+        """
+        codes, _, starts = words
+        ends = tf.concat([starts[1:], tf.size(codes)[None]], axis=0)
+        texts = tf.strings.unicode_encode(tf.RaggedTensor.from_row_starts(codes, starts, validate=False), "UTF-8")
+        pieces = tf.where(ends - starts > LONGEST_WORD, 1 + self._unknown_id, self._pieces.lookup(texts))
+        # most words are pieces as they stand, in many texts all of them
+        return tf.cond(
+            tf.reduce_all(pieces > 0),
+            lambda: (starts, pieces),
+            lambda: self._with_cut_words(texts, starts, ends, pieces),
+        )
 
     def _with_cut_words(self, words: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor, pieces: tf.Tensor):
         """Cuts words where there is 0 for a piece.
@@ -163,9 +188,9 @@ def _first(ids: tf.RaggedTensor, lengths: tf.Tensor) -> tf.RaggedTensor:
     return tf.ragged.boolean_mask(ids, place < lengths[:, None])
 
 
-def _pieces(tokenizer: "WordPieceTokenizer") -> dict[str, int]:
+def _pieces(ids: dict[str, int], special: SpecialTokens) -> dict[str, int]:
     """1 + id of each piece; a special token is the one character that stands for it."""
-    pieces = {token: 1 + id for id, token in enumerate(tokenizer.vocabulary)}
-    for place, name in enumerate(tokenizer.special_tokens.names()):
+    pieces = {token: 1 + id for token, id in ids.items()}
+    for place, name in enumerate(special.names()):
         pieces[chr(STAND_INS + place)] = pieces.pop(name)
     return pieces
