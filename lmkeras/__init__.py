@@ -46,7 +46,7 @@ _NAMES = {
     "LanguageModel": "lmkeras.models.language_model",
     "TextClassifier": "lmkeras.models.text_classifier",
     "cross_validate": "lmkeras.models.cross_validation",
-    "load": "lmkeras.models.model",
+    "load": "lmkeras.models.loading",
 }
 
 __all__ = ["__version__", *_NAMES]

@@ -20,7 +20,7 @@ PACKAGE = Path(lmkeras.__file__).parent
 STREET = """
 errors durable archives
 corpora.corpus corpora.characters corpora.records corpora.files corpora.paths corpora.tfds corpora.sources
-corpora.docstrings corpora.unlabelled
+corpora.docstrings corpora.unlabelled corpora.tables
 corpora.labelled corpora.labelled_split corpora.labelled_files corpora.labelled_sources corpora
 tokenizers.special tokenizers.base tokenizers.pieces tokenizers.word_splitter tokenizers.keras_legacy
 tokenizers.utf8 tokenizers.special_tokens
@@ -30,22 +30,27 @@ tokenizers.in_graph.keras_words
 tokenizers.in_graph.bert_characters tokenizers.in_graph.bert_text tokenizers.in_graph.word_piece
 tokenizers.keras_words tokenizers.byte_pair tokenizers.word_piece tokenizers
 datasets.windows datasets.shard_files datasets.shards datasets.encoding datasets.shard_writing datasets.sharded_windows
-datasets.tokenized datasets.layout datasets.examples datasets
+datasets.tokenized datasets.layout datasets.examples datasets metrics reports
+training training.settings
 pretrained pretrained.checkpoint pretrained.bert
 layers layers.fused layers.dropout layers.position layers.attention layers.blocks
 layers.vocabulary_loss layers.recurrent
-networks networks.settings networks.registry networks.language networks.classification
-networks.dense networks.convolutional networks.recurrent networks.transformer
-networks.bert.calling networks.bert.encoder networks.bert.classifier networks.bert.packed networks.bert
-metrics reports
-training training.settings training.curves training.devices training.adam training.muon training.optimizers
+networks networks.settings networks.registry networks.contract networks.network
+networks.heads networks.heads.language networks.heads.classes
+networks.bodies networks.bodies.embedding
+networks.bodies.dense networks.bodies.convolutional networks.bodies.recurrent networks.bodies.transformer
+networks.bodies.bert.calling networks.bodies.bert.packed networks.bodies.bert.reading networks.bodies.bert.encoder
+networks.bodies.bert.classifier networks.bodies.bert
+training.curves training.devices training.adam training.muon training.optimizers
 training.layer_rates training.checkpoints training.interruption training.strategies training.distribution training.state
-training.callbacks training.fit training.rate_finder
+training.callbacks training.run training.fit training.rate_finder
 decoding decoding.samplers decoding.generate decoding.score decoding.text
-export
-models models.folder models.network_file models.text_model models.language_model
-models.prediction models.tables models.recipe models.text_classifier models.cross_validation
-arguments cli.runs cli.tokenization cli.language cli.classification cli.evaluation cli __main__
+tasks.registry tasks.base tasks.in_graph tasks.in_graph.whole_texts tasks.in_graph.language
+tasks.whole_texts tasks.classification tasks.language tasks
+export export.saved_model
+models models.folder models.version_0_1 models.network_file models.recipe models.saving models.model models.loading
+models.language_model models.text_classifier models.tables models.cross_validation
+arguments cli.runs cli.tokenization cli.training cli.language cli.prediction cli.evaluation cli __main__
 """.split()
 
 

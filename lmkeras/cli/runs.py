@@ -122,7 +122,7 @@ def loaded(run: str, device: str, *wanted: type[Task]):
     """The model in a folder, placed on a device; InputError where it is of none of the tasks that are wanted."""
     require_task(run, *wanted)  # errors come before TensorFlow's start
     quiet_tensorflow()
-    from lmkeras.models.model import load
+    from lmkeras.models.loading import load
     from lmkeras.training.devices import place
 
     with place(device):

@@ -63,7 +63,7 @@ def train_verb(task: type[Task]) -> Callable[..., None]:
         if held_out is None and validation_fraction:
             corpus, held_out = asked.split(corpus, validation_fraction, settings.seed)
         quiet_tensorflow()
-        from lmkeras.models.model import model_class
+        from lmkeras.models.loading import model_class
 
         model = model_class(task.kind).of_task(
             asked,

@@ -8,10 +8,9 @@ import numpy as np
 
 from lmkeras.corpora import as_labelled_corpus, folds, require_several_labels
 from lmkeras.errors import InputError
-from lmkeras.models.model import changed
 from lmkeras.models.text_classifier import TextClassifier
 from lmkeras.reports import ClassificationReport
-from lmkeras.training.settings import ClassifierFitSettings
+from lmkeras.training.settings import ClassifierFitSettings, changed
 
 
 @dataclasses.dataclass(frozen=True)

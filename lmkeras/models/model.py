@@ -1,41 +1,26 @@
 """The model that a user holds: a task, a tokenizer and a network that belong together."""
 
 import contextlib
-import dataclasses
 import hashlib
-import importlib
-import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import keras
-import tensorflow as tf
 
-from lmkeras.archives import MEGABYTE, read_text, shortened
 from lmkeras.errors import InputError
 from lmkeras.export.saved_model import write_saved_model
-from lmkeras.models.folder import read_config, write_model
-from lmkeras.models.network_file import read_network
 from lmkeras.models.recipe import Recipe
+from lmkeras.models.saving import save_model, without_names
 from lmkeras.networks.network import Network
-from lmkeras.networks.registry import import_families
-from lmkeras.tasks import task_of
 from lmkeras.tasks.base import Runner, Task, TrainingData
-from lmkeras.tokenizers import tokenizer_from_json
 from lmkeras.tokenizers.base import BaseTokenizer
 from lmkeras.training import fit as harness
 from lmkeras.training.devices import place
 from lmkeras.training.layer_rates import freeze, layer_factors
 from lmkeras.training.rate_finder import RateFinding, find_learning_rate
-from lmkeras.training.settings import TrainingSettings
+from lmkeras.training.run import Batches, Judgement, Run
+from lmkeras.training.settings import TrainingSettings, changed
 from lmkeras.training.strategies import replicas_of
-
-_LARGEST_TOKENIZER = 1024 * MEGABYTE  # ten million words
-#: the classes that users hold, by the kind in config.json; another kind is held by Model itself
-_CLASSES = {
-    "language_model": ("lmkeras.models.language_model", "LanguageModel"),
-    "text_classifier": ("lmkeras.models.text_classifier", "TextClassifier"),
-}
 
 
 class Model:
@@ -91,11 +76,6 @@ class Model:
         model = cls.__new__(cls)
         Model.__init__(model, task, *args, **kwargs)
         return model
-
-    @property
-    def kind(self) -> str:
-        """What config.json calls models of this task."""
-        return self.task.kind
 
     def untrained(self) -> "Model":
         """A new model of the same arguments; InputError where the network was given built."""
@@ -159,13 +139,13 @@ class Model:
                 digests["validation"] = judged.digest
             self.task, self.tokenizer, self.network = parts  # nothing can be wrong with them from here on
             run = self._run(run_folder, resume, digests)
-            batches = harness.Batches(data.dataset, data.steps_per_epoch, judged and judged.dataset)
+            batches = Batches(data.dataset, data.steps_per_epoch, judged and judged.dataset)
             with self._as_trained(settings) as factors:
                 return harness.fit(
                     self.network,
                     batches,
                     settings,
-                    judgement=harness.Judgement(self.task.keras_metrics, *monitor),
+                    judgement=Judgement(self.task.keras_metrics, *monitor),
                     run=run,
                     callbacks=callbacks,
                     verbose=verbose,
@@ -227,8 +207,8 @@ class Model:
             return None
         made_of = {**self.task.config(), **{name: digest() for name, digest in digests.items()}}
         made_of["tokenizer"] = hashlib.sha256(self.tokenizer.to_json().encode()).hexdigest()
-        made_of["network"] = _without_names(self.network.get_config())
-        return harness.Run(Path(folder), resume, made_of)
+        made_of["network"] = without_names(self.network.get_config())
+        return Run(Path(folder), resume, made_of)
 
     def evaluate(self, corpus, **options) -> dict[str, float]:
         """Judges the model on a corpus.
@@ -319,79 +299,4 @@ class Model:
             folder: created where it is missing; the three files replace those of an earlier model, all at the end.
         """
         self._require_network()
-        network = {**self.network.get_config(), "name": type(self.network.body).__name__}
-        config = {
-            "kind": self.kind,
-            **self.task.config(),
-            "tokenizer": {"name": type(self.tokenizer).__name__, "vocabulary_size": self.tokenizer.vocabulary_size},
-            "network": {**network, "parameters": self.network.count_params()},
-            "versions": {
-                "keras": keras.__version__,
-                "tensorflow": tf.__version__,
-                "python": platform.python_version(),
-            },
-        }
-        files = {
-            "network.keras": _without_optimizer(self.network).save,
-            "tokenizer.json": lambda path: path.write_text(self.tokenizer.to_json(), encoding="utf-8"),
-        }
-        write_model(folder, config, files)
-
-
-def _without_names(config):
-    """A network's config without the names of its layers, which number what a process has made before."""
-    if isinstance(config, Mapping):
-        return {name: _without_names(value) for name, value in config.items() if name != "name"}
-    return config
-
-
-def _without_optimizer(network: Network) -> Network:
-    """The same network as it was built: an optimizer's state would treble the file, and nobody reads it."""
-    clone = type(network).from_config(network.get_config())
-    clone.set_weights(network.get_weights())
-    return clone
-
-
-def changed(settings: TrainingSettings, changes: dict) -> TrainingSettings:
-    """The settings with some fields changed; TypeError for a field that they have not."""
-    names = [field.name for field in dataclasses.fields(settings)]
-    for name in changes:
-        if name not in names:
-            raise TypeError(f"fit has no argument {name!r}; the settings are {', '.join(names)}")
-    return dataclasses.replace(settings, **changes)
-
-
-def model_class(kind: str) -> type[Model]:
-    """The class that users hold for a kind of model: Model itself where the kind has none of its own."""
-    if kind not in _CLASSES:
-        return Model
-    module, name = _CLASSES[kind]
-    return getattr(importlib.import_module(module), name)
-
-
-def load(folder: str | Path) -> Model:
-    """The model that `save` wrote; no code from the folder is run, and no more memory taken than its files are large.
-
-    Args:
-        folder: where a model was saved, such as a training run's folder.
-
-    Returns:
-        A model of the class that was saved.
-
-    Raises:
-        InputError: there is no model, or a file is missing, damaged or from another model; it is named.
-    """
-    config, folder = read_config(folder), Path(folder)
-    import_families()  # their classes must be registered before the network's is looked up
-    tokenizer = tokenizer_from_json(read_text(folder / "tokenizer.json", _LARGEST_TOKENIZER))
-    try:
-        network = read_network(folder / "network.keras", config["network"])
-        task = task_of(config["kind"]).from_config(config)
-        return model_class(config["kind"]).of_task(task, network, tokenizer)
-    except InputError:
-        raise
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{folder / 'config.json'} is damaged or was changed: it does not say what a {config['kind']} is made of "
-            f"({type(error).__name__}: {shortened(error)})"
-        ) from error
+        save_model(folder, self.task, self.tokenizer, self.network)

@@ -1,32 +1,28 @@
 """Tasks by kind: each registers itself, and whatever works for every task finds it here."""
 
 import importlib
-from typing import TYPE_CHECKING
 
 from lmkeras.errors import InputError
 
-if TYPE_CHECKING:
-    from lmkeras.tasks.base import Task
-
 #: the modules whose import registers the tasks that come with lmkeras
 _MODULES = ("language", "classification")
-_tasks: dict[str, type["Task"]] = {}
+_tasks: dict[str, type] = {}
 
 
-def register_task(task: type["Task"]) -> type["Task"]:
+def register_task(task: type) -> type:
     """Decorates a task's class, so that models, the command line and saved folders find it by its `kind`."""
     _tasks[task.kind] = task
     return task
 
 
-def tasks() -> dict[str, type["Task"]]:
+def tasks() -> dict[str, type]:
     """All tasks by kind, those that this process has registered included."""
     for module in _MODULES:
         importlib.import_module(f"lmkeras.tasks.{module}")
     return dict(_tasks)
 
 
-def task_of(kind: str) -> type["Task"]:
+def task_of(kind: str) -> type:
     """The task of a kind; InputError where this version has none."""
     found = tasks()
     if kind not in found:

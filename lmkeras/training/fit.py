@@ -6,8 +6,7 @@ import json
 import logging
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import keras
 import tensorflow as tf
@@ -21,6 +20,7 @@ from lmkeras.training.distribution import on_every_replica, set_functions, share
 from lmkeras.training.interruption import Interrupted, noting_signals
 from lmkeras.training.layer_rates import with_layer_rates
 from lmkeras.training.optimizers import build_optimizer
+from lmkeras.training.run import BY_LOSS, Batches, Judgement, Run
 from lmkeras.training.settings import TrainingSettings
 from lmkeras.training.state import BestWeights, TrainingState
 from lmkeras.training.strategies import is_chief, is_multi_worker, require_the_same, strategy_for
@@ -35,46 +35,6 @@ _MAY_CHANGE = (
 
 
 _NOT_OF_WORKERS = tf.errors.ResourceExhaustedError, tf.errors.InvalidArgumentError, tf.errors.UnimplementedError
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """Where the records of a training go, and whether it goes on where an earlier process stopped.
-
-    A checkpoint is written after each evaluation, every settings.checkpoint_every updates, and when SIGTERM or Ctrl-C
-    comes. A training that is killed and resumed ends with the same numbers, bit for bit on a CPU, as one that is not.
-    """
-
-    folder: Path
-    """For metrics.jsonl, curves.png, checkpoints/ and TensorBoard's logs/; made where it is missing."""
-    resume: bool = False
-    """Go on from the newest checkpoint, if there is one; otherwise checkpoints in the folder are removed."""
-    made_of: Mapping[str, object] = dataclasses.field(default_factory=dict)
-    """What must be the same in the process that resumes, by name, such as digests of tokenizer and text."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Batches:
-    """What a training reads. Every batch is (dictionary of inputs, targets, weights)."""
-
-    train: Callable[[int], tf.data.Dataset]
-    """Given a number of updates, the batches that come after so many, without end."""
-    steps_per_epoch: int
-    """How many of them are one pass over the corpus."""
-    validation: tf.data.Dataset | None = None
-    """What the weights are judged on: with it, the best ones are kept."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Judgement:
-    """By what a training is judged beside its loss."""
-
-    metrics: Callable[[], list[keras.metrics.Metric]] = list
-    """Makes the metrics that are reported in training and validation."""
-    monitor: str = "val_loss"
-    """The name, in the logs, of what says which weights are the best."""
-    higher_is_better: bool = False
-    """The monitor's direction."""
 
 
 def uses_xla(network: Network, choice: str, policy: str = "float32") -> bool | str:
@@ -100,7 +60,7 @@ def fit(
     batches: Batches,
     settings: TrainingSettings,
     *,
-    judgement: Judgement = Judgement(),
+    judgement: Judgement = BY_LOSS,
     run: Run | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: str | int = "auto",

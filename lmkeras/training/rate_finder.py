@@ -138,15 +138,8 @@ def find_learning_rate(
     try:
         policy = training_policy(network, settings.precision)
         with precision(trial, policy):
-            optimizer = _growing_optimizer(
-                network,
-                settings,
-                policy=policy,
-                lowest=lowest,
-                highest=highest,
-                steps=steps,
-                rate_factors=rate_factors,
-            )
+            rates = {"lowest": lowest, "highest": highest, "steps": steps}
+            optimizer = _growing_optimizer(network, settings, policy=policy, rate_factors=rate_factors, **rates)
             trial.compile(optimizer, HeadLoss(), jit_compile=uses_xla(network, settings.xla, policy))
             finding = _sweep(trial, train.take(steps))
     finally:
@@ -160,7 +153,7 @@ def find_learning_rate(
     return finding
 
 
-def _growing_optimizer(network, settings, policy, lowest, highest, steps, rate_factors):
+def _growing_optimizer(network, settings, *, policy, rate_factors, lowest, highest, steps):
     """The optimizer of the training to come, with a learning rate that grows by the same factor in each update."""
     name = settings.optimizer or network.body.default_optimizer
     optimizer = build_optimizer(

@@ -161,3 +161,12 @@ def _choices(settings: type[TrainingSettings], field: str) -> list[str | None]:
     for part in get_args(hint):
         choices += [None] if part is type(None) else get_args(part) or [part]
     return choices
+
+
+def changed(settings: TrainingSettings, changes: Mapping[str, object]) -> TrainingSettings:
+    """The settings with some fields changed; TypeError for a field that they have not."""
+    names = [field.name for field in dataclasses.fields(settings)]
+    for name in changes:
+        if name not in names:
+            raise TypeError(f"fit has no argument {name!r}; the settings are {', '.join(names)}")
+    return dataclasses.replace(settings, **changes)

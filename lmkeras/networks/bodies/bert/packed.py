@@ -13,16 +13,12 @@ Shape letters: B batch, T tokens, N tokens of all texts, D width, H heads, K key
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import keras
 import tensorflow as tf
 
 from lmkeras.errors import unknown_name
 from lmkeras.layers.blocks import TransformerBlock
-
-if TYPE_CHECKING:
-    from lmkeras.networks.bodies.bert.encoder import Bert
 
 _PRECISIONS = ("float32", "bfloat16")
 
@@ -42,7 +38,7 @@ class PackedBert:
         InputError: `dtype` is neither of the two.
     """
 
-    def __init__(self, bert: "Bert", dtype: str = "float32"):
+    def __init__(self, bert: keras.Model, dtype: str = "float32"):
         if dtype not in _PRECISIONS:
             raise unknown_name("dtype", dtype, _PRECISIONS)
         self._bert = bert

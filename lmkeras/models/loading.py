@@ -1,0 +1,56 @@
+"""A model's folder, read."""
+
+import importlib
+from pathlib import Path
+
+from lmkeras.archives import MEGABYTE, read_text, shortened
+from lmkeras.errors import InputError
+from lmkeras.models.folder import read_config
+from lmkeras.models.model import Model
+from lmkeras.models.network_file import read_network
+from lmkeras.networks.registry import import_families
+from lmkeras.tasks import task_of
+from lmkeras.tokenizers import tokenizer_from_json
+
+_LARGEST_TOKENIZER = 1024 * MEGABYTE  # ten million words
+#: the classes that users hold, by the kind in config.json; another kind is held by Model itself
+_CLASSES = {
+    "language_model": ("lmkeras.models.language_model", "LanguageModel"),
+    "text_classifier": ("lmkeras.models.text_classifier", "TextClassifier"),
+}
+
+
+def model_class(kind: str) -> type[Model]:
+    """The class that users hold for a kind of model: Model itself where the kind has none of its own."""
+    if kind not in _CLASSES:
+        return Model
+    module, name = _CLASSES[kind]
+    return getattr(importlib.import_module(module), name)
+
+
+def load(folder: str | Path) -> Model:
+    """The model that `save` wrote; no code from the folder is run, and no more memory taken than its files are large.
+
+    Args:
+        folder: where a model was saved, such as a training run's folder.
+
+    Returns:
+        A model of the class that was saved.
+
+    Raises:
+        InputError: there is no model, or a file is missing, damaged or from another model; it is named.
+    """
+    config, folder = read_config(folder), Path(folder)
+    import_families()  # their classes must be registered before the network's is looked up
+    tokenizer = tokenizer_from_json(read_text(folder / "tokenizer.json", _LARGEST_TOKENIZER))
+    try:
+        network = read_network(folder / "network.keras", config["network"])
+        task = task_of(config["kind"]).from_config(config)
+        return model_class(config["kind"]).of_task(task, network, tokenizer)
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{folder / 'config.json'} is damaged or was changed: it does not say what a {config['kind']} is made of "
+            f"({type(error).__name__}: {shortened(error)})"
+        ) from error
