@@ -53,8 +53,7 @@ class Model:
     ):
         network = task.default_network if network is None else network
         self.task, self.network, self.tokenizer = task, None, None
-        self._recipe: Recipe | None = None
-        self._kept_runner: Runner | None = None
+        self._recipe = self._kept_runner = None
         if isinstance(network, str):
             self._recipe = Recipe(task, network, tokenizer, vocabulary_size, weights=weights, sizes=sizes)
             if isinstance(tokenizer, BaseTokenizer):
