@@ -15,7 +15,6 @@ import tensorflow as tf
 from lmkeras.datasets import TextLayout
 from lmkeras.decoding.generate import GenerationLoop
 from lmkeras.decoding.score import ScoringLoop
-from lmkeras.decoding.text import banned_ids
 from lmkeras.errors import InputError
 from lmkeras.networks.bert import BertClassifier, PackedBertClassifier
 from lmkeras.networks.classification import ClassificationNetwork
@@ -37,6 +36,7 @@ class ExportedLanguageModel(tf.Module):
     def __init__(self, tokenizer: BaseTokenizer, generation: GenerationLoop, scoring: ScoringLoop):
         super().__init__()
         self.tokenizer = tokenizer.in_graph()
+        self._before, self._filler = tokenizer.special.before_text, tokenizer.special.filler
         self.generation = generation
         self.scoring = scoring
         # the weights themselves rather than the Keras objects that hold them, which would bring along the optimizer's
@@ -57,13 +57,23 @@ class ExportedLanguageModel(tf.Module):
         self.score = tf.function(self._score, autograph=False, input_signature=[text])
 
     def _encode(self, texts):
-        """Strings [B] → ids int32 [B, T + 1] after a 0 each, and how many count, at least 1."""
+        """Strings [B] → ids int32 [B, T], after the id before a text where there is one, and how many count."""
         ids = self.tokenizer.encode(texts)
-        lengths = tf.cast(ids.row_lengths(), tf.int32) + 1
-        return tf.pad(ids.to_tensor(0), [[0, 0], [1, 0]]), lengths
+        lengths, ids = tf.cast(ids.row_lengths(), tf.int32), ids.to_tensor(self._filler)
+        if self._before is None:
+            return ids, lengths
+        return tf.pad(ids, [[0, 0], [1, 0]], constant_values=self._before), lengths + 1
+
+    def _decode(self, ids, lengths):
+        """The texts [B] of as many of the ids [B, T] as are told, the id before a text being none of theirs."""
+        return self.tokenizer.decode(tf.RaggedTensor.from_tensor(ids, lengths)[:, 0 if self._before is None else 1 :])
 
     def _generate(self, prompt, max_new_tokens, temperature, top_k, top_p, seed):
         ids, lengths = self._encode(prompt)
+        if self._before is None:
+            refusal = "the tokenizer has no id that starts a text: give prompts that are not empty"
+            with tf.control_dependencies([tf.debugging.assert_positive(lengths, refusal)]):
+                ids = tf.identity(ids)
         state = self.generation.start(ids, lengths, 1, max_new_tokens)
         sampling = {
             "temperature": temperature,
@@ -72,10 +82,9 @@ class ExportedLanguageModel(tf.Module):
             "repetition_penalty": tf.constant(1.0),
             "seed": seed,
         }
-        ids = self.generation.advance(state, sampling, tf.shape(state["ids"])[1])["ids"]
+        state = self.generation.advance(state, sampling, tf.shape(state["ids"])[1])
         # what was added is what the whole text has more than the prompt: a word's space belongs to it
-        before = self.tokenizer.decode(tf.RaggedTensor.from_tensor(ids, lengths)[:, 1:])
-        whole = self.tokenizer.decode(tf.RaggedTensor.from_tensor(ids, lengths + max_new_tokens)[:, 1:])
+        before, whole = self._decode(state["ids"], lengths), self._decode(state["ids"], state["lengths"])
         start = tf.strings.length(before)
         return {"text": tf.strings.substr(whole, start, tf.strings.length(whole) - start)}
 
@@ -83,8 +92,9 @@ class ExportedLanguageModel(tf.Module):
         ids, lengths = self._encode(text)
         scores = self.scoring.token_log_probabilities(ids)
         scores = tf.cast(scores, tf.float64)  # the sum over a long text needs more digits than its terms
-        counted = tf.sequence_mask(lengths - 1, tf.shape(scores)[1], scores.dtype)
-        return {"log_probability": tf.reduce_sum(scores * counted, axis=1), "token_count": lengths - 1}
+        counts = tf.maximum(0, lengths - 1)  # the first id of each row is given
+        counted = tf.sequence_mask(counts, tf.shape(scores)[1], scores.dtype)
+        return {"log_probability": tf.reduce_sum(scores * counted, axis=1), "token_count": counts}
 
 
 def export_language_model(
@@ -94,7 +104,7 @@ def export_language_model(
 
     - generate: prompt [B] and the scalars max_new_tokens, temperature, top_k, top_p, seed → text [B], what follows
       each prompt.
-    - score: text [B] → log_probability [B] in nats (float64), token_count [B].
+    - score: text [B] → log_probability [B] in nats (float64), token_count [B], the tokens that were scored.
 
     Args:
         network: a built language network.
@@ -106,7 +116,7 @@ def export_language_model(
         InputError: the tokenizer has no twin, or the folder is in use.
     """
     module = ExportedLanguageModel(
-        tokenizer, GenerationLoop(network, banned_ids(tokenizer), compiled=False), ScoringLoop(network)
+        tokenizer, GenerationLoop(network, tokenizer.special, compiled=False), ScoringLoop(network)
     )
     _write(module, {"generate": module.generate, "score": module.score}, Path(folder), overwrite)
 

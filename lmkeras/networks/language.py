@@ -36,9 +36,14 @@ class LanguageNetwork(keras.Model):
 
     Attributes:
         context_length: the most tokens that one pass can look at; None where there is no limit.
+        recurrent: whether the state after a text is all that is needed of the text, and of one size however long the
+            text is. Scoring then carries the state from piece to piece, and generation never has to read a text anew.
+        steps_with_xla: whether steps of one token were measured to be faster on a CPU when XLA compiles them.
     """
 
     context_length: int | None = None
+    recurrent: bool = False
+    steps_with_xla: bool = False
 
     def __init__(self, vocabulary_size: int, embedding_dim: int, tie_embeddings: bool, **kwargs):
         super().__init__(**kwargs)
@@ -72,19 +77,26 @@ class LanguageNetwork(keras.Model):
     def _last_layer(self):
         return (self.embedding.embeddings, None) if self.head is None else (self.head.kernel, self.head.bias)
 
-    def initial_state(self, batch_size, max_length):
-        """The state before the first token, for `batch_size` texts of at most `max_length` tokens."""
+    def initial_state(self, rows, max_length):
+        """The state before the first token, for so many texts of at most `max_length` tokens.
+
+        Returns:
+            A dictionary of tensors, nested; its "positions", int32 [B], are the tokens that each row has had so far.
+        """
         raise NotImplementedError
 
-    def step(self, ids, state):
+    def step(self, ids, state, mask=None):
         """Logits of the next tokens, given the state that the tokens before them left.
 
         Args:
-            ids: int32 [B, T], the next T tokens (1 while generating, more to read a prompt at once).
+            ids: int32 [B, T], the next T tokens (1 while generating, more to read prompts at once).
             state: what `initial_state` or an earlier step returned.
+            mask: bool [B, T], False for filler, which may stand only before a row's first token: texts of different
+                lengths are read together by letting them end at the same place. None where all are tokens.
 
         Returns:
-            (float32 logits [B, T, V], the new state); the logits are those of one full pass.
+            (float32 logits [B, T, V], the new state). Each row's logits are those of one full pass over its own
+            tokens; those of filler mean nothing.
         """
         raise NotImplementedError
 
