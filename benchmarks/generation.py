@@ -44,15 +44,14 @@ def lmkeras_side():
 
     from lmkeras.decoding.generate import GenerationLoop, Sampling
     from lmkeras.networks.transformer import transformer_language_model
+    from lmkeras.tokenizers.special import SpecialIds
 
     network = transformer_language_model(VOCABULARY, WIDTH, HEADS, LAYERS, context_length=CONTEXT)
-    kernel, bias = network.head.get_weights()
-    bias[0] = -1e4  # the end of a text
-    network.head.set_weights([kernel, bias])
-    loop, sampling = GenerationLoop(network), Sampling(top_k=TOP_K).tensors()
+    # no id ends a text
+    loop, sampling = GenerationLoop(network, SpecialIds(padding=0)), Sampling(top_k=TOP_K).tensors()
 
     def generate(ids):
-        # the 0 in front is the start of a text, which the peers do not have
+        # the 0 in front stands for the start of a text, which the peers do not have
         ids = np.pad(ids, ((0, 0), (1, 0)))
         state = loop.start(tf.constant(ids), tf.fill([len(ids)], PROMPT + 1), tf.constant(1), tf.constant(NEW))
         return loop.advance(state, sampling, tf.constant(NEW))["ids"].numpy()[:, 1:]

@@ -32,7 +32,7 @@ _NAMES = {
     "transformer_language_model": "lmkeras.networks.bodies.transformer",
     "dense_classifier": "lmkeras.networks.bodies.dense",
     "cnn_classifier": "lmkeras.networks.bodies.convolutional",
-    "lstm_classifier": "lmkeras.networks.bodies.recurrent",
+    "lstm_classifier": "lmkeras.networks.bodies.bidirectional",
     "transformer_classifier": "lmkeras.networks.bodies.transformer",
     "Bert": "lmkeras.networks.bodies.bert",
     "TFBertModel": "lmkeras.networks.bodies.bert",

@@ -38,7 +38,8 @@ layers.vocabulary_loss layers.recurrent
 networks networks.settings networks.registry networks.contract networks.network
 networks.heads networks.heads.language networks.heads.classes
 networks.bodies networks.bodies.embedding
-networks.bodies.dense networks.bodies.convolutional networks.bodies.recurrent networks.bodies.transformer
+networks.bodies.dense networks.bodies.convolutional networks.bodies.recurrent
+networks.bodies.bidirectional networks.bodies.transformer
 networks.bodies.bert.calling networks.bodies.bert.packed networks.bodies.bert.reading networks.bodies.bert.encoder
 networks.bodies.bert.classifier networks.bodies.bert
 training.curves training.devices training.adam training.muon training.optimizers

@@ -1,14 +1,16 @@
-"""The generation loop: one trace for all lengths, over a language network's cache.
+"""The generation loop: one trace for all lengths, over a language network's state.
 
-All rows of a batch stand at the same position. Where a prompt is longer than another, its row is still being fed its
-own ids while the other already takes what was drawn; so a row's text does not depend on the rows beside it.
+All prompts of a batch are read in one pass, whatever their lengths; then the rows draw a token each, all at the same
+time. Each row has positions of its own and looks at its own tokens alone, so its text does not depend on the rows
+beside it.
 
-Shape letters: B batch, P prompt length, T total length, V vocabulary.
+Shape letters: B rows, P prompt length, T total length, W width of what is read at once, V vocabulary.
 """
 
 import contextlib
 import dataclasses
 import math
+from collections.abc import Iterable
 
 import tensorflow as tf
 
@@ -16,10 +18,12 @@ from lmkeras.decoding.samplers import penalize_repetition, sample
 from lmkeras.errors import InputError
 from lmkeras.layers.attention import compiled_steps
 from lmkeras.networks.network import Network
+from lmkeras.tokenizers.special import SpecialIds
 
 # XLA compiles anew for every shape: lengths are rounded up to multiples, and what is beyond stays empty
 _CACHE_MULTIPLE = 64
 _TEXT_MULTIPLE = 512
+_UNLIMITED = 1 << 30  # more tokens than any text has
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,21 +64,29 @@ class Sampling:
 class GenerationLoop:
     """Generates ids from ids with a language network.
 
+    A network that is not recurrent looks at its `context_length` of tokens at most. So it sees a text through a window,
+    which begins at the text's first token; when the window has grown to that length, its first half is given up and the
+    rest read anew, as the first token of what is read. Where a window begins depends on the number of the text's tokens
+    alone.
+
     Args:
         network: a built language network with logits at every position.
-        banned_ids: ids never to be generated, such as the one that stands for unknown words.
-        compiled: whether XLA compiles a transformer's steps, once for each number of texts and length of the cache;
-            without it the loop is made of TensorFlow's plain operations, which any server has.
+        special: the special ids of the tokenizer that the network was trained with. Drawing one of the `ends` ends a
+            text and is not part of it; `unknown` is never drawn, because it says nothing to a reader.
+        compiled: whether XLA compiles single steps where the network says that this is faster, once for each number of
+            texts and length of the cache; without it the loop is made of TensorFlow's plain operations, which any
+            server has.
     """
 
-    def __init__(self, network: Network, banned_ids: tuple[int, ...] = (), compiled: bool = True):
+    def __init__(self, network: Network, special: SpecialIds, compiled: bool = True):
         self.network = network
-        # not a recurrent network's: 16 texts of 512 units came at 3.1k tokens/s with XLA, 3.6k without
-        self._compiled = compiled and network.body.context_length is not None
+        self._limit = None if network.body.recurrent else network.body.context_length
+        self._limit = self._limit or _UNLIMITED
+        self._filler = special.filler
+        self._compiled = compiled and network.body.steps_with_xla
         self._stretch = tf.function(self._steps, autograph=False, jit_compile=True) if self._compiled else self._steps
-        self._banned = tf.reduce_any(
-            tf.one_hot(list(banned_ids), network.body.vocabulary_size, on_value=True, off_value=False), 0
-        )
+        self._ends = self._where_in_vocabulary(special.ends)
+        self._banned = self._where_in_vocabulary({special.unknown} - {None, *special.ends})
         ids, scalar = tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([], tf.int32)
         self.start = tf.function(
             self._start, autograph=False, input_signature=[ids, tf.TensorSpec([None], tf.int32), scalar, scalar]
@@ -84,55 +96,66 @@ class GenerationLoop:
         sampling = tf.nest.map_structure(tf.TensorSpec.from_tensor, Sampling().tensors())
         self.advance = tf.function(self._advance, autograph=False, input_signature=[state, sampling, scalar])
 
+    def _where_in_vocabulary(self, ids: Iterable[int]) -> tf.Tensor:
+        """bool [V], True at these ids."""
+        return tf.reduce_any(
+            tf.range(self.network.body.vocabulary_size) == tf.constant([*ids], tf.int32)[:, None], axis=0
+        )
+
     def _start(self, prompts, lengths, samples, max_new_tokens):
         """Reads the prompts, each `samples` times.
 
         Args:
-            prompts: int32 [B, P], each starting with 0 (the start of a text) and filled up with any ids.
-            lengths: int32 [B], ids of each prompt that count, at least 1.
+            prompts: int32 [prompts, P], each beginning in the first column and filled up with any ids.
+            lengths: int32 [prompts], ids of each prompt that count, at least 1.
             samples: texts to generate for each prompt.
             max_new_tokens: the most tokens to add to each.
 
         Returns:
-            The state of generation for `advance`: a dictionary of tensors, among them "ids" int32 [B·samples, T].
+            The state of generation for `advance`: a dictionary of tensors, B being prompts times samples. Among them:
+            "ids", int32 [B, T]: each prompt and what was added to it; behind them stands filler, which is no text.
+            "lengths", int32 [B]: ids of each row that are its text, the prompt's "prompt_lengths", int32 [B], included.
+            "finished", bool [B]: which texts are complete.
+            "logits", float32 [B, V]: of each text's next token.
         """
-        rows = tf.shape(prompts)[0] * samples
         prompts, lengths = tf.repeat(prompts, samples, axis=0), tf.repeat(lengths, samples)
-        # rows past their prompt hold nothing yet, whatever the prompts were filled up with
-        prompts = tf.where(tf.sequence_mask(lengths, tf.shape(prompts)[1]), prompts, 0)
-        ids = tf.pad(prompts, [[0, 0], [0, max_new_tokens]])
-        position = tf.minimum(tf.reduce_min(lengths), tf.shape(prompts)[1])  # of no prompts the least is huge
-        logits, cache = self._read(ids, position)
+        rows, counts = tf.shape(prompts)[0], tf.sequence_mask(lengths, tf.shape(prompts)[1])
+        ids = tf.where(counts, prompts, self._filler)
+        ids = tf.pad(ids, [[0, 0], [0, max_new_tokens]], constant_values=self._filler)
+        at = tf.cast(tf.where(counts), tf.int32)  # row and column of every id of the prompts
+        at = tf.stack([at[:, 0], tf.gather_nd(prompts, at)], axis=-1)
         seen = tf.zeros([rows, self.network.body.vocabulary_size], tf.bool)
-        ones = tf.reshape(tf.tile(tf.range(rows)[:, None], [1, position]), [-1])
-        where = tf.stack([ones, tf.reshape(ids[:, :position], [-1])], axis=-1)
-        seen = tf.tensor_scatter_nd_update(seen, where, tf.ones([rows * position], tf.bool))
         return {
             "ids": ids,
-            "position": position,
+            "lengths": lengths,
             "prompt_lengths": lengths,
-            "ends": lengths + max_new_tokens,
-            "sample_index": tf.range(rows) % samples,
-            "samples": samples,
-            "logits": logits,
-            "seen": seen,
             "finished": tf.fill([rows], max_new_tokens == 0),
-            "cache": cache,
+            "seen": tf.tensor_scatter_nd_update(seen, at, tf.ones_like(at[:, 0], tf.bool)),
+            "drawn": tf.constant(0),  # tokens drawn for each text, which are as many for all that are not complete
+            "max_new_tokens": max_new_tokens,
+            "samples": samples,
+            "sample_index": tf.range(rows) % samples,
+            **self._read(ids, lengths, tf.zeros([rows], tf.bool)),
         }
 
-    def _read(self, ids, position):
-        """Logits [B, V] after the first `position` ids, and the cache; of a long text only the last part is read."""
-        limit = self.network.body.context_length
-        length = tf.shape(ids)[1]
-        first = tf.constant(0)
-        if limit is not None:
-            # where a text's context starts depends on the position alone, so it is the same in every batch
-            half = limit // 2
-            first = half * tf.maximum(0, (position - limit + half - 1) // half)
-            length = tf.minimum(_rounded_up(length, _CACHE_MULTIPLE), limit)
-        state = self.network.initial_state(tf.shape(ids)[0], length)
-        logits, cache = self.network.step(ids[:, first:position], state)
-        return logits[:, -1], cache
+    def _read(self, ids, lengths, finished):
+        """Reads the windows of all rows in one pass, so that they end in the same column, shorter ones behind filler.
+
+        Returns:
+            "logits" [B, V] after each row's last token; "network", the network's state; "room", int32 scalar, how many
+            more tokens fit in before windows must be read anew.
+        """
+        half = self._limit // 2
+        first = half * tf.maximum(0, (lengths - self._limit + half - 1) // half)
+        # of a complete text the last token will do: nothing follows, and a long window would leave others no room
+        first = tf.where(finished, lengths - 1, first)
+        width = tf.maximum(tf.reduce_max(lengths - first), 1)  # of no rows at all the maximum is far below 0
+        at = tf.range(width) + (lengths - width)[:, None]  # [B, W], which of the row's ids stands in each column
+        window = tf.gather(ids, tf.maximum(at, 0), batch_dims=1)
+        slots = tf.minimum(_rounded_up(tf.shape(ids)[1], _CACHE_MULTIPLE), self._limit)
+        state = self.network.initial_state(tf.shape(ids)[0], slots)
+        logits, state = self.network.step(window, state, mask=at >= first[:, None])
+        return {"logits": logits[:, -1], "network": state, "room": self._limit - width}
 
     def _advance(self, state, sampling, steps):
         """Adds at most `steps` tokens to every text.
@@ -146,10 +169,10 @@ class GenerationLoop:
             The new state; generation is over when every entry of "finished" is True.
         """
         length = tf.shape(state["ids"])[1]
-        stop = tf.minimum(state["position"] + steps, length)
-        room = _rounded_up(length, _TEXT_MULTIPLE)
-        uniform = self._uniform(sampling["seed"], room, state["samples"])
-        state = {**state, "ids": tf.pad(state["ids"], [[0, 0], [0, room - length]])}
+        stop = state["drawn"] + tf.minimum(steps, state["max_new_tokens"] - state["drawn"])
+        padded = _rounded_up(length, _TEXT_MULTIPLE)
+        uniform = self._uniform(sampling["seed"], padded, state["samples"])
+        state = {**state, "ids": tf.pad(state["ids"], [[0, 0], [0, padded - length]])}
 
         def body(state):
             state = self._stretch(state, sampling, uniform, stop)
@@ -162,31 +185,29 @@ class GenerationLoop:
 
     @staticmethod
     def _going_on(state, stop):
-        return (state["position"] < stop) & ~tf.reduce_all(state["finished"])
-
-    def _has_room(self, cache):
-        limit = self.network.body.context_length
-        return True if limit is None else cache["length"] < limit
+        return (state["drawn"] < stop) & ~tf.reduce_all(state["finished"])
 
     def _steps(self, state, sampling, uniform, stop):
-        """Token after token, until `stop` or until the cache is full."""
+        """Token after token, until `stop` or until there is no room for another."""
 
         def body(state):
             new, state = self._one_token(state, sampling, uniform)
-            logits, cache = self.network.step(new[:, None], state["cache"])
-            return ({**state, "logits": logits[:, -1], "cache": cache},)
+            logits, network = self.network.step(new[:, None], state["network"])
+            return ({**state, "logits": logits[:, -1], "network": network, "room": state["room"] - 1},)
 
         def going_on(state):
-            return self._going_on(state, stop) & self._has_room(state["cache"])
+            return self._going_on(state, stop) & (state["room"] > 0)
 
         with compiled_steps() if self._compiled else contextlib.nullcontext():
             return tf.while_loop(going_on, body, (state,))[0]
 
     def _read_on(self, state, sampling, uniform):
-        """One token where the cache is full: positions go up to the context length, so the later half is read anew."""
+        """One token where there is no room for it: the window of the longest text has moved on, all are read anew.
+
+        A text whose window has not moved reads the same tokens again.
+        """
         _, state = self._one_token(state, sampling, uniform)
-        logits, cache = self._read(state["ids"], state["position"])
-        return {**state, "logits": logits, "cache": cache}
+        return {**state, **self._read(state["ids"], state["lengths"], state["finished"])}
 
     @staticmethod
     def _uniform(seed, steps, samples):
@@ -199,24 +220,25 @@ class GenerationLoop:
 
     def _one_token(self, state, sampling, uniform):
         """The next token [B] of every text, and the state with it but for the logits after it."""
-        position, ids = state["position"], state["ids"]
+        ids, lengths = state["ids"], state["lengths"]
         drawn = self._draw(state, sampling, uniform)
-        in_prompt = position < state["prompt_lengths"]
-        new = tf.where(in_prompt, ids[:, position], tf.where(state["finished"], 0, drawn))
-        finished = state["finished"] | (~in_prompt & (new == 0)) | (position + 1 >= state["ends"])
-        rows = tf.range(tf.shape(ids)[0])
-        ids = tf.tensor_scatter_nd_update(ids, tf.stack([rows, tf.fill(tf.shape(rows), position)], -1), new)
-        seen = tf.tensor_scatter_nd_update(state["seen"], tf.stack([rows, new], -1), tf.ones_like(rows, tf.bool))
-        changed = {"ids": ids, "position": position + 1, "seen": seen, "finished": finished}
+        finished = state["finished"] | tf.gather(self._ends, drawn)
+        new = tf.where(finished, self._filler, drawn)
+        rows, count = tf.range(tf.shape(ids)[0]), state["drawn"] + 1
+        changed = {
+            "ids": tf.tensor_scatter_nd_update(ids, tf.stack([rows, lengths], -1), new),
+            "lengths": lengths + tf.cast(~finished, tf.int32),
+            "finished": finished | (count >= state["max_new_tokens"]),
+            "seen": tf.tensor_scatter_nd_update(state["seen"], tf.stack([rows, new], -1), tf.ones_like(rows, tf.bool)),
+            "drawn": count,
+        }
         return new, {**state, **changed}
 
     def _draw(self, state, sampling, uniform):
-        # the end of a text (id 0) is neither repeated nor banned
-        text = state["seen"] & (tf.range(self.network.body.vocabulary_size) > 0)
+        text = state["seen"] & ~self._ends  # a text's end is no repetition
         logits = penalize_repetition(state["logits"], text, sampling["repetition_penalty"])
         logits = tf.where(self._banned, float("-inf"), logits)
-        drawn_so_far = tf.maximum(0, state["position"] - state["prompt_lengths"])
-        chance = tf.gather_nd(uniform, tf.stack([state["sample_index"], drawn_so_far], -1))
+        chance = tf.gather(uniform[:, state["drawn"]], state["sample_index"])
         return sample(logits, chance, sampling["temperature"], sampling["top_k"], sampling["top_p"])
 
 

@@ -1,5 +1,8 @@
 """log P(w1..wn) by the chain rule, for texts of any length in bounded memory.
 
+The first token of a text is scored given the id that stands before a text. Where the tokenizer has no such id there is
+nothing to score it with: the first token is then given, and scores begin with the second.
+
 Shape letters: B batch, T tokens, V vocabulary.
 """
 
@@ -30,28 +33,32 @@ class ScoringLoop:
     def _score(self, ids):
         """log P(w_i | w_1 .. w_{i-1}) of every token.
 
-        A network with a context length sees the text in windows of that length, each without those before it; a
-        recurrent network carries its state from the first token to the last.
+        A recurrent network carries its state from the first token to the last. Another network sees the text in windows
+        of its context length, each without those before it, and the whole text at once where it has none.
 
         Args:
-            ids: int32 [B, T + 1], each row starting with 0 (the start of a text).
+            ids: int32 [B, T + 1], each row beginning with what its first score is given: the id that stands before a
+                text, or the text's first token.
 
         Returns:
             float32 [B, T], in nats, <= 0; what a row's filling-up scores means nothing.
         """
         network = self.network
-        limit = network.body.context_length or _PIECE
-        rows, length = tf.shape(ids)[0], tf.shape(ids)[1] - 1
+        rows, length = tf.shape(ids)[0], tf.maximum(0, tf.shape(ids)[1] - 1)
+        size = (
+            _PIECE if network.body.recurrent else network.body.context_length
+        )  # of a piece, where it is known beforehand
+        limit = tf.maximum(1, length) if size is None else size
         pieces = tf.maximum(1, (length + limit - 1) // limit)  # at least one, so that there is something to stack
-        ids = tf.pad(ids, [[0, 0], [0, pieces * limit - length]])
-        carries = network.body.context_length is None
-        state = network.initial_state(rows, limit) if carries else ()
-        results = tf.TensorArray(tf.float32, size=pieces, element_shape=[None, limit])
+        # with ids of any kind, whose scores are cut off
+        ids = tf.pad(ids, [[0, 0], [0, pieces * limit + 1 - tf.shape(ids)[1]]])
+        state = network.initial_state(rows, limit) if network.body.recurrent else ()
+        results = tf.TensorArray(tf.float32, size=pieces, element_shape=[None, size])
 
         def body(piece, state, results):
             window = ids[:, piece * limit : (piece + 1) * limit + 1]
-            inputs, targets = tf.ensure_shape(window[:, :-1], [None, limit]), window[:, 1:]
-            if carries:
+            inputs, targets = tf.ensure_shape(window[:, :-1], [None, size]), window[:, 1:]
+            if network.body.recurrent:
                 logits, state = network.step(inputs, state)
             else:
                 logits = network(inputs, training=False)
@@ -68,15 +75,15 @@ class TextScore:
     """What a text scores: log P(w1..wn) = sum of log P(wi | w1..wi-1)."""
 
     log_probability: float
-    """Of the whole text, in nats, <= 0."""
+    """Of all the tokens together, in nats, <= 0."""
     tokens: list[str]
-    """The text's tokens."""
+    """The text's tokens; without the first, which is given, where the tokenizer has no id that stands before a text."""
     token_log_probabilities: list[float]
-    """Of each token after those before it, in nats, <= 0."""
+    """Of each of the tokens after all those before it, in nats, <= 0."""
 
     @property
     def perplexity(self) -> float:
-        """exp of the mean negative log probability of a token; 1 for an empty text."""
+        """exp of the mean negative log probability of a token; 1 where there is no token to score."""
         return perplexity(-self.log_probability / len(self.tokens)) if self.tokens else 1.0
 
 
@@ -94,6 +101,7 @@ class TextScorer:
 
     def score(self, text: str) -> TextScore:
         """log P of a text and of each of its tokens."""
-        ids = self.tokenizer.encode(text)
-        scores = self.loop.token_log_probabilities(tf.constant([[0, *ids]])).numpy()[0].tolist()
-        return TextScore(math.fsum(scores), [self.tokenizer.decode([i]) for i in ids], scores)
+        before = self.tokenizer.special.before_text
+        ids = [*([] if before is None else [before]), *self.tokenizer.encode(text)]
+        scores = self.loop.token_log_probabilities(tf.constant([ids], tf.int32)).numpy()[0].tolist()
+        return TextScore(math.fsum(scores), [self.tokenizer.decode([i]) for i in ids[1:]], scores)

@@ -23,7 +23,9 @@ class TextGenerator:
 
     def __init__(self, network: Network, tokenizer: BaseTokenizer):
         self.tokenizer = tokenizer
-        self.loop = GenerationLoop(network, banned_ids(tokenizer))
+        self.loop = GenerationLoop(network, tokenizer.special)
+        before = tokenizer.special.before_text
+        self._before = [] if before is None else [before]
 
     def generate(
         self, prompts: Sequence[str], max_new_tokens: int, sampling: Sampling, stop: str | Sequence[str], samples: int
@@ -39,6 +41,10 @@ class TextGenerator:
 
         Returns:
             For each prompt its new texts, without the prompt.
+
+        Raises:
+            InputError: an impossible number, an empty stop text, or an empty prompt where the tokenizer has no id that
+                starts a text.
         """
         stops, state = _stops(stop), self._start(prompts, samples, max_new_tokens)
         steps, ended = tf.constant(_STOP_TOKENS if stops else tf.int32.max // 2), False
@@ -61,10 +67,11 @@ class TextGenerator:
         return self._pieces(state, sampling.tensors(), stops)
 
     def predict(self, prompt: str, top_k: int) -> list[tuple[str, float]]:
-        """The likeliest next tokens and their probabilities, from the likeliest down."""
+        """The likeliest next tokens and their probabilities, from the likeliest down; "" is the end of the text."""
         probabilities = tf.nn.softmax(self._start([prompt], 1, 1)["logits"])[0]
         best = tf.math.top_k(probabilities, min(top_k, len(probabilities)))
-        tokens = [self.tokenizer.decode([i]) for i in best.indices.numpy().tolist()]
+        ends = self.tokenizer.special.ends
+        tokens = ["" if i in ends else self.tokenizer.decode([i]) for i in best.indices.numpy().tolist()]
         return list(zip(tokens, best.values.numpy().tolist(), strict=True))
 
     def _pieces(self, state, sampling, stops) -> Iterator[str]:
@@ -84,22 +91,21 @@ class TextGenerator:
         for name, value in (("num_samples", samples), ("max_new_tokens", max_new_tokens)):
             if not 1 <= value < 1 << 24:
                 raise InputError(f"{name} must be at least 1 and less than {1 << 24}, got {value}")
-        ids = [[0, *ids] for ids in self.tokenizer.encode_batch(list(prompts))]
+        ids = [[*self._before, *ids] for ids in self.tokenizer.encode_batch(list(prompts))]
+        if not all(ids):
+            raise InputError("this tokenizer has no id that starts a text: give a prompt that is not empty")
         padded = tf.ragged.constant(ids, tf.int32).to_tensor()
         lengths = tf.constant([len(row) for row in ids])
         return self.loop.start(padded, lengths, tf.constant(samples), tf.constant(max_new_tokens))
 
     def _new_texts(self, state) -> list[str]:
         """What each row's text has more than its prompt: a space between words belongs to what is new."""
-        texts = []
-        for ids, length in zip(state["ids"].numpy().tolist(), state["prompt_lengths"].numpy().tolist(), strict=True):
-            texts.append(self.tokenizer.decode(ids)[len(self.tokenizer.decode(ids[:length])) :])
+        texts, first = [], len(self._before)
+        columns = (state[name].numpy().tolist() for name in ("ids", "prompt_lengths", "lengths"))
+        for ids, prompt_length, length in zip(*columns, strict=True):
+            prompt, whole = (self.tokenizer.decode(ids[first:end]) for end in (prompt_length, length))
+            texts.append(whole[len(prompt) :])
         return texts
-
-
-def banned_ids(tokenizer: BaseTokenizer) -> tuple[int, ...]:
-    """The ids that are never generated: the one for whatever has no id, which says nothing to a reader."""
-    return () if tokenizer.special.unknown is None else (tokenizer.special.unknown,)
 
 
 def _stops(stop: str | Sequence[str]) -> list[str]:

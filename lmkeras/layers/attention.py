@@ -1,6 +1,10 @@
 """Multi-head self-attention, over a whole text at once or token by token with a key/value cache.
 
-Shape letters: B batch, T tokens, L cache length, D width, H heads, K key size of one head.
+A cache has slots for tokens, which the rows of a batch share: a step writes the next tokens of all rows into the same
+slots, at one place of the cache. So texts of different lengths end in the same slot, and before the first token of a
+shorter one stands filler, at which nothing looks.
+
+Shape letters: B batch, T tokens, L cache length in slots, D width, H heads, K key size of one head.
 """
 
 import contextlib
@@ -115,14 +119,14 @@ def compiled_steps():
 
 
 def _placed(cache, new, start):
-    """The cache [B·H, L, K] with `new` [B·H, T, K] at positions start .. start + T - 1."""
+    """The cache [B·H, L, K] with `new` [B·H, T, K] in the slots start .. start + T - 1."""
     if _compiled.get():
         return ops.slice_update(cache, (0, start, 0), ops.cast(new, cache.dtype))
     # outside XLA a slice's update is compiled anew for every shape, and not every server has it
-    positions = ops.arange(ops.shape(cache)[1]) - start  # [L], those of `new` from 0 to T - 1
+    token = ops.arange(ops.shape(cache)[1]) - start  # [L], which token of `new` each slot gets: 0 to T - 1, or none
     length = ops.shape(new)[1]
-    spread = ops.take(ops.cast(new, cache.dtype), ops.clip(positions, 0, length - 1), axis=1)
-    inside = ops.logical_and(positions >= 0, positions < length)
+    spread = ops.take(ops.cast(new, cache.dtype), ops.clip(token, 0, length - 1), axis=1)
+    inside = ops.logical_and(token >= 0, token < length)
     return ops.where(inside[:, None], spread, cache)
 
 
@@ -193,7 +197,7 @@ class SelfAttention(keras.layers.Layer):
         self._dropout = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy) if self.dropout else None
 
     def _project(self, x, start=0):
-        """x [B, T, D] → queries, keys, values, each [B, H, T, K], rotated where asked."""
+        """x [B, T, D] → queries, keys, values, each [B, H, T, K], rotated where asked; `start` as for `rotate`."""
         batch, length = ops.shape(x)[0], ops.shape(x)[1]
         heads = ops.reshape(dense(self._qkv, x), (batch, length, 3, self.num_heads, self._key_dim))
         queries, keys, values = ops.unstack(ops.transpose(heads, (2, 0, 3, 1, 4)), 3, axis=0)
@@ -229,30 +233,36 @@ class SelfAttention(keras.layers.Layer):
         return token_mask(previous_mask)
 
     def initial_cache(self, batch_size, max_length):
-        """An empty cache for `max_length` tokens: keys and values, each zeros [B·H, L, K].
+        """An empty cache of `max_length` slots: keys and values, each zeros [B·H, L, K].
 
         One dimension for texts and heads: of a dimension of 1, a single text, XLA would make a copy of the cache.
         """
         shape = (batch_size * self.num_heads, max_length, self._key_dim)
         return {name: ops.zeros(shape, self.compute_dtype) for name in ("keys", "values")}
 
-    def step(self, x, cache, start):
+    def step(self, x, cache, start, first=None):
         """Attention of the next tokens over those in the cache and themselves; causal whatever `causal` says.
 
         Args:
-            x: [B, T, D], the tokens at positions start .. start + T - 1.
+            x: [B, T, D], the tokens for the slots start .. start + T - 1.
             cache: what `initial_cache` or an earlier step returned.
-            start: number of tokens already in the cache, a scalar.
+            start: number of slots already in use, a scalar.
+            first: int32 [B], the slot of each row's first token, from which its positions are counted; slots before it
+                hold filler. None where every row begins in slot 0.
 
         Returns:
-            ([B, T, D], the cache with these tokens added).
+            ([B, T, D], the cache with these tokens added); what is given for filler means nothing.
         """
         batch, length = ops.shape(x)[0], ops.shape(x)[1]
         rows = (batch * self.num_heads, length, self._key_dim)
-        queries, keys, values = (ops.reshape(heads, rows) for heads in self._project(x, start))
+        projected = self._project(x, start if first is None else start - first)
+        queries, keys, values = (ops.reshape(heads, rows) for heads in projected)
         keys, values = _placed(cache["keys"], keys, start), _placed(cache["values"], values, start)
-        at = start + ops.arange(length)
-        allowed = at[:, None] >= ops.arange(ops.shape(keys)[1])  # [T, L]
+        at, slots = start + ops.arange(length), ops.arange(ops.shape(keys)[1])
+        allowed = at[:, None] >= slots  # [T, L]
+        if first is not None:
+            first = ops.repeat(first, self.num_heads)
+            allowed = ops.logical_and(allowed, slots >= first[:, None, None])  # [B·H, T, L]
         heads = attend(queries, keys, values, allowed)  # [B·H, T, K]
         heads = ops.reshape(heads, (batch, self.num_heads, length, self._key_dim))
         return self._join(heads), {"keys": keys, "values": values}

@@ -47,15 +47,15 @@ class _Block(keras.layers.Layer):
         return token_mask(previous_mask)
 
     def initial_cache(self, batch_size, max_length):
-        """An empty key/value cache."""
+        """An empty key/value cache of `max_length` slots."""
         return self._attention.initial_cache(batch_size, max_length)
 
-    def step(self, x, cache, start):
+    def step(self, x, cache, start, first=None):
         """The block over the next tokens: ([B, T, D], the cache with them added); see `SelfAttention.step`."""
         caches = []
 
         def attention(y):
-            y, new_cache = self._attention.step(y, cache, start)
+            y, new_cache = self._attention.step(y, cache, start, first)
             caches.append(new_cache)
             return y
 

@@ -41,7 +41,8 @@ class SinusoidalPositionEncoding(keras.layers.Layer):
 
     Call arguments:
         x: embeddings [B, T, D], T <= max_length.
-        start: position of the first token, an int or a scalar tensor.
+        start: position of the first token: an int or a scalar tensor for all rows alike, or int32 [B], one for each
+            row. Where it is below 0 the row begins with filler, which gets the position 0.
 
     Source: Vaswani et al. 2017, sections 3.4 and 3.5.
     """
@@ -64,7 +65,10 @@ class SinusoidalPositionEncoding(keras.layers.Layer):
         if x.shape[1] is not None and x.shape[1] > self.max_length:
             raise InputError(f"got {x.shape[1]} tokens: the layer's max_length is {self.max_length}")
         table = ops.cast(ops.convert_to_tensor(self._table), x.dtype)
-        rows = ops.slice(table, (start, 0), (length, d_model))
+        if _one_for_each_row(start):
+            rows = ops.take(table, ops.maximum(_positions(start, length), 0), axis=0)  # [B, T, D]
+        else:
+            rows = ops.slice(table, (start, 0), (length, d_model))
         return x * ops.cast(d_model**0.5, x.dtype) + rows
 
     def get_config(self):
@@ -77,7 +81,8 @@ def rotate(x, start=0, base: float = 10_000.0):
 
     Args:
         x: queries or keys [B, H, T, K], K even.
-        start: position t of the first token, an int or a scalar tensor.
+        start: position t of the first token: an int or a scalar tensor for all rows alike, or int32 [B], one for each
+            row.
         base: the slowest pair turns once in about 2π · base tokens.
 
     Returns:
@@ -99,9 +104,21 @@ def rotation_angles(length, key_dim: int, start=0, base: float = 10_000.0):
         base: see `rotate`.
 
     Returns:
-        Two float32 [T, K/2].
+        Two float32 [T, K/2], or [B, 1, T, K/2] where each row has a start of its own.
     """
     half = key_dim // 2
     rates = ops.convert_to_tensor((base ** (-np.arange(half) / half)).astype("float32"))
-    angles = ops.cast(ops.arange(length) + start, "float32")[:, None] * rates
+    positions = ops.cast(_positions(start, length), "float32")
+    if _one_for_each_row(start):
+        positions = positions[:, None]  # the same for all heads
+    angles = positions[..., None] * rates
     return ops.cos(angles), ops.sin(angles)
+
+
+def _one_for_each_row(start) -> bool:
+    return len(getattr(start, "shape", ())) == 1
+
+
+def _positions(start, length):
+    """The positions start, start + 1 …: int32 [T], or [B, T] where each row has a start of its own."""
+    return (start[:, None] if _one_for_each_row(start) else start) + ops.arange(length)

@@ -227,9 +227,7 @@ class Model:
     def report(self, corpus, **options):
         """What the model makes of a corpus, as tables and a picture; None where the task has no report.
 
-        Args:
-            corpus: as in `evaluate`.
-            options: as in `evaluate`.
+        Args: those of `evaluate`.
         """
         return self.judge(corpus, **options)[1]
 

@@ -121,8 +121,11 @@ class Writer(Body):
         """The state before the first token.
 
         Args:
-            rows: number of texts.
+            rows: B, number of texts.
             max_length: the most tokens that will be read of each; None for context_length.
+
+        Returns:
+            A dictionary of tensors, nested; its "positions", int32 [B], are the tokens that each row has had so far.
         """
         raise NotImplementedError
 
@@ -130,12 +133,14 @@ class Writer(Body):
         """The states of the next tokens, given the state that the tokens before them left.
 
         Args:
-            ids: int32 [B, T], the next T tokens (1 while generating, more to read a prompt at once).
-            state: what `initial_state` or an earlier step returned. It has a position for every row.
-            mask: bool [B, T], False for filler, which may stand only before the first token of a row; None for none.
+            ids: int32 [B, T], the next T tokens (1 while generating, more to read prompts at once).
+            state: what `initial_state` or an earlier step returned.
+            mask: bool [B, T], False for filler, which may stand only before a row's first token: texts of different
+                lengths are read together by letting them end at the same place. None where all are tokens.
 
         Returns:
-            (states [B, T, D], the new state); the states are those of one full pass.
+            (states [B, T, D], the new state). Each row's states are those of one full pass over its own tokens; those
+            of filler mean nothing.
         """
         raise NotImplementedError
 

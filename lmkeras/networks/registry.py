@@ -8,7 +8,7 @@ from typing import NamedTuple
 from lmkeras.errors import InputError, unknown_name
 
 #: the modules whose import registers the bodies that come with lmkeras
-_MODULES = ("dense", "convolutional", "recurrent", "transformer", "bert")
+_MODULES = ("dense", "convolutional", "recurrent", "bidirectional", "transformer", "bert")
 _bodies: dict[str, dict[str, "Family"]] = {"readers": {}, "writers": {}}
 
 

@@ -98,19 +98,27 @@ class TransformerDecoder(EmbeddingWriter):
         return self._normed(x)
 
     def initial_state(self, rows, max_length=None):
-        """Empty key/value caches for at most max_length tokens, context_length where it is None."""
+        """Empty key/value caches of max_length slots, context_length where it is None.
+
+        Returns:
+            "positions": int32 [B], tokens of each row; "slots": int32 scalar, slots of the caches in use, which the
+            rows share (a row's tokens stand in the last of them); "caches": each block's.
+        """
         length = self.context_length if max_length is None else max_length
         caches = [block.initial_cache(rows, length) for block in self.blocks]
-        return {"length": ops.zeros((), "int32"), "caches": caches}
+        return {"positions": ops.zeros((rows,), "int32"), "slots": ops.zeros((), "int32"), "caches": caches}
 
     def step(self, ids, state, mask=None):
-        """The states [B, T, D] of the next tokens and the new state."""
-        start, caches = state["length"], []
-        x = self._embed(ids, start)
+        """The states [B, T, D] of the next tokens and the new state; see `Writer.step`."""
+        start, length = state["slots"], ops.shape(ids)[1]
+        tokens = length if mask is None else ops.sum(ops.cast(mask, "int32"), axis=1)
+        slots, positions = start + length, state["positions"] + tokens
+        first = slots - positions  # the slot of each row's first token
+        x, caches = self._embed(ids, start - first), []
         for block, cache in zip(self.blocks, state["caches"], strict=True):
-            x, cache = block.step(x, cache, start)
+            x, cache = block.step(x, cache, start, first)
             caches.append(cache)
-        return self._normed(x), {"length": start + ops.shape(ids)[1], "caches": caches}
+        return self._normed(x), {"positions": positions, "slots": slots, "caches": caches}
 
     def get_config(self):
         """The constructor's arguments."""

@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from lmkeras.decoding.generate import GenerationLoop
 from lmkeras.decoding.score import ScoringLoop
-from lmkeras.decoding.text import banned_ids
 from lmkeras.networks.network import Network
 from lmkeras.tokenizers.base import BaseTokenizer
 
@@ -17,7 +16,7 @@ class ExportedLanguageModel(tf.Module):
 
     - generate: prompt [B] and the scalars max_new_tokens, temperature, top_k, top_p, seed → text [B], what follows
       each prompt.
-    - score: text [B] → log_probability [B] in nats (float64), token_count [B].
+    - score: text [B] → log_probability [B] in nats (float64), token_count [B], the tokens that were scored.
 
     Args:
         network: a trained language network.
@@ -31,10 +30,11 @@ class ExportedLanguageModel(tf.Module):
     def __init__(self, network: Network, tokenizer: BaseTokenizer, dtype: str = "float32"):
         super().__init__()
         self.tokenizer = tokenizer.in_graph()
+        self._before, self._filler = tokenizer.special.before_text, tokenizer.special.filler
         # the weights themselves rather than the Keras objects that hold them, which would bring along the optimizer's
         # state, and which TensorFlow's session loader (saved_model_cli) does not restore
         self.weights = network.exported(dtype)[1]
-        self.generation = GenerationLoop(network, banned_ids(tokenizer), compiled=False)
+        self.generation = GenerationLoop(network, tokenizer.special, compiled=False)
         self.scoring = ScoringLoop(network)
         texts, number, count = (tf.TensorSpec(s, t) for s, t in (([None], tf.string), ([], tf.float32), ([], tf.int32)))
         arguments = {
@@ -51,13 +51,23 @@ class ExportedLanguageModel(tf.Module):
         self.score = tf.function(self._score, autograph=False, input_signature=[text])
 
     def _encode(self, texts):
-        """Strings [B] → ids int32 [B, T + 1] after a 0 each, and how many count, at least 1."""
+        """Strings [B] → ids int32 [B, T], after the id before a text where there is one, and how many count."""
         ids = self.tokenizer.encode(texts)
-        lengths = tf.cast(ids.row_lengths(), tf.int32) + 1
-        return tf.pad(ids.to_tensor(0), [[0, 0], [1, 0]]), lengths
+        lengths, ids = tf.cast(ids.row_lengths(), tf.int32), ids.to_tensor(self._filler)
+        if self._before is None:
+            return ids, lengths
+        return tf.pad(ids, [[0, 0], [1, 0]], constant_values=self._before), lengths + 1
+
+    def _decode(self, ids, lengths):
+        """The texts [B] of as many of the ids [B, T] as are told, the id before a text being none of theirs."""
+        return self.tokenizer.decode(tf.RaggedTensor.from_tensor(ids, lengths)[:, 0 if self._before is None else 1 :])
 
     def _generate(self, prompt, max_new_tokens, temperature, top_k, top_p, seed):
         ids, lengths = self._encode(prompt)
+        if self._before is None:
+            refusal = "the tokenizer has no id that starts a text: give prompts that are not empty"
+            with tf.control_dependencies([tf.debugging.assert_positive(lengths, refusal)]):
+                ids = tf.identity(ids)
         state = self.generation.start(ids, lengths, 1, max_new_tokens)
         sampling = {
             "temperature": temperature,
@@ -66,10 +76,9 @@ class ExportedLanguageModel(tf.Module):
             "repetition_penalty": tf.constant(1.0),
             "seed": seed,
         }
-        ids = self.generation.advance(state, sampling, tf.shape(state["ids"])[1])["ids"]
+        state = self.generation.advance(state, sampling, tf.shape(state["ids"])[1])
         # what was added is what the whole text has more than the prompt: a word's space belongs to it
-        before = self.tokenizer.decode(tf.RaggedTensor.from_tensor(ids, lengths)[:, 1:])
-        whole = self.tokenizer.decode(tf.RaggedTensor.from_tensor(ids, lengths + max_new_tokens)[:, 1:])
+        before, whole = self._decode(state["ids"], lengths), self._decode(state["ids"], state["lengths"])
         start = tf.strings.length(before)
         return {"text": tf.strings.substr(whole, start, tf.strings.length(whole) - start)}
 
@@ -77,5 +86,6 @@ class ExportedLanguageModel(tf.Module):
         ids, lengths = self._encode(text)
         scores = self.scoring.token_log_probabilities(ids)
         scores = tf.cast(scores, tf.float64)  # the sum over a long text needs more digits than its terms
-        counted = tf.sequence_mask(lengths - 1, tf.shape(scores)[1], scores.dtype)
-        return {"log_probability": tf.reduce_sum(scores * counted, axis=1), "token_count": lengths - 1}
+        counts = tf.maximum(0, lengths - 1)  # the first id of each row is given
+        counted = tf.sequence_mask(counts, tf.shape(scores)[1], scores.dtype)
+        return {"log_probability": tf.reduce_sum(scores * counted, axis=1), "token_count": counts}
