@@ -49,7 +49,7 @@ decoding decoding.samplers decoding.generate decoding.score decoding.text
 tasks.registry tasks.base tasks.in_graph tasks.in_graph.whole_texts tasks.in_graph.language
 tasks.whole_texts tasks.classification tasks.language tasks
 export export.saved_model
-models models.folder models.version_0_1 models.network_file models.recipe models.saving models.model models.loading
+models models.folder models.version_0_1 models.network_file models.recipe models.saving models.preparing models.model models.loading
 models.language_model models.text_classifier models.tables models.cross_validation
 arguments cli.runs cli.tokenization cli.training cli.language cli.prediction cli.evaluation cli __main__
 """.split()

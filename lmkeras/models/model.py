@@ -1,24 +1,23 @@
 """The model that a user holds: a task, a tokenizer and a network that belong together."""
 
 import contextlib
-import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import keras
 
 from lmkeras.errors import InputError
 from lmkeras.export.saved_model import write_saved_model
+from lmkeras.models.preparing import Parts, as_trained, prepared, run_of
 from lmkeras.models.recipe import Recipe
-from lmkeras.models.saving import save_model, without_names
+from lmkeras.models.saving import save_model
 from lmkeras.networks.network import Network
-from lmkeras.tasks.base import Runner, Task, TrainingData
+from lmkeras.tasks.base import Runner, Task
 from lmkeras.tokenizers.base import BaseTokenizer
 from lmkeras.training import fit as harness
 from lmkeras.training.devices import place
-from lmkeras.training.layer_rates import freeze, layer_factors
 from lmkeras.training.rate_finder import RateFinding, find_learning_rate
-from lmkeras.training.run import Batches, Judgement, Run
+from lmkeras.training.run import Batches, Judgement
 from lmkeras.training.settings import TrainingSettings, changed
 from lmkeras.training.strategies import replicas_of
 
@@ -129,17 +128,16 @@ class Model:
         monitor = self.task.monitored(settings)
         replicas = replicas_of(settings.distribute)  # several workers are set up before anything else
         with place(settings.device):
-            train, held_out = self._parts(self.task.corpus(corpus), validation, validation_fraction, settings.seed)
-            data, parts = self._prepared(train, held_out, settings)
+            train, held_out = self._corpora(corpus, validation, validation_fraction, settings.seed)
+            parts, data = prepared(self._parts, self._recipe, train, held_out, settings)
             digests, judged = {"text": data.digest}, None
             if held_out is not None:
-                task, tokenizer, network = parts
-                judged = task.validation_data(held_out, tokenizer, network, replicas)
+                judged = parts.task.validation_data(held_out, parts.tokenizer, parts.network, replicas)
                 digests["validation"] = judged.digest
-            self.task, self.tokenizer, self.network = parts  # nothing can be wrong with them from here on
-            run = self._run(run_folder, resume, digests)
+            run = run_of(parts, run_folder, resume, digests)
             batches = Batches(data.dataset, data.steps_per_epoch, judged and judged.dataset)
-            with self._as_trained(settings) as factors:
+            self._become(parts)  # nothing can be wrong with them from here on
+            with self._training(settings) as factors:
                 return harness.fit(
                     self.network,
                     batches,
@@ -169,45 +167,34 @@ class Model:
         """
         settings = changed(settings or self.task.Settings(), changes)
         with place(settings.device):
-            data, parts = self._prepared(self.task.corpus(corpus), None, settings)
-            self.task, self.tokenizer, self.network = parts
-            with self._as_trained(settings) as factors:
+            parts, data = prepared(self._parts, self._recipe, self.task.corpus(corpus), None, settings)
+            self._become(parts)
+            with self._training(settings) as factors:
                 return find_learning_rate(self.network, data.dataset(0), settings, steps=steps, rate_factors=factors)
 
-    def _parts(self, corpus, validation, fraction: float, seed: int):
+    def _corpora(self, corpus, validation, fraction: float, seed: int):
+        """What trains and what validates, if anything does."""
+        corpus = self.task.corpus(corpus)
         if validation is not None:
             return corpus, self.task.corpus(validation)
         return self.task.split(corpus, fraction, seed) if fraction else (corpus, None)
 
-    def _prepared(self, train, held_out, settings) -> tuple[TrainingData, tuple[Task, BaseTokenizer, Network]]:
-        """What to train on, and the task, the tokenizer and the network to train; this model stays as it is."""
-        task = self.task.learned(train, held_out, settings, trained=self.network is not None)
-        tokenizer = self.tokenizer or self._recipe.tokenizer_for(train)
-        network = self.network or self._recipe.network_for(task, tokenizer, settings.seed)
-        with freeze(network.layer_groups(), settings.frozen_groups):
-            task.check(network, tokenizer)
-        return task.training_data(train, tokenizer, network, settings), (task, tokenizer, network)
+    @property
+    def _parts(self) -> Parts:
+        return Parts(self.task, self.tokenizer, self.network)
+
+    def _become(self, parts: Parts) -> None:
+        self.task, self.tokenizer, self.network = parts
+        self._kept_runner = None
 
     @contextlib.contextmanager
-    def _as_trained(self, settings: TrainingSettings) -> Iterator[Mapping[str, float] | None]:
-        """Groups of layers frozen as the settings say; gives the learning-rate factors of the others."""
-        self._kept_runner, groups = None, self.network.layer_groups()
+    def _training(self, settings: TrainingSettings) -> Iterator[Mapping[str, float] | None]:
+        """See `as_trained`; afterwards nothing is kept that callbacks may have traced in the training's precision."""
         try:
-            with freeze(groups, settings.frozen_groups):
-                yield None if settings.layer_decay == 1 else layer_factors(groups, settings.layer_decay)
+            with as_trained(self.network, settings) as factors:
+                yield factors
         finally:
-            self._kept_runner = None  # callbacks may have predicted, and so traced, in the training's precision
-
-    def _run(self, folder: str | Path | None, resume: bool, digests: Mapping[str, Callable[[], str]]):
-        """Where a training of this model is recorded, and what it may be resumed with, such as the same text."""
-        if folder is None:
-            if resume:
-                raise InputError("resume goes on from a checkpoint in run_folder: name that folder too")
-            return None
-        made_of = {**self.task.config(), **{name: digest() for name, digest in digests.items()}}
-        made_of["tokenizer"] = hashlib.sha256(self.tokenizer.to_json().encode()).hexdigest()
-        made_of["network"] = without_names(self.network.get_config())
-        return Run(Path(folder), resume, made_of)
+            self._kept_runner = None
 
     def evaluate(self, corpus, **options) -> dict[str, float]:
         """Judges the model on a corpus.
