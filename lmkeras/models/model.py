@@ -9,7 +9,7 @@ import keras
 from lmkeras.errors import InputError
 from lmkeras.export.saved_model import write_saved_model
 from lmkeras.models.preparing import Parts, as_trained, prepared, run_of
-from lmkeras.models.recipe import Recipe
+from lmkeras.models.recipe import Recipe, require_built
 from lmkeras.models.saving import save_model
 from lmkeras.networks.network import Network
 from lmkeras.tasks.base import Runner, Task
@@ -58,13 +58,7 @@ class Model:
             if isinstance(tokenizer, BaseTokenizer):
                 self.tokenizer = tokenizer
             return
-        others = {"vocabulary_size": vocabulary_size, "weights": weights, **sizes}
-        if others := [name for name, value in others.items() if value is not None]:
-            raise InputError(f"{', '.join(others)}: for a network's name; a built network has its own")
-        if not isinstance(network, Network):
-            raise InputError(f"network must be a name or a network that lmkeras built, got {type(network).__name__}")
-        if not isinstance(tokenizer, BaseTokenizer):
-            raise InputError("a built network needs the fitted tokenizer that it belongs to")
+        require_built(network, tokenizer, {"vocabulary_size": vocabulary_size, "weights": weights, **sizes})
         task.check(network, tokenizer)
         self.network, self.tokenizer = network, tokenizer
 

@@ -1,6 +1,7 @@
 """How a model's tokenizer and network come to be: by name, for a corpus, or from pretrained weights."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 import keras
@@ -104,3 +105,19 @@ class Recipe:
         sizes = {**self.sizes, "vocabulary_size": task.vocabulary_size(tokenizer), **of_task}
         body = registry.new_body(self.network, task.bodies, **sizes)
         return Network(body, task.head(body))
+
+
+def require_built(network: object, tokenizer: object, others: Mapping[str, object]) -> None:
+    """InputError where a model is not given a built network and its fitted tokenizer, and these alone.
+
+    Args:
+        network: what came as the network, and is no name.
+        tokenizer: what came as the tokenizer.
+        others: arguments for networks that are yet to be built, by name; None where they were not given.
+    """
+    if given := [name for name, value in others.items() if value is not None]:
+        raise InputError(f"{', '.join(given)}: for a network's name; a built network has its own")
+    if not isinstance(network, Network):
+        raise InputError(f"network must be a name or a network that lmkeras built, got {type(network).__name__}")
+    if not isinstance(tokenizer, BaseTokenizer):
+        raise InputError("a built network needs the fitted tokenizer that it belongs to")
