@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import lmkeras
+from lmkeras.tasks import tasks
 
 PACKAGE = Path(lmkeras.__file__).parent
 
@@ -49,7 +50,8 @@ decoding decoding.samplers decoding.generate decoding.score decoding.text
 tasks.registry tasks.base tasks.in_graph tasks.in_graph.whole_texts tasks.in_graph.language
 tasks.whole_texts tasks.classification tasks.language tasks
 export export.saved_model
-models models.folder models.version_0_1 models.network_file models.recipe models.saving models.preparing models.model models.loading
+models models.folder models.version_0_1 models.network_file models.recipe models.saving models.preparing
+models.model models.loading
 models.language_model models.text_classifier models.tables models.cross_validation
 arguments cli.runs cli.tokenization cli.training cli.language cli.prediction cli.evaluation cli __main__
 """.split()
@@ -99,6 +101,53 @@ def test_an_upward_import_for_type_checkers_alone_would_be_found():
     tree = ast.parse("if TYPE_CHECKING:\n    from lmkeras.tokenizers.byte_pair import BytePairTokenizer")
     assert imported_modules(tree) == {"tokenizers.byte_pair"}
     assert STREET.index("tokenizers.byte_pair") > STREET.index("tokenizers.in_graph.byte_pair")
+
+
+# Where families may be told apart; everything else works over their contracts.
+FAMILIES_AT_HOME = ("tasks", "networks", "pretrained")
+
+
+def classes_of_families() -> set[str]:
+    """The names of all bodies, heads, tasks and the models that users hold."""
+    homes = [name for name in MODULES if name.startswith(("networks.bodies.", "networks.heads.", "tasks."))]
+    homes = [name for name in homes if name not in ("tasks.base", "tasks.registry")]
+    homes += ["models.language_model", "models.text_classifier"]
+    trees = (ast.parse(MODULES[name].read_text(encoding="utf-8")) for name in homes)
+    return {node.name for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)}
+
+
+def families_told_apart(tree: ast.Module) -> list[str]:
+    """What a module asks `isinstance` or `issubclass` of a family's class, and where it spells the kind of a model."""
+    found, classes, kinds = [], classes_of_families(), set(tasks())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("isinstance", "issubclass"):
+            named = {part.id for part in ast.walk(node.args[1]) if isinstance(part, ast.Name)}
+            found += sorted(named & classes)
+        if isinstance(node, ast.Constant) and node.value in list(kinds):
+            found.append(node.value)
+    return sorted(found)
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.partition(".")[0] not in FAMILIES_AT_HOME])
+def test_no_list_of_kinds_and_no_isinstance_on_a_family(name):
+    found = families_told_apart(ast.parse(MODULES[name].read_text(encoding="utf-8")))
+    assert found == (sorted(tasks()) if name == "models.loading" else []), "only the table of loading has kinds"
+
+
+def test_a_module_that_tells_families_apart_would_be_found():
+    tree = ast.parse("KINDS = ('language_model',)\nif isinstance(body, (RecurrentWriter, Body)): pass")
+    assert families_told_apart(tree) == ["RecurrentWriter", "language_model"]
+
+
+def test_no_function_takes_twelve_positionals_and_calls_name_more_than_three():
+    """Signatures of what users hold may be long; each of their arguments has a name there."""
+    for name, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef):
+                without_default = len(node.args.args) - len(node.args.defaults)
+                assert without_default < 12, f"{name}.{node.name} takes {without_default} arguments by their place"
+            if isinstance(node, ast.Call):
+                assert len(node.args) < 12, f"{name} line {node.lineno}: name the arguments"
 
 
 @pytest.mark.parametrize("path", MODULES.values(), ids=MODULES)

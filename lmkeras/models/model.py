@@ -51,12 +51,11 @@ class Model:
         **sizes,
     ):
         network = task.default_network if network is None else network
-        self.task, self.network, self.tokenizer = task, None, None
-        self._recipe = self._kept_runner = None
+        self.task = task
+        self.network = self.tokenizer = self._recipe = self._kept_runner = None
         if isinstance(network, str):
             self._recipe = Recipe(task, network, tokenizer, vocabulary_size, weights=weights, sizes=sizes)
-            if isinstance(tokenizer, BaseTokenizer):
-                self.tokenizer = tokenizer
+            self.tokenizer = tokenizer if isinstance(tokenizer, BaseTokenizer) else None
             return
         require_built(network, tokenizer, {"vocabulary_size": vocabulary_size, "weights": weights, **sizes})
         task.check(network, tokenizer)

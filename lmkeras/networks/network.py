@@ -67,8 +67,9 @@ class Network(keras.Model):
         if not self.body.built:
             self.body.build((None, None))
         self.head.connect(self.body)
-        states = self.head.reads == "states"
-        self.head.build((None, None, self.body.width) if states else (None, self.body.summary_size))
+        if not self.head.built:  # another network of the same parts may have built it
+            states = self.head.reads == "states"
+            self.head.build((None, None, self.body.width) if states else (None, self.body.summary_size))
         self.built = True
 
     def features(self, inputs, training=False):

@@ -60,17 +60,17 @@ class WholeTextTask(TextLengths, Task):
     def answer(self, outputs: np.ndarray) -> Any:
         """What is said of a text, from the head's outputs for it."""
 
-    @abc.abstractmethod
     def row(self, answer: Any) -> Mapping[str, object]:
         """An answer as a JSON object, for `lmkeras predict --output`."""
+        return {"answer": answer}
 
-    @abc.abstractmethod
     def row_names(self) -> Sequence[str]:
         """The headings of the columns that a table has for an answer: one for each number or text in `row`."""
+        return ["answer"]
 
-    @abc.abstractmethod
     def line(self, answer: Any) -> str:
         """An answer as `lmkeras predict` prints it before the text."""
+        return str(answer)
 
     @abc.abstractmethod
     def judged(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[dict[str, float], Any]:
