@@ -88,15 +88,13 @@ class Tokenizer(KerasTokenizer, BaseTokenizer):
     def _encoded_with_offsets(self, text: str, numbers: Callable[[Iterable[str]], list[int]]) -> EncodedText:
         lowered, origins = lowered_with_origins(text) if self.lower else (text, range(len(text)))
         if self.char_level:
-            spans = ((character, place, place + 1) for place, character in enumerate(lowered))
+            words, spans = lowered, [(place, place + 1) for place in range(len(lowered))]
         else:
-            spans = self._splitter().split_with_spans(lowered)
-        ids, offsets = [], []
-        for word, start, end in spans:
-            for id in numbers([word]):  # none, where the word is left out
-                ids.append(id)
-                offsets.append((origins[start], origins[end - 1] + 1))
-        return EncodedText(ids, offsets)
+            words, spans = self._splitter().split_with_spans(lowered)
+        ids = numbers(words)
+        if len(ids) < len(words):  # some words have no id and are left out
+            spans = [span for word, span in zip(words, spans, strict=True) if numbers([word])]
+        return EncodedText(ids, [(origins[start], origins[end - 1] + 1) for start, end in spans])
 
     def to_json(self, **kwargs) -> str:
         """The whole tokenizer as JSON that Keras' tokenizer_from_json reads too; `kwargs` go to json.dumps."""

@@ -40,25 +40,26 @@ class WordSplitter:
                 return self._split_together(together)
         return [self._words(text.translate(self._table)) for text in texts]
 
-    def split_with_spans(self, text: str) -> list[tuple[str, int, int]]:
-        """The words of a text, each with the start and the end of what it was cut from.
+    def split_with_spans(self, text: str) -> tuple[list[str], list[tuple[int, int]]]:
+        """The words of a text, and for each the start and the end of the characters that it was cut from.
 
         Where a separator of several characters overlaps itself, the rest of one may be a word: its span is that of the
         characters that became the separator.
 
         Example:
             >>> WordSplitter(".,", " ").split_with_spans("a, bc.")
-            [('a', 0, 1), ('bc', 3, 5)]
+            (['a', 'bc'], [(0, 1), (3, 5)])
         """
         rewritten, origins = text.translate(self._table), self._origins(text)
-        found, position = [], 0
+        words, spans, position = [], [], 0
         for part in rewritten.split(self._split):
             if self._split is None:  # any number of white-space characters lie before this word
                 position = rewritten.index(part, position)
             if part:
-                found.append((part, origins[position], origins[position + len(part) - 1] + 1))
+                words.append(part)
+                spans.append((origins[position], origins[position + len(part) - 1] + 1))
             position += len(part) + len(self._split or "")
-        return found
+        return words, spans
 
     def _origins(self, text: str) -> Sequence[int]:
         """For each character of the text in which separators replace filters, the one that it comes from."""
