@@ -8,7 +8,8 @@ from lmkeras.tokenizers.in_graph.lower_case import step
 from lmkeras.tokenizers.in_graph.offsets import in_rows, places_in_text
 from lmkeras.tokenizers.pieces import CLASSES, WHITE_SPACE, class_changes
 
-# A candidate merge is one int64, its rank above the position of its left symbol: the least is the one to do next.
+# A merge that may come next is one int64: its rank in the upper bits, the position of its left symbol in the lower
+# POSITION_BITS. So the least of these numbers is the merge to do next. NO_MERGE is the rank of pairs that never merge.
 POSITION_BITS = 32
 NO_MERGE = 2**30
 
@@ -82,10 +83,16 @@ class InGraphBytePairs(tf.Module):
         return codes, character, self._merged(tf.cast(raw, tf.int32) + 1, piece, tf.reduce_sum(starts))
 
     def _merged(self, symbols: tf.Tensor, piece: tf.Tensor, num_pieces: tf.Tensor) -> tf.Tensor:
-        """The symbols [N] of all pieces after all merges; `piece` [N] ascends from 0 to num_pieces - 1.
+        """The symbols of all pieces after all merges.
 
-        A merge writes its result over its left symbol and 0 over its right one. A round makes the first merge of
-        every piece, and drops the pieces that had none, and the symbols that are gone, from what it looks `at`.
+        A merge writes its result over its left symbol and 0 over its right one. Each round of the loop makes the next
+        merge of every piece. `at` holds the positions that the next round has to look at: those of symbols that are not
+        0 in pieces that had a merge in this round.
+
+        Args:
+            symbols: int32 [N], one for each byte of all texts.
+            piece: int32 [N], which piece each byte is of, ascending from 0 to num_pieces - 1.
+            num_pieces: int32 scalar.
         """
 
         def one_merge_in_each_piece(symbols, at, piece):
@@ -113,14 +120,14 @@ class InGraphBytePairs(tf.Module):
 
 
 def piece_starts(codes: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    """Where pieces start: the matches of `piece_pattern`, by arithmetic on runs of one character class.
+    """Where the pieces start that `piece_pattern` matches, computed from runs of characters of one class.
 
     Args:
         codes: int32 [N], the code points of all texts, one text after the other.
         rows: [N], which text each belongs to.
 
     Returns:
-        bool [N].
+        bool [N], whether a piece starts at each character.
     """
     kind = step(codes, *class_changes())
     white = kind == CLASSES.index(WHITE_SPACE)
@@ -129,7 +136,8 @@ def piece_starts(codes: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     run_start = tf.gather(tf.where(new_run)[:, 0], tf.cumsum(tf.cast(new_run, tf.int32)) - 1)
     offset = tf.range(tf.size(codes)) - tf.cast(run_start, tf.int32)
     longest = tf.gather([kind.longest for kind in CLASSES], kind)
-    # The last white space before anything else in the text splits off; U+0020 takes what follows with it.
+    # The last white-space character before one of another class is a piece of its own or, if it is U+0020, the start
+    # of the piece that follows.
     splits_off = tf.concat([white[:-1] & ~white[1:] & same_text, tf.zeros_like(white[:1])], axis=0)
     joined = tf.concat([tf.zeros_like(white[:1]), (splits_off & (codes == ord(" ")))[:-1]], axis=0)
     return ((offset % longest == 0) | splits_off) & ~joined
