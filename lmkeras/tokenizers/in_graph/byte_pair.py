@@ -39,22 +39,22 @@ class InGraphBytePairs(tf.Module):
     def encode(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """The ids of each text, int32 [B, tokens]."""
         with tf.device("CPU"):  # where strings and tables are: a loop on another device would copy in every round
-            codes, character, symbols = self._symbols(texts)
+            codes, rows, character, symbols = self._symbols(texts)
             ids = tf.boolean_mask(symbols, symbols > 0)
-            id_rows = tf.boolean_mask(tf.gather(codes.value_rowids(), character), symbols > 0)
+            id_rows = tf.boolean_mask(tf.gather(rows, character), symbols > 0)
             return tf.RaggedTensor.from_value_rowids(ids, id_rows, nrows=codes.nrows(), validate=False)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def encode_with_offsets(self, texts: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]:
         """The ids of each text, and the starts and ends of the characters that hold their bytes; int32 [B, tokens]."""
         with tf.device("CPU"):
-            codes, character, symbols = self._symbols(texts)
+            codes, rows, character, symbols = self._symbols(texts)
             first_bytes = tf.where(symbols > 0)[:, 0]
             last_bytes = tf.concat([first_bytes, tf.size(symbols, tf.int64)[None]], axis=0)[1:] - 1
             first, last = tf.gather(character, first_bytes), tf.gather(character, last_bytes)
             places = places_in_text(codes)
             return in_rows(
-                rows=tf.gather(codes.value_rowids(), first),
+                rows=tf.gather(rows, first),
                 num_texts=codes.nrows(),
                 ids=tf.gather(symbols, first_bytes),
                 starts=tf.gather(places, first),
@@ -67,20 +67,22 @@ class InGraphBytePairs(tf.Module):
         tokens = ids.with_flat_values(tf.gather(self._token_bytes, ids.flat_values))
         return tf.strings.unicode_transcode(tf.strings.reduce_join(tokens, axis=-1), "UTF-8", "UTF-8")
 
-    def _symbols(self, texts: tf.Tensor) -> tuple[tf.RaggedTensor, tf.Tensor, tf.Tensor]:
+    def _symbols(self, texts: tf.Tensor) -> tuple[tf.RaggedTensor, tf.Tensor, tf.Tensor, tf.Tensor]:
         """The bytes of UTF-8 strings [B] after all merges.
 
         Returns:
-            The code points, int32 [B, characters]; for each byte of all texts, which of these characters it is of,
-            int32 [N]; the id of the token that starts at each byte, 0 where none does, int32 [N].
+            The code points, int32 [B, characters]; which text each of these characters is of, int64; which of these
+            characters each byte of all texts is of, int32 [N]; the id of the token that starts at each byte, 0 where
+            none does, int32 [N].
         """
         texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8")
         codes = tf.strings.unicode_decode(texts, "UTF-8")
+        rows = codes.value_rowids()
         raw = tf.io.decode_raw(tf.strings.reduce_join(texts), tf.uint8)
         character = tf.cumsum(tf.cast(raw & 0xC0 != 0x80, tf.int32)) - 1
-        starts = tf.cast(piece_starts(codes.flat_values, codes.value_rowids()), tf.int32)
+        starts = tf.cast(piece_starts(codes.flat_values, rows), tf.int32)
         piece = tf.gather(tf.cumsum(starts) - 1, character)
-        return codes, character, self._merged(tf.cast(raw, tf.int32) + 1, piece, tf.reduce_sum(starts))
+        return codes, rows, character, self._merged(tf.cast(raw, tf.int32) + 1, piece, tf.reduce_sum(starts))
 
     def _merged(self, symbols: tf.Tensor, piece: tf.Tensor, num_pieces: tf.Tensor) -> tf.Tensor:
         """The symbols of all pieces after all merges.
