@@ -24,9 +24,9 @@ class EncodedText(NamedTuple):
 
 
 class BaseTokenizer(abc.ABC):
-    """Text to ids and back. Which ids are no piece of text, and what they stand for, `special` says."""
+    """Text to ids and back; `special` names the ids that stand for something other than a piece of text."""
 
-    #: whether decode(encode(text)) is the text itself, unknown characters aside
+    #: whether decode(encode(text)) is the text itself, except for characters that have no id
     spells_text: bool = False
 
     @property
@@ -37,7 +37,8 @@ class BaseTokenizer(abc.ABC):
     @property
     @abc.abstractmethod
     def special(self) -> SpecialIds:
-        """The ids that are no piece of text. A text that spells a special token out may give its id all the same."""
+        """The ids that stand for something other than a piece of text, such as padding. A text in which the name of a
+        special token is written out, like "[MASK]", may still be encoded to that token's id."""
 
     @abc.abstractmethod
     def fit(self, texts: Iterable[str]) -> "BaseTokenizer":
@@ -74,8 +75,11 @@ class BaseTokenizer(abc.ABC):
 
     @abc.abstractmethod
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of ids; the padding id stands for no text. Decoding more ids only ever adds to the end of the text,
-        except that a character whose bytes are incomplete stands as U+FFFD until the rest comes."""
+        """The text of ids, without the padding id.
+
+        Decoding more ids only adds to the end of the text, with one exception: where the last ids hold only some bytes
+        of a character, U+FFFD stands there until the ids with its other bytes are decoded too.
+        """
 
     @abc.abstractmethod
     def to_json(self) -> str:
@@ -97,7 +101,9 @@ class BaseTokenizer(abc.ABC):
 
 
 def in_blocks(texts: Iterable, characters: int) -> Iterator[list]:
-    """The texts in lists, each ending with the text that brings it to so many characters (or words, of lists of them).
+    """The texts in lists, each closed as soon as its texts together have at least so many characters.
+
+    Where a text is a list of words, its words are counted instead of characters. The last list may be shorter.
 
     Example:
         >>> list(in_blocks(["ab", "c", "d", "ef"], 3))

@@ -13,7 +13,7 @@ from lmkeras.tokenizers.bert_text import BertTextRules
 from lmkeras.tokenizers.special_tokens import SpecialTokens
 
 VOCABULARY, TOKENIZER, CONFIG = "vocab.txt", "tokenizer.json", "tokenizer_config.json"
-# our names of settings: theirs in tokenizer_config.json, and in the normalizer of tokenizer.json
+# for each of our settings its name in tokenizer_config.json, and its name in the normalizer of tokenizer.json
 _RULES = {
     "lowercase": ("do_lower_case", "lowercase"),
     "strip_accents": ("strip_accents", "strip_accents"),
@@ -31,11 +31,12 @@ _NO_LIMIT = 10**9  # Hugging Face writes 1e30 for a model_max_length that is unk
 
 
 def read_pretrained(source: str | os.PathLike) -> dict[str, Any]:
-    """What a pretrained tokenizer's files say, as arguments of WordPieceTokenizer.
+    """The arguments of WordPieceTokenizer that the files of a pretrained tokenizer ask for.
+
+    Settings are those of tokenizer_config.json; where it lacks one, that of tokenizer.json, and otherwise BERT's.
 
     Args:
-        source: a folder, a vocabulary file (one token in a line, settings as BERT's own), or a name on the hub. What
-            tokenizer_config.json does not say is taken from tokenizer.json, and else as BERT has it.
+        source: a folder; a vocabulary file, one token in a line, which has BERT's settings; or a name on the hub.
 
     Raises:
         InputError: no such files, files that are damaged, or a tokenizer that is not BERT's.
@@ -92,7 +93,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    """The object that a file holds; empty where there is no file."""
+    """The JSON object that a file holds; an empty one where there is no file."""
     if not path.is_file():
         return {}
     found = read_json(path, _LARGEST_FILE)
@@ -103,14 +104,14 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _special_tokens(config: dict[str, Any]) -> SpecialTokens:
     names = {ours: config[theirs] for ours, theirs in _SPECIAL.items() if config.get(theirs) is not None}
-    # an AddedToken is written as an object
+    # transformers writes a token that has options (an AddedToken) as an object with the name under "content"
     return SpecialTokens(
         **{ours: name.get("content") if isinstance(name, dict) else name for ours, name in names.items()}
     )
 
 
 def _refuse_other_tokenizers(folder: Path, tokenizer: dict[str, Any], special: SpecialTokens) -> None:
-    """What tokenizer.json may hold that a WordPieceTokenizer would encode differently."""
+    """Raises InputError where a WordPieceTokenizer would encode texts to other ids than tokenizer.json asks for."""
     try:
         model, normalizer = tokenizer.get("model") or {}, tokenizer.get("normalizer") or {}
         kinds = (model.get("type", "WordPiece"), normalizer.get("type", "BertNormalizer"))
@@ -123,7 +124,7 @@ def _refuse_other_tokenizers(folder: Path, tokenizer: dict[str, Any], special: S
         )
     if other := [name for name in added if name not in special.names()]:
         raise InputError(
-            f"{folder / TOKENIZER} adds tokens to BERT's five special ones, which has no twin: {shortened(other)}"
+            f"{folder / TOKENIZER} adds tokens to BERT's five special ones: expected no others, not {shortened(other)}"
         )
 
 

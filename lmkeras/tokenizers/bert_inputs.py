@@ -1,4 +1,4 @@
-"""From ids of texts to what BERT reads: special tokens around one text or two, cut to a length, padded."""
+"""From ids of texts to BERT's inputs: special tokens around one text or two, cut to a length, padded."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -12,7 +12,12 @@ _TENSORS = {None: None, "np": "np", "tf": "tf"}
 
 
 class Plan(NamedTuple):
-    """Where sequences are cut, None for nowhere, and how many places a row has at least; None for the longest row's."""
+    """How sequences are cut and padded.
+
+    Attributes:
+        cut_to: the most ids of a sequence; None to cut nothing.
+        fill_to: the least number of places of a row; None for the length of the longest row.
+    """
 
     cut_to: int | None
     fill_to: int | None
@@ -24,7 +29,8 @@ def plan(
     """What `padding`, `truncation` and `max_length` of Hugging Face's tokenizers mean together.
 
     Raises:
-        InputError: an unknown value, or a length that is needed and is nowhere.
+        InputError: an unknown value, or cutting or padding to a length that neither max_length nor model_max_length
+            gives.
     """
     padding, truncation = _choice("padding", padding, _PADDINGS), _choice("truncation", truncation, _TRUNCATIONS)
     if max_length is not None and (type(max_length) is not int or max_length < 0):
@@ -38,10 +44,12 @@ def plan(
 
 
 def batched(texts: str | Iterable[str], pairs: str | Iterable[str] | None) -> tuple[list[str], list[str] | None]:
-    """Texts and their partners as lists of one length; an empty partner of one text is none, as for Hugging Face.
+    """Texts and the second texts of their pairs as lists of one length.
+
+    As with Hugging Face's tokenizers, an empty second text of a single text counts as no second text.
 
     Raises:
-        InputError: something that is no text, or partners that are not as many.
+        InputError: something that is no text, or another number of second texts than of texts.
     """
     if isinstance(texts, str):
         texts, pairs = [texts], [pairs] if pairs else None
@@ -57,21 +65,21 @@ def batched(texts: str | Iterable[str], pairs: str | Iterable[str] | None) -> tu
 
 
 def pair_lengths(first, second, budget, minimum, maximum):
-    """How much of each text of a pair is kept: the longer loses until both are of one length, then both do.
+    """How many ids of each text of a pair are kept: the longer loses ids until both are of one length, then both do.
 
     Args:
         first: number of ids of the first text; integers or integer tensors.
         second: that of the second.
-        budget: how many ids there is room for; where both are cut and it is odd, the longer text keeps one more, the
-            second where both are equal.
+        budget: how many ids there is room for. If both texts are cut and the budget is odd, the longer text keeps one
+            id more than the other; of two texts of one length, the second does.
         minimum: the smaller of two, for the kind of number given.
         maximum: the larger of two.
 
     Returns:
         (how many ids of the first text are kept, how many of the second), together at most the budget.
 
-    Source: "longest_first" of the `tokenizers` library. Devlin et al.'s own code, which takes one id at a time off the
-        longer text, leaves the odd one to the first text where both are cut.
+    Source: "longest_first" of the `tokenizers` library. Devlin et al.'s own code, which takes one id at a time from the
+        longer text, leaves the odd id to the first text if both are cut.
 
     Example:
         >>> pair_lengths(9, 2, 6, min, max), pair_lengths(9, 9, 7, min, max)
@@ -82,7 +90,7 @@ def pair_lengths(first, second, budget, minimum, maximum):
 
 
 def room_for_text(max_length: int, pair: bool) -> int:
-    """The places that special tokens leave: one [CLS], one [SEP] behind each text.
+    """How many ids of texts fit into max_length beside one [CLS] and one [SEP] behind each text.
 
     Raises:
         InputError: max_length does not even hold the special tokens.
@@ -121,11 +129,12 @@ def cut_to(
 def collate(
     rows: Sequence[tuple[list[int], list[int]]], fill_to: int | None, return_tensors: str | None
 ) -> dict[str, Any]:
-    """A batch in the words of Hugging Face's BERT.
+    """A batch under the names that Hugging Face's BERT has for its inputs.
 
     Args:
         rows: for each sequence its ids and its token types.
-        fill_to: places to fill up to with zeros; longer sequences stay as they are. None for the longest's.
+        fill_to: rows are filled with zeros up to this many places; longer ones stay as they are. None for the length
+            of the longest row.
         return_tensors: None for lists, "np" for int64 arrays, "tf" for int32 tensors.
 
     Returns:

@@ -1,4 +1,4 @@
-"""How BERT cleans texts up and cuts them into words, before any vocabulary has a say."""
+"""How BERT cleans texts up and cuts them into words, which are the same for every vocabulary."""
 
 import dataclasses
 
@@ -13,18 +13,20 @@ LONGEST_WORD = 100
 
 @dataclasses.dataclass(frozen=True)
 class BertTextRules:
-    """BERT's text rules: control characters go, white space and punctuation cut; words never hold either.
+    """BERT's text rules: control characters are removed, texts are cut at white space and around punctuation.
 
     Args:
         lowercase: each character becomes its lower case, whatever stands around it (a final sigma becomes 'σ').
-        strip_accents: canonical decomposition (NFD), then marks of category Mn go; None follows `lowercase`.
+        strip_accents: texts are decomposed (Unicode's NFD) and lose their marks of category Mn; None for the same as
+            `lowercase`.
         tokenize_chinese_chars: every CJK ideograph is a word of its own.
 
     Raises:
         InputError: a setting that is no bool (or None, for strip_accents).
 
     Source: Devlin et al. 2019, "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding",
-    and the basic tokenizer of its published code. The characters' properties are those of the `tokenizers` library.
+    and the basic tokenizer of its published code. Which characters are letters, marks or punctuation is what the
+    `tokenizers` library says.
 
     Example:
         >>> BertTextRules().words("Où  est\\tl'Été?")
@@ -55,6 +57,6 @@ class BertTextRules:
         )
 
     def words(self, text: str) -> list[str]:
-        """The words of a text; every punctuation character is one."""
+        """The words of a text; every punctuation character is a word."""
         clean = self.normalizer().normalize_str(text)
         return [word for word, _ in pre_tokenizers.BertPreTokenizer().pre_tokenize_str(clean)]

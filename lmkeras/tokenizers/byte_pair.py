@@ -25,8 +25,9 @@ BYTE_VOCABULARY_SIZE = 257
 class BytePairTokenizer(BaseTokenizer):
     """Byte-level byte-pair encoding: frequent sequences of bytes are one token each, and no text is unknown.
 
-    Texts are cut into pieces (`pieces.py`) and encoded as UTF-8; inside a piece, the pair of neighbours that was
-    merged first in training merges first. Before `fit`, every byte is a token.
+    A text is cut into pieces (see `pieces.py`), and each piece is encoded as UTF-8, where each byte is a token. Then,
+    inside each piece, pairs of neighbouring tokens become one token, in the order in which training learnt these
+    merges. Before `fit` there are no merges, and every byte is a token.
 
     Args:
         vocabulary_size: the most ids that `fit` may hand out, id 0 included, >= 257. A corpus with too few repeated
@@ -109,7 +110,7 @@ class BytePairTokenizer(BaseTokenizer):
         return b"".join(self.token_bytes[id] for id in ids).decode("utf-8", errors="replace")
 
     def to_json(self) -> str:
-        """The whole tokenizer as JSON; the k-th new token made by "merges", pairs of ids, has id 256 + k."""
+        """The whole tokenizer as JSON; "merges" holds pairs of ids, and the k-th new token made has the id 256 + k."""
         fields = {
             "class_name": "BytePairTokenizer",
             "version": FORMAT_VERSION,
@@ -138,7 +139,7 @@ class BytePairTokenizer(BaseTokenizer):
         return tokenizer
 
     def in_graph(self) -> "tf.Module":
-        """The TensorFlow twin; its decode fails with InvalidArgumentError where this one raises InputError."""
+        """The TensorFlow twin; for an id outside the vocabulary its `decode` fails with InvalidArgumentError."""
         from lmkeras.tokenizers.in_graph.byte_pair import InGraphBytePairs
 
         return InGraphBytePairs(self.token_bytes, self.merges)
@@ -155,7 +156,7 @@ class BytePairTokenizer(BaseTokenizer):
 
 
 def _token_bytes(merges: list[tuple[int, int]]) -> list[bytes]:
-    """The bytes of each id; two merges may make the same token, which has one id."""
+    """The bytes of each id. Where two merges make the same bytes, both make the same id."""
     tokens = [b"", *(bytes([byte]) for byte in range(256))]
     seen, pairs = set(tokens), set()
     for pair in merges:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 Text = str | list[str]
-# Texts are cut in blocks of so many characters, few enough that their words stay in the processor's cache.
+# Texts are cut into words in blocks of so many characters: few enough that the words of a block are still in the
+# processor's cache when they are counted.
 BLOCK_CHARACTERS = 2**14
 
 # What its JSON holds, in Keras' order: the types of the settings, and of the keys and values of the tables.
@@ -84,12 +85,13 @@ class KerasTokenizer:
         self.word_index, self.index_word = {}, {}
 
     def fit_on_texts(self, texts: Iterable[Text]) -> None:
-        """Adds texts to the counts and renumbers all words by frequency, the first seen first among equals."""
+        """Adds texts to the counts and renumbers all words by frequency; equally frequent ones as first seen."""
         for tokens in map(self._tokens, in_blocks(texts, BLOCK_CHARACTERS)):
             self.document_count += len(tokens)
             self.word_counts.update(chain.from_iterable(tokens))
             self.word_docs.update(chain.from_iterable(map(set, tokens)))
-        # sets have another order in every process: the same texts are to give the same JSON
+        # The order of a set differs from process to process. In the order of word_counts, the same texts give the same
+        # JSON.
         self.word_docs = Counter({word: self.word_docs[word] for word in self.word_counts if word in self.word_docs})
         words = sorted(self.word_counts, key=self.word_counts.get, reverse=True)
         words = words if self.oov_token is None else [self.oov_token, *words]
@@ -105,7 +107,7 @@ class KerasTokenizer:
             self.index_docs.update(set(ids))
 
     def texts_to_sequences(self, texts: Iterable[Text]) -> list[list[int]]:
-        """The ids of each text, as `encode`."""
+        """The ids of each text; a word without an id becomes the oov_token's id, or is left out without oov_token."""
         return list(map(self._numberer(), chain.from_iterable(map(self._tokens, in_blocks(texts, BLOCK_CHARACTERS)))))
 
     def texts_to_sequences_generator(self, texts: Iterable[Text]) -> Iterator[list[int]]:
@@ -118,11 +120,11 @@ class KerasTokenizer:
         return list(self.sequences_to_texts_generator(sequences))
 
     def sequences_to_texts_generator(self, sequences: Iterable[Iterable[int]]) -> Iterator[str]:
-        """The text of each sequence, one sequence at a time."""
+        """As `sequences_to_texts`, one sequence at a time."""
         return (" ".join(self._words(ids)) for ids in sequences)
 
     def texts_to_matrix(self, texts: Iterable[Text], mode: str = "binary") -> "np.ndarray":
-        """One row of word weights per text, as `sequences_to_matrix`."""
+        """One row of word weights per text, as `sequences_to_matrix` gives them for the texts' ids."""
         return self.sequences_to_matrix(self.texts_to_sequences(texts), mode)
 
     def sequences_to_matrix(self, sequences: Sequence[Sequence[int]], mode: str = "binary") -> "np.ndarray":

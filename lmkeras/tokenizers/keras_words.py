@@ -15,7 +15,7 @@ from lmkeras.tokenizers.word_splitter import lowered_with_origins
 if TYPE_CHECKING:
     import tensorflow as tf
 
-_MOST_GAPS = 1_000_000
+_MOST_GAPS = 1_000_000  # how far the largest id in a JSON may exceed the number of ids there
 
 
 class Tokenizer(KerasTokenizer, BaseTokenizer):
@@ -40,7 +40,7 @@ class Tokenizer(KerasTokenizer, BaseTokenizer):
     def vocabulary_size(self) -> int:
         """Number of ids that can come out, id 0 included; 1 before fit."""
         size = 1 + max(self.index_word, default=0)
-        # The oov_token's id comes out even where num_words would not let it.
+        # num_words bounds the ids of words, but `encode` gives the oov_token's id even where it is above that bound
         return max(min(size, self.num_words or size), 1 + (self.unknown_id or 0))
 
     @property
@@ -58,7 +58,7 @@ class Tokenizer(KerasTokenizer, BaseTokenizer):
         return self.encode_batch([text])[0]
 
     def encode_batch(self, texts: Sequence[Text]) -> list[list[int]]:
-        """The ids of each text, as `encode`."""
+        """The ids of each text, as `encode` gives them."""
         self.require_vocabulary()
         return self.texts_to_sequences(texts)
 
@@ -88,15 +88,13 @@ class Tokenizer(KerasTokenizer, BaseTokenizer):
     def _encoded_with_offsets(self, text: str, numbers: Callable[[Iterable[str]], list[int]]) -> EncodedText:
         lowered, origins = lowered_with_origins(text) if self.lower else (text, range(len(text)))
         if self.char_level:
-            spans = ((character, place, place + 1) for place, character in enumerate(lowered))
+            words, spans = lowered, [(place, place + 1) for place in range(len(lowered))]
         else:
-            spans = self._splitter().split_with_spans(lowered)
-        ids, offsets = [], []
-        for word, start, end in spans:
-            for id in numbers([word]):  # none, where the word is left out
-                ids.append(id)
-                offsets.append((origins[start], origins[end - 1] + 1))
-        return EncodedText(ids, offsets)
+            words, spans = self._splitter().split_with_spans(lowered)
+        ids = numbers(words)
+        if len(ids) < len(words):  # some words have no id and are left out
+            spans = [span for word, span in zip(words, spans, strict=True) if numbers([word])]
+        return EncodedText(ids, [(origins[start], origins[end - 1] + 1) for start, end in spans])
 
     def to_json(self, **kwargs) -> str:
         """The whole tokenizer as JSON that Keras' tokenizer_from_json reads too; `kwargs` go to json.dumps."""
@@ -133,7 +131,7 @@ class Tokenizer(KerasTokenizer, BaseTokenizer):
 
 
 def _read_json(text: str) -> tuple[dict, dict[str, dict]]:
-    """The settings and the tables that a tokenizer's JSON holds, each of its type."""
+    """The settings and the tables that a tokenizer's JSON holds; InputError where one is missing or of a wrong type."""
     try:
         config = parse_json(text)["config"]
         settings = {name: config[name] for name in SETTINGS}
@@ -152,7 +150,8 @@ def _read_json(text: str) -> tuple[dict, dict[str, dict]]:
         unexpected = shortened(", ".join(sorted(surplus) + wrong))
         raise InputError(f"damaged JSON of a Keras Tokenizer: unexpected {unexpected}")
     ids = [*tables["word_index"].values(), *tables["index_word"]]
-    # the largest id is what an embedding's size follows from; some gaps are made by hand
+    # An embedding has as many rows as the largest id says, so a damaged id must not ask for billions of them. Gaps
+    # between ids are allowed, because users edit these tables by hand.
     if ids and not 0 <= min(ids) <= max(ids) <= len(ids) + _MOST_GAPS:
         raise InputError("damaged JSON of a Keras Tokenizer: word_index and index_word hold ids beyond their number")
     return settings, tables

@@ -1,7 +1,8 @@
 """Where byte pairs may merge: texts are cut into pieces of letters, digits, punctuation or white space.
 
-The classes are explicit ranges of code points, so that no Unicode version has a say: the regular expression here,
-which the trained tokenizer runs, and the arithmetic of its TensorFlow twin cut every text at the same places.
+The classes of characters are written out as ranges of code points, because libraries that know such classes follow
+different versions of Unicode. So the regular expression here, which the tokenizer runs, and the arithmetic of its
+TensorFlow twin cut every text at the same places.
 
 Source: the pattern is that of GPT-2 (Radford et al. 2019), with bounded pieces and without contractions.
 """
@@ -69,8 +70,9 @@ def class_changes() -> tuple[list[int], list[int]]:
 def piece_pattern() -> str:
     r"""The regular expression (Oniguruma) whose successive matches are the pieces of a text.
 
-    A run of one class is cut from its start into pieces of at most `longest` characters. The last white space before
-    anything else stands alone, or belongs to the next piece where it is U+0020.
+    A run of characters of one class is cut, from its start, into pieces of at most `longest` characters. Where
+    characters of another class follow white space, the last white-space character is a piece of its own; if it is
+    U+0020, it is the start of the next piece instead.
     """
     digits, punctuation, white_space = (
         "".join(rf"\x{{{first:X}}}-\x{{{last:X}}}" for first, last in kind.ranges)

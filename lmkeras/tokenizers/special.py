@@ -4,16 +4,16 @@ from typing import NamedTuple
 
 
 class SpecialIds(NamedTuple):
-    """A tokenizer's special ids, each None where the tokenizer has none. One id may have several of these roles.
+    """A tokenizer's special ids; None for a role that no id has. One id may have several roles.
 
     Attributes:
-        padding: fills rows of a batch up; never looked at.
+        padding: fills the shorter rows of a batch up; networks ignore it.
         start: stands before a text that a language model reads or writes.
         ends: the ids that end a text which a language model writes; the first of them stands after a text in training.
-        separator: stands between two texts, and after the last one, for networks that were trained so.
-        classification: stands before the first text, for networks that were trained so.
-        mask: hides a token that is to be guessed.
-        unknown: stands for whatever has no id of its own.
+        separator: stands after each text of an input of one or two texts, as in BERT ("[SEP]").
+        classification: stands before the first text of such an input ("[CLS]").
+        mask: stands in the place of a token that the network has to guess.
+        unknown: stands for every word or character that has no id of its own.
     """
 
     padding: int | None = None
@@ -26,7 +26,10 @@ class SpecialIds(NamedTuple):
 
     @property
     def before_text(self) -> int | None:
-        """The id before a text in running text: `start`, or where there is none the first end, that of the text before.
+        """The id before each text where many texts follow one another in one stream of ids.
+
+        It is `start`. For tokenizers without `start` it is the first of `ends`: the end of one text also marks where
+        the next begins.
 
         Example:
             >>> SpecialIds(start=1, ends=(2,)).before_text, SpecialIds(ends=(2, 3)).before_text
@@ -36,7 +39,9 @@ class SpecialIds(NamedTuple):
 
     @property
     def after_text(self) -> int | None:
-        """The id after a text in running text; None where the one before the next text says that this one has ended.
+        """The id after each text where many texts follow one another in one stream of ids.
+
+        It is the first of `ends`; None where `before_text`, which precedes the next text, is an end already.
 
         Example:
             >>> SpecialIds(start=1, ends=(2, 3)).after_text, SpecialIds(start=2, ends=(2, 3)).after_text
@@ -46,5 +51,5 @@ class SpecialIds(NamedTuple):
 
     @property
     def filler(self) -> int:
-        """What fills rows up where nothing looks at it: `padding`, or id 0 where there is none."""
+        """The id that fills rows up at places that are ignored: `padding`, or id 0 where there is no padding id."""
         return 0 if self.padding is None else self.padding

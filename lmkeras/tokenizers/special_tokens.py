@@ -1,4 +1,4 @@
-"""The tokens that stand for something other than text."""
+"""The names of the tokens that stand for something other than text, such as "[PAD]"."""
 
 import dataclasses
 
@@ -10,14 +10,14 @@ LONGEST_NAME = 100
 
 @dataclasses.dataclass(frozen=True)
 class SpecialTokens:
-    """The names of BERT's special tokens; a text that spells one of them gives its id.
+    """The names of BERT's special tokens; where a name is written out in a text, it is encoded to the token's id.
 
     Args:
-        pad: fills rows up; its id must be 0.
+        pad: fills the shorter rows of a batch up; its id must be 0.
         unknown: stands for words that no pieces spell.
         cls: starts every sequence.
         sep: ends each text of a sequence.
-        mask: hides a piece in masked-language-model training.
+        mask: stands in the place of a piece that masked-language-model training hides.
 
     Raises:
         InputError: a name that is not printable text of 1 to 100 characters, or two of the same name.

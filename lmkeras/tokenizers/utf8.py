@@ -1,10 +1,10 @@
-"""Texts that can be written as UTF-8, which is what tokenizers outside of Python take."""
+"""Texts that can be written as UTF-8, the form in which the `tokenizers` library and TensorFlow take texts."""
 
 from lmkeras.errors import InputError
 
 
 def encodable(text: str) -> str:
-    """The text itself.
+    """The text itself, once it is known that UTF-8 can encode it.
 
     Raises:
         InputError: the text holds a lone surrogate, which is no character.

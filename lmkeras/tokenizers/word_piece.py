@@ -1,4 +1,4 @@
-"""WordPieceTokenizer: BERT's words in pieces, and its inputs of one text or two."""
+"""WordPieceTokenizer: words cut into pieces as BERT cuts them, and BERT's inputs of one text or two."""
 
 import dataclasses
 import json
@@ -28,21 +28,22 @@ FORMAT_VERSION = 1
 class WordPieceTokenizer(BaseTokenizer):
     """BERT's tokenizer: texts are cleaned up and cut into words, and words, from their start, into the longest pieces.
 
-    Ids are those of Hugging Face's BertTokenizerFast, whatever the text. A text that spells a special token gives its
-    id, "[PAD]" gives 0, the one way to an id 0 in a text.
+    For every text, the ids are those of Hugging Face's BertTokenizerFast. Where the name of a special token is written
+    out in a text, it is encoded to that token's id: "[PAD]" to 0, which no other text is encoded to.
 
     Args:
-        vocabulary: the token of each id from 0 on, special tokens included; pieces inside words start with "##". Where
-            a token is there twice, its last id counts. None for the special tokens alone, until `fit`.
+        vocabulary: the token of each id from 0 on, special tokens included; pieces that continue a word start with
+            "##". If a token occurs twice, its last id counts. None for the special tokens alone, until `fit`.
         lowercase: whether texts are lower-cased, as for "uncased" models.
-        strip_accents: whether accents go; None follows `lowercase`.
+        strip_accents: whether accents are removed; None for the same as `lowercase`.
         tokenize_chinese_chars: whether every CJK ideograph is a word of its own.
         vocabulary_size: the most ids that `fit` may hand out, special tokens included, >= 6.
-        special_tokens: their names.
-        model_max_length: where `truncation=True` cuts without a max_length, in tokens; None for no such length.
+        special_tokens: the names of the special tokens; None for those of BERT.
+        model_max_length: the number of tokens that `truncation=True` cuts to if no max_length is given; None for no
+            such length.
 
     Raises:
-        InputError: a vocabulary without one of the special tokens, or whose first token is not the one for padding.
+        InputError: a vocabulary that lacks a special token, or whose first token is not the padding token.
 
     Source: Wu et al. 2016, "Google's Neural Machine Translation System", 4.1; Devlin et al. 2019, "BERT".
 
@@ -101,13 +102,13 @@ class WordPieceTokenizer(BaseTokenizer):
 
     @property
     def special(self) -> SpecialIds:
-        """The ids of the special tokens; that of padding also starts and ends what a language model writes."""
+        """The ids of the special tokens; the padding id also starts and ends texts that a language model writes."""
         pad, unknown, cls, sep, mask = (self._ids[name] for name in self.special_tokens.names())
         return SpecialIds(pad, start=pad, ends=(pad,), separator=sep, classification=cls, mask=mask, unknown=unknown)
 
     @property
     def unknown_id(self) -> int:
-        """The id of a word that no pieces spell, or that has more than 100 characters."""
+        """The id of a word that the pieces cannot spell, or that has more than 100 characters."""
         return self.special.unknown
 
     @property
@@ -122,7 +123,7 @@ class WordPieceTokenizer(BaseTokenizer):
 
     @property
     def mask_id(self) -> int:
-        """The id that hides a piece."""
+        """The id that stands in the place of a hidden piece."""
         return self.special.mask
 
     def fit(self, texts: Iterable[str]) -> "WordPieceTokenizer":
@@ -147,14 +148,15 @@ class WordPieceTokenizer(BaseTokenizer):
     def encode_batch_with_offsets(self, texts: Sequence[str]) -> list[EncodedText]:
         """The ids of each text and their offsets, computed on all cores.
 
-        The offsets are those of Hugging Face's BertTokenizerFast. An unknown word has the characters of the word.
-        Marks that Unicode's normalization puts in another order take the places of that order.
+        The offsets are those of Hugging Face's BertTokenizerFast; an unknown word has all characters of the word. Where
+        Unicode's normalization puts combining marks in another order, the first of the reordered marks has the place
+        of the first one in the text, and so on.
         """
         encodings = self._library.encode_batch([encodable(text) for text in texts])
         return [EncodedText(encoding.ids, encoding.offsets) for encoding in encodings]
 
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = False) -> str:
-        """The words of ids, joined by spaces save before . , ? ! and some contractions; id 0 is skipped.
+        """The words of ids, joined by spaces except before . , ? ! and in some contractions; id 0 is skipped.
 
         Args:
             ids: each in [0, vocabulary_size).
@@ -172,15 +174,16 @@ class WordPieceTokenizer(BaseTokenizer):
     def assemble(
         self, a_ids: Sequence[int], b_ids: Sequence[int] | None = None, max_length: int | None = None
     ) -> tuple[list[int], list[int]]:
-        """What BERT reads of one text or two: [CLS] a [SEP], or [CLS] a [SEP] b [SEP].
+        """BERT's inputs for one text or two: [CLS] a [SEP], or [CLS] a [SEP] b [SEP].
 
         Args:
             a_ids: ids of a text.
             b_ids: ids of a second text; None where there is none.
-            max_length: the most ids of the whole; ids at the end of the longer text go first. None for all of them.
+            max_length: the most ids of the result, special ones included. If there are more, the longer text loses ids
+                from its end until both are of one length; then both do. None keeps all ids.
 
         Returns:
-            The ids, and as many token types: 0 up to the first [SEP], 1 behind it.
+            The ids, and a token type for each: 0 up to the first [SEP], 1 behind it.
 
         Raises:
             InputError: max_length does not even hold the special tokens.
@@ -199,14 +202,14 @@ class WordPieceTokenizer(BaseTokenizer):
         max_length: int | None = None,
         return_tensors: str | None = None,
     ) -> dict[str, Any]:
-        """What BERT reads of texts or pairs of texts, as Hugging Face's tokenizer returns it.
+        """BERT's inputs for texts or pairs of texts, as Hugging Face's tokenizer returns them.
 
         Args:
             texts: texts, or one text.
             pairs: the second text of each, or None.
             padding: True fills up to the longest of the batch, "max_length" to max_length; False does not fill up.
-            truncation: True cuts to max_length tokens, the longer text of a pair first; False does not; None does
-                where max_length is given and nothing is padded.
+            truncation: True cuts to max_length tokens, the longer text of a pair first; False does not cut; None cuts
+                if max_length is given and padding is False.
             max_length: in tokens, special ones included; None for model_max_length.
             return_tensors: None for lists, "np" for int64 arrays, "tf" for int32 tensors.
 
@@ -214,7 +217,7 @@ class WordPieceTokenizer(BaseTokenizer):
             input_ids, token_type_ids and attention_mask, [B, T] each; lists of one text's are [T].
 
         Raises:
-            InputError: arguments that are none of these, or do not go together.
+            InputError: an argument has none of these values, or two arguments contradict each other.
         """
         single = isinstance(texts, str)
         texts, pairs = bert_inputs.batched(texts, pairs)
@@ -252,9 +255,9 @@ class WordPieceTokenizer(BaseTokenizer):
             raise InputError(f"not the JSON of a WordPieceTokenizer ({reason})") from None
 
     def in_graph(self) -> "tf.Module":
-        """The TensorFlow twin; its decode fails with InvalidArgumentError where this one raises InputError.
+        """The TensorFlow twin; for an id outside the vocabulary its `decode` fails with InvalidArgumentError.
 
-        The twin's `assemble` puts special tokens around ragged ids, as this one does around each row.
+        The twin has an `assemble` too, which puts special tokens around each row of ragged ids.
         """
         from lmkeras.tokenizers.in_graph.word_piece import InGraphWordPieces
 

@@ -9,13 +9,13 @@ from tokenizers import models, pre_tokenizers, trainers
 from lmkeras.tokenizers.bert_text import LONGEST_WORD, BertTextRules
 from lmkeras.tokenizers.utf8 import encodable
 
-#: what a piece starts with that does not start a word
+#: the start of the name of every piece that continues a word
 PREFIX = "##"
-_WORDS_AT_ONCE = 1000  # in one string for the library
+_WORDS_AT_ONCE = 1000  # in one string that the library trains on
 
 
 def learn_pieces(texts: Iterable[str], rules: BertTextRules, size: int) -> list[str]:
-    """The pieces to spell a corpus with: characters, and what merging the most frequent pairs of pieces makes.
+    """The pieces that words of a corpus are spelled with: characters, and merges of the most frequent pairs of pieces.
 
     Args:
         texts: read once; their distinct words stay in memory.
@@ -23,8 +23,8 @@ def learn_pieces(texts: Iterable[str], rules: BertTextRules, size: int) -> list[
         size: the most pieces, at least 1.
 
     Returns:
-        The most frequent characters, at most half of `size`, sorted; then what was merged, in order; then, where no
-        pair is left that occurs twice, more characters.
+        The most frequent characters, at most half of `size`, sorted; then merged pieces, in the order of merging; then,
+        if merging ended because no pair of pieces occurs twice, the next most frequent characters.
 
     Raises:
         InputError: a text with lone surrogates.
@@ -43,7 +43,11 @@ def _spelled(word: str) -> list[str]:
 
 
 def _characters(words: Mapping[str, int]) -> list[str]:
-    """Pieces of one character by frequency; one that occurs inside words is there to start a word too, and first."""
+    """The pieces of one character, the most frequent first.
+
+    A character that occurs inside words gives two pieces: one that starts a word, and behind it one that continues a
+    word.
+    """
     counts = collections.Counter()
     for word, count in words.items():
         for character in word:
@@ -59,8 +63,9 @@ def _merged(words: Mapping[str, int], alphabet: set[str], size: int) -> list[str
     trainer = trainers.WordPieceTrainer(
         vocab_size=size,
         min_frequency=2,
-        # The library numbers characters in the order of a hash table, another one in every run, and lets these numbers
-        # decide between equally frequent pairs. What it is given as special has its number beforehand.
+        # The library numbers characters in the order of a hash table, which differs from run to run, and of equally
+        # frequent pairs merges the one with lower numbers. Special tokens are numbered in the order given, so giving
+        # all characters as special tokens makes every run the same.
         special_tokens=sorted(alphabet),
         continuing_subword_prefix=PREFIX,
         show_progress=False,

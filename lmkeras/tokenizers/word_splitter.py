@@ -1,12 +1,12 @@
-"""Texts cut into words as Keras' Tokenizer cuts them, many texts at a time."""
+"""Texts cut into words as Keras' Tokenizer cuts them, many texts at a time, and with the places of the words."""
 
 from collections.abc import Iterable, Sequence
 
 from lmkeras.errors import InputError
 
-# Stands between texts that are translated together, where none of them holds it.
+# Many texts are joined by this character, rewritten in one call, and cut apart again; not where a text holds it itself.
 _BETWEEN_TEXTS = "\0"
-# What str.split cuts ASCII texts at, the space aside.
+# The ASCII characters other than the space at which str.split() without arguments cuts.
 _OTHER_WHITE_SPACE = "\t\n\r\x0b\x0c\x1c\x1d\x1e\x1f"
 
 
@@ -40,28 +40,30 @@ class WordSplitter:
                 return self._split_together(together)
         return [self._words(text.translate(self._table)) for text in texts]
 
-    def split_with_spans(self, text: str) -> list[tuple[str, int, int]]:
-        """The words of a text, each with the start and the end of what it was cut from.
+    def split_with_spans(self, text: str) -> tuple[list[str], list[tuple[int, int]]]:
+        """The words of a text, and for each the start and the end of the characters that it was cut from.
 
-        Where a separator of several characters overlaps itself, the rest of one may be a word: its span is that of the
-        characters that became the separator.
+        A filtered character becomes a whole separator. If the separator has several characters, the text before it may
+        complete the separator early, and what is left of it is a word then: its span is the filtered character.
 
         Example:
             >>> WordSplitter(".,", " ").split_with_spans("a, bc.")
-            [('a', 0, 1), ('bc', 3, 5)]
+            (['a', 'bc'], [(0, 1), (3, 5)])
         """
         rewritten, origins = text.translate(self._table), self._origins(text)
-        found, position = [], 0
+        words, spans, position = [], [], 0
         for part in rewritten.split(self._split):
             if self._split is None:  # any number of white-space characters lie before this word
                 position = rewritten.index(part, position)
             if part:
-                found.append((part, origins[position], origins[position + len(part) - 1] + 1))
+                words.append(part)
+                spans.append((origins[position], origins[position + len(part) - 1] + 1))
             position += len(part) + len(self._split or "")
-        return found
+        return words, spans
 
     def _origins(self, text: str) -> Sequence[int]:
-        """For each character of the text in which separators replace filters, the one that it comes from."""
+        """For each character of the rewritten text, in which `split` stands for each filtered character, the place of
+        the character of the given text that it comes from."""
         if self._split is not None and len(self._split) == 1:
             return range(len(text))
         return [
@@ -71,12 +73,13 @@ class WordSplitter:
         ]
 
     def _split_together(self, texts: str) -> list[list[str]]:
-        # translating bytes takes a tenth of the time that translating characters takes
+        # bytes.translate takes a tenth of the time that str.translate takes
         raw = texts.encode("utf-8", "surrogatepass").translate(self._byte_table)
         texts = raw.decode("utf-8", "surrogatepass")
         if self._split != " " or any(map(texts.__contains__, _OTHER_WHITE_SPACE)):
             return [self._words(text) for text in texts.split(_BETWEEN_TEXTS)]
-        # str.split leaves empty words out by itself, but cuts at all white space
+        # str.split() is quicker than `_words`, because it leaves empty words out by itself. It cuts at all white space,
+        # and in an ASCII text that has none of _OTHER_WHITE_SPACE, the space is the only white space.
         return [text.split() if text.isascii() else self._words(text) for text in texts.split(_BETWEEN_TEXTS)]
 
     def _words(self, text: str) -> list[str]:
@@ -98,7 +101,11 @@ def lowered_with_origins(text: str) -> tuple[str, Sequence[int]]:
 
 
 def _byte_table(table: dict[int, str | None], split: str | None) -> bytes | None:
-    """The same translation of UTF-8 bytes; None where it takes more than one ASCII byte for another."""
+    """The rewriting that `table` does to characters as a table for bytes.translate, to use on UTF-8.
+
+    None where bytes cannot be replaced one by one: where a filter or the separator is not one ASCII character, or is
+    the character that joins texts.
+    """
     if split is None or len(split) > 1 or not all(code < 128 for code in [ord(split), *table]):
         return None
     if split == _BETWEEN_TEXTS or ord(_BETWEEN_TEXTS) in table:

@@ -1,6 +1,6 @@
-"""What BERT's clean-up makes of every character, asked of the `tokenizers` library, whose Unicode version counts.
+"""What BERT's clean-up makes of every character, found by asking the `tokenizers` library, whose Unicode tables count.
 
-A character's fate does not depend on its neighbours, with one exception: marks of a decomposed text are put in order.
+What becomes of a character does not depend on its neighbours, except that combining marks may change places.
 """
 
 import functools
@@ -22,13 +22,14 @@ _FIRST_CLASS, _LAST_CLASS = "\u0334", "\u0345"  # marks of the lowest and of the
 
 
 class CharacterTable(NamedTuple):
-    """What becomes of each code point.
+    """What becomes of each code point. K is the number of characters of fate MANY, L the most that one becomes.
 
     fates: int32 [0x110000].
-    targets: int32 [0x110000], the code point that it becomes, for MANY the row of `expansions`, where removed itself.
-    expansions: int32 [K, L], the characters that it becomes, filled up with -1.
+    targets: int32 [0x110000], the code point that each becomes; the row of `expansions` for MANY; the code point itself
+        for those that are removed.
+    expansions: int32 [K, L], the characters that one of fate MANY becomes, filled up with -1.
     marks: int32 [M], ascending, the code points that are MARK or GONE_MARK.
-    mark_classes: int32 [M], numbers in the order of their canonical combining classes, equal for equal ones.
+    mark_classes: int32 [M], numbers that sort marks as their canonical combining classes do, from 0 on.
     """
 
     fates: np.ndarray
@@ -82,7 +83,7 @@ def _fate_of_removed(character: str, classes: dict[str, int]) -> int:
 
 @functools.cache
 def _blocks() -> list[str]:
-    """All characters, some together, because asking about many that are all alike is quicker."""
+    """All characters in strings of 256, because one question to the library about a string is quicker than 256."""
     characters = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
     return ["".join(characters[start : start + 256]) for start in range(0, len(characters), 256)]
 
@@ -96,10 +97,10 @@ def _punctuation() -> frozenset[str]:
 
 @functools.cache
 def _combining_classes() -> dict[str, int]:
-    """The characters that canonical ordering moves, and the order that it puts them in."""
+    """The characters that canonical ordering moves, and for each a number that grows with its combining class."""
     moved = []
     for block in _blocks():
-        # The two around a character change places unless it holds them apart.
+        # The two marks around a character change places, unless the character keeps them apart: then its class is 0.
         probes = [_LAST_CLASS + character + _FIRST_CLASS for character in block]
         if _decomposed("".join(probes)) != "".join(probes):
             moved += [

@@ -1,6 +1,7 @@
-"""BERT's clean-up and word splitting in TensorFlow operations; every character is treated as the library treats it.
+"""BERT's clean-up and word splitting in TensorFlow operations, with the results of the `tokenizers` library.
 
-N is the number of characters of all texts, W that of their words.
+N is the number of characters of all words of a batch, W the number of these words, M that of characters where those are
+included that the clean-up removes.
 """
 
 from collections.abc import Sequence
@@ -22,9 +23,10 @@ from lmkeras.tokenizers.in_graph.bert_characters import (
 from lmkeras.tokenizers.in_graph.lower_case import step
 from lmkeras.tokenizers.in_graph.offsets import places_in_text
 
-# Private-use characters stand for special tokens: the clean-up removes those that a text holds.
+# The private-use characters from STAND_INS on stand for special tokens. Those that a text holds itself are replaced
+# beforehand by another character that the clean-up removes as it would remove them.
 STAND_INS = 0xE000
-_REMOVED = "\ufffd"  # by the clean-up, as well
+_REMOVED = "\ufffd"
 _FATE_BITS = 3  # a change of code point and a fate in one number: change << 3 | fate
 _TEXT_BITS = 32  # texts and spaces counted in one number: texts << 32 | spaces
 
@@ -33,7 +35,7 @@ class Words(NamedTuple):
     """The words of a batch, one text after the other.
 
     codes: int32 [N], their characters; a special token is the one character STAND_INS + its place among the names.
-    rows: int64 [N], which text each is of.
+    rows: int64 [N], which text each character is of.
     starts: int32 [W], where each word starts in codes.
     """
 
@@ -74,7 +76,7 @@ class InGraphBertText:
 
     Args:
         rules: how texts become words.
-        special_tokens: the texts that are words as they stand, whatever is around them.
+        special_tokens: names that are words wherever they are written out in a text, before any clean-up.
     """
 
     def __init__(self, rules: BertTextRules, special_tokens: Sequence[str]):
@@ -149,7 +151,7 @@ class InGraphBertText:
         stand_ins = [chr(STAND_INS + i) for i in range(len(names) + 2)]
         before, after = stand_ins[-2:]
         texts = tf.strings.regex_replace(texts, f"[{stand_ins[0]}-{stand_ins[-1]}]", _REMOVED)
-        # The leftmost one counts where two overlap, the longest one where several start.
+        # Where two names overlap, the leftmost counts; where several start at one place, the longest.
         any_of_them = "|".join(map(_escaped, sorted(names, key=len, reverse=True)))
         texts = tf.strings.regex_replace(texts, f"({any_of_them})", rf"{before}\1{after}")
         for stand_in, name in zip(stand_ins, names, strict=False):

@@ -8,7 +8,8 @@ from lmkeras.tokenizers.in_graph.lower_case import step
 from lmkeras.tokenizers.in_graph.offsets import in_rows, places_in_text
 from lmkeras.tokenizers.pieces import CLASSES, WHITE_SPACE, class_changes
 
-# A candidate merge is one int64, its rank above the position of its left symbol: the least is the one to do next.
+# A merge that may come next is one int64: its rank in the upper bits, the position of its left symbol in the lower
+# POSITION_BITS. So the least of these numbers is the merge to do next. NO_MERGE is the rank of pairs that never merge.
 POSITION_BITS = 32
 NO_MERGE = 2**30
 
@@ -38,22 +39,22 @@ class InGraphBytePairs(tf.Module):
     def encode(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """The ids of each text, int32 [B, tokens]."""
         with tf.device("CPU"):  # where strings and tables are: a loop on another device would copy in every round
-            codes, character, symbols = self._symbols(texts)
+            codes, rows, character, symbols = self._symbols(texts)
             ids = tf.boolean_mask(symbols, symbols > 0)
-            id_rows = tf.boolean_mask(tf.gather(codes.value_rowids(), character), symbols > 0)
+            id_rows = tf.boolean_mask(tf.gather(rows, character), symbols > 0)
             return tf.RaggedTensor.from_value_rowids(ids, id_rows, nrows=codes.nrows(), validate=False)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def encode_with_offsets(self, texts: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]:
         """The ids of each text, and the starts and ends of the characters that hold their bytes; int32 [B, tokens]."""
         with tf.device("CPU"):
-            codes, character, symbols = self._symbols(texts)
+            codes, rows, character, symbols = self._symbols(texts)
             first_bytes = tf.where(symbols > 0)[:, 0]
             last_bytes = tf.concat([first_bytes, tf.size(symbols, tf.int64)[None]], axis=0)[1:] - 1
             first, last = tf.gather(character, first_bytes), tf.gather(character, last_bytes)
             places = places_in_text(codes)
             return in_rows(
-                rows=tf.gather(codes.value_rowids(), first),
+                rows=tf.gather(rows, first),
                 num_texts=codes.nrows(),
                 ids=tf.gather(symbols, first_bytes),
                 starts=tf.gather(places, first),
@@ -66,26 +67,34 @@ class InGraphBytePairs(tf.Module):
         tokens = ids.with_flat_values(tf.gather(self._token_bytes, ids.flat_values))
         return tf.strings.unicode_transcode(tf.strings.reduce_join(tokens, axis=-1), "UTF-8", "UTF-8")
 
-    def _symbols(self, texts: tf.Tensor) -> tuple[tf.RaggedTensor, tf.Tensor, tf.Tensor]:
+    def _symbols(self, texts: tf.Tensor) -> tuple[tf.RaggedTensor, tf.Tensor, tf.Tensor, tf.Tensor]:
         """The bytes of UTF-8 strings [B] after all merges.
 
         Returns:
-            The code points, int32 [B, characters]; for each byte of all texts, which of these characters it is of,
-            int32 [N]; the id of the token that starts at each byte, 0 where none does, int32 [N].
+            The code points, int32 [B, characters]; which text each of these characters is of, int64; which of these
+            characters each byte of all texts is of, int32 [N]; the id of the token that starts at each byte, 0 where
+            none does, int32 [N].
         """
         texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8")
         codes = tf.strings.unicode_decode(texts, "UTF-8")
+        rows = codes.value_rowids()
         raw = tf.io.decode_raw(tf.strings.reduce_join(texts), tf.uint8)
         character = tf.cumsum(tf.cast(raw & 0xC0 != 0x80, tf.int32)) - 1
-        starts = tf.cast(piece_starts(codes.flat_values, codes.value_rowids()), tf.int32)
+        starts = tf.cast(piece_starts(codes.flat_values, rows), tf.int32)
         piece = tf.gather(tf.cumsum(starts) - 1, character)
-        return codes, character, self._merged(tf.cast(raw, tf.int32) + 1, piece, tf.reduce_sum(starts))
+        return codes, rows, character, self._merged(tf.cast(raw, tf.int32) + 1, piece, tf.reduce_sum(starts))
 
     def _merged(self, symbols: tf.Tensor, piece: tf.Tensor, num_pieces: tf.Tensor) -> tf.Tensor:
-        """The symbols [N] of all pieces after all merges; `piece` [N] ascends from 0 to num_pieces - 1.
+        """The symbols of all pieces after all merges.
 
-        A merge writes its result over its left symbol and 0 over its right one. A round makes the first merge of
-        every piece, and drops the pieces that had none, and the symbols that are gone, from what it looks `at`.
+        A merge writes its result over its left symbol and 0 over its right one. Each round of the loop makes the next
+        merge of every piece. `at` holds the positions that the next round has to look at: those of symbols that are not
+        0 in pieces that had a merge in this round.
+
+        Args:
+            symbols: int32 [N], one for each byte of all texts.
+            piece: int32 [N], which piece each byte is of, ascending from 0 to num_pieces - 1.
+            num_pieces: int32 scalar.
         """
 
         def one_merge_in_each_piece(symbols, at, piece):
@@ -113,14 +122,14 @@ class InGraphBytePairs(tf.Module):
 
 
 def piece_starts(codes: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    """Where pieces start: the matches of `piece_pattern`, by arithmetic on runs of one character class.
+    """Where the pieces start that `piece_pattern` matches, computed from runs of characters of one class.
 
     Args:
         codes: int32 [N], the code points of all texts, one text after the other.
         rows: [N], which text each belongs to.
 
     Returns:
-        bool [N].
+        bool [N], whether a piece starts at each character.
     """
     kind = step(codes, *class_changes())
     white = kind == CLASSES.index(WHITE_SPACE)
@@ -129,7 +138,8 @@ def piece_starts(codes: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     run_start = tf.gather(tf.where(new_run)[:, 0], tf.cumsum(tf.cast(new_run, tf.int32)) - 1)
     offset = tf.range(tf.size(codes)) - tf.cast(run_start, tf.int32)
     longest = tf.gather([kind.longest for kind in CLASSES], kind)
-    # The last white space before anything else in the text splits off; U+0020 takes what follows with it.
+    # The last white-space character before one of another class is a piece of its own or, if it is U+0020, the start
+    # of the piece that follows.
     splits_off = tf.concat([white[:-1] & ~white[1:] & same_text, tf.zeros_like(white[:1])], axis=0)
     joined = tf.concat([tf.zeros_like(white[:1]), (splits_off & (codes == ord(" ")))[:-1]], axis=0)
     return ((offset % longest == 0) | splits_off) & ~joined

@@ -11,9 +11,8 @@ from lmkeras.errors import InputError
 from lmkeras.tokenizers.in_graph.lower_case import lower, lowered_lengths, step, steps
 from lmkeras.tokenizers.in_graph.offsets import in_rows, places_in_text
 
-# An id in no vocabulary, for tokens that have no id, and a regular expression that matches nothing.
-DROPPED = -1
-NOTHING = r"[^\x00-\x{10ffff}]"
+DROPPED = -1  # stands for the id of a word that is left out
+NOTHING = r"[^\x00-\x{10ffff}]"  # a regular expression that matches nothing
 
 
 class WordTable(NamedTuple):
@@ -91,7 +90,7 @@ class InGraphWords(tf.Module):
         return self._words.joined(ids)
 
     def _parts(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """What stands between separators, strings [B, parts]; empty where two separators meet."""
+        """The texts cut at separators, strings [B, parts]; a part is empty where two separators follow one another."""
         if self._lower:
             texts = tf.strings.unicode_encode(lower(texts), "UTF-8")
         else:
@@ -155,8 +154,8 @@ class _Words(tf.Module):
 
     def __init__(self, table: WordTable, separator: str):
         super().__init__()
-        # Row 0 is what stands for every id without a word. Each word brings its separator along, because reduce_join
-        # leaves out separators after empty words at the start.
+        # Row 0 of the texts is for every id without a word. The separator is part of each text, because reduce_join
+        # would leave a separator out after empty words at the start.
         texts = [separator + text for text in [table.unknown or "", *table.words.values()]]
         self._texts = tf.constant([text.encode("utf-8", "replace") for text in texts])
         rows = {0: DROPPED} | {id: row for row, id in enumerate(table.words, start=1)}
@@ -201,20 +200,21 @@ def _rewritten_lengths(filters: Iterable[str], split: str) -> tuple[np.ndarray, 
 def _lookup(entries: Mapping, key_dtype: tf.DType, default: int | None) -> tf.lookup.StaticHashTable:
     """A table that gives `default`, or DROPPED where there is no default, for keys that are not among the entries."""
     default = DROPPED if default is None else default
-    # TensorFlow takes no empty table. No word in a text is empty, and no code point or id is the least int64.
+    # One entry more, because TensorFlow takes no empty table: its key is never looked up, since no word in a text is
+    # empty and no code point or id is the least int64.
     entries = dict(entries) | {b"" if key_dtype == tf.string else tf.int64.min: default}
     keys, values = tf.constant([*entries], key_dtype), tf.constant([*entries.values()], tf.int32)
     return tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, values), default)
 
 
 def _character_class(characters: Iterable[str]) -> str:
-    """A regular expression for one of these characters, save surrogates, which never occur in UTF-8."""
+    """A regular expression for one of these characters, without the surrogates, which never occur in UTF-8."""
     codes = [ord(character) for character in characters if _utf8(character)]
     return "[" + "".join(rf"\x{{{code:x}}}" for code in codes) + "]" if codes else NOTHING
 
 
 def _utf8(text: str) -> bytes:
-    """The bytes of a text; none where it has lone surrogates."""
+    """The bytes of a text; no bytes if it holds lone surrogates."""
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError:

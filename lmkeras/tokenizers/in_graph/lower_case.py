@@ -1,4 +1,4 @@
-"""str.lower in TensorFlow operations, whatever the Unicode version of TensorFlow's own tables."""
+"""str.lower in TensorFlow operations, with Python's tables, because TensorFlow's follow another version of Unicode."""
 
 import functools
 import sys
@@ -24,18 +24,22 @@ def lowered_lengths() -> tuple[np.ndarray, np.ndarray]:
 
 @functools.cache
 def shifts() -> tuple[np.ndarray, np.ndarray]:
-    """Lower case minus code point, as a step function: ascending starts, and what holds from each start on."""
+    """How far the lower case of each code point is from it, as a step function; 0 for what `expansions` holds."""
     differences = (ord(lowered) - ord(c) if len(lowered) == 1 else 0 for c, lowered in _each_lowered())
     return steps(np.fromiter(differences, np.int32))
 
 
 @functools.cache
 def context_classes() -> tuple[np.ndarray, np.ndarray]:
-    """How code points count in the context of a sigma: 1 cased, -1 ignored, 0 anything else; as a step function.
+    """The part of each code point in deciding how a sigma near it is lower-cased, as a step function.
 
-    A sigma at the end of a word lowers to its final form: after a cased letter and not before one, where
-    case-ignorable characters in between do not count (The Unicode Standard, table 3-17, Final_Sigma). Which
-    character is which comes out of str.lower itself.
+    A capital sigma becomes 'ς' where a cased letter stands before it and none behind it, and 'σ' anywhere else.
+    Characters that are case-ignorable, like an apostrophe, are skipped in looking for these letters (The Unicode
+    Standard, table 3-17, Final_Sigma).
+
+    Returns:
+        A step function that is 1 for cased letters, -1 for case-ignorable characters and 0 for all others, as str.lower
+        treats them.
     """
     return steps(np.fromiter((_context_class(chr(code)) for code in range(sys.maxunicode + 1)), np.int32))
 
@@ -61,12 +65,12 @@ def lower(texts: tf.Tensor) -> tf.RaggedTensor:
 
 
 def step(points: tf.Tensor, starts: np.ndarray, values: np.ndarray) -> tf.Tensor:
-    """The values of a step function: at each point, that of the last start which is not above it.
+    """The values of a step function at some points.
 
     Args:
         points: int32 [N], none below the first start.
-        starts: int32, ascending.
-        values: one for each start.
+        starts: int32 [K], ascending: where the function takes a new value.
+        values: [K], the value from each start up to the next one.
 
     Returns:
         [N], of the values' dtype.
@@ -82,7 +86,7 @@ def steps(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _with_final_sigmas(codes: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     classes = step(codes, *context_classes())
-    # With the ignored characters out of the way, a sigma's context is its two neighbours in the same text.
+    # Without the case-ignorable characters, the letters that decide are a sigma's two neighbours in the same text.
     seen = tf.where(classes >= 0)[:, 0]
     rows, cased, sigma = tf.gather(rows, seen), tf.gather(classes, seen) == 1, tf.gather(codes, seen) == SIGMA
     same_text = rows[1:] == rows[:-1]

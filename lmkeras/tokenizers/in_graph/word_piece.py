@@ -14,10 +14,10 @@ from lmkeras.tokenizers.word_piece_training import PREFIX
 
 
 class InGraphWordPieces(tf.Module):
-    """Word pieces to ids and back, and what BERT reads of them.
+    """Word pieces to ids and back, and BERT's inputs of them.
 
     Args:
-        vocabulary: the token of each id from 0 on, special tokens included. Where a token is there twice, its last id
+        vocabulary: the token of each id from 0 on, special tokens included. If a token occurs twice, its last id
             counts.
         rules: how texts become words.
         special: the names of the special tokens, all of them in the vocabulary.
@@ -73,15 +73,16 @@ class InGraphWordPieces(tf.Module):
     def assemble(
         self, ids: tf.RaggedTensor, pair_ids: tf.RaggedTensor | None = None, max_length: int | None = None
     ) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
-        """What BERT reads of texts or of pairs of texts: [CLS] a [SEP], or [CLS] a [SEP] b [SEP].
+        """BERT's inputs for texts or pairs of texts: [CLS] a [SEP], or [CLS] a [SEP] b [SEP].
 
         Args:
             ids: int32 [B, tokens].
             pair_ids: int32 [B, tokens] of the second texts; None where there are none.
-            max_length: the most ids of a row; ids at the end of the longer text go first. None for all of them.
+            max_length: the most ids of a row, special ones included. If there are more, the longer text of the row
+                loses ids from its end until both are of one length; then both do. None keeps all ids.
 
         Returns:
-            The ids, and as many token types, 0 up to the first [SEP] and 1 behind it; int32 [B, T] both.
+            The ids, and a token type for each, 0 up to the first [SEP] and 1 behind it; int32 [B, T] both.
 
         Raises:
             InputError: max_length does not even hold the special tokens.
@@ -113,12 +114,12 @@ class InGraphWordPieces(tf.Module):
         )
 
     def _with_cut_words(self, words: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor, pieces: tf.Tensor):
-        """Cuts words where there is 0 for a piece.
+        """The pieces of words of which some are no pieces as they stand, and have to be cut.
 
         Args:
             words: strings [W].
             starts, ends: int32 [W], where their characters are among those of all words.
-            pieces: int32 [W], 1 + id of the piece that a word is, or 0.
+            pieces: int32 [W], 1 + id of the piece that a word is, or 0 for a word to be cut.
 
         Returns:
             Where pieces start among the characters, ascending, and 1 + id of each; int32 both.
@@ -129,7 +130,7 @@ class InGraphWordPieces(tf.Module):
         unknown = tf.gather(tf.math.unsorted_segment_min(piece, word, tf.size(start)) == 0, word)
         instead = tf.where(place == tf.gather(start, word), 1 + self._unknown_id, 0)
         piece = tf.where(unknown, instead, piece)
-        # adds, where a word is cut, its first piece to the 0 that stands there
+        # scatter_nd adds up what is written to one place: at the start of a word to be cut, 0 and its first piece
         places = tf.concat([starts, place], axis=0)
         pieces = tf.scatter_nd(places[:, None], tf.concat([pieces, piece], axis=0), ends[-1:])
         there = tf.where(pieces > 0)[:, 0]
@@ -138,12 +139,12 @@ class InGraphWordPieces(tf.Module):
     def _longest_pieces(self, words: tf.Tensor, start: tf.Tensor, end: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """The pieces of words [W] whose characters are those from `start` to `end` [W], in any order.
 
-        In each round all words that are not at their end look all of their beginnings up, take the longest that is a
-        piece, and go on with what is left.
+        In each round of the loop, all beginnings of what is left of each word are looked up, and the longest that is a
+        piece is taken off.
 
         Returns:
-            Where each piece starts, 1 + its id, and which word it is of; int32 all. A word that has no piece somewhere
-            has 0 there, and nothing behind it.
+            Where each piece starts, 1 + its id, and which word it is of; int32 all. A word whose rest starts with no
+            piece has a 0 instead of an id there, and nothing after it.
         """
 
         def one_piece_of_each_word(found, texts, prefix_length, word, start, end):
@@ -175,7 +176,7 @@ class InGraphWordPieces(tf.Module):
 
 
 def _cut(ids: tf.RaggedTensor, pair_ids: tf.RaggedTensor | None, room: int):
-    """The ids that fit."""
+    """The ids of texts, or of pairs of texts, that fit into `room` places in each row."""
     if pair_ids is None:
         return _first(ids, tf.minimum(ids.row_lengths(), room)), None
     kept = pair_lengths(ids.row_lengths(), pair_ids.row_lengths(), room, tf.minimum, tf.maximum)
