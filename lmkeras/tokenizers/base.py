@@ -96,7 +96,8 @@ class BaseTokenizer(abc.ABC):
 
         Its `encode` maps strings [B] to ragged int32 ids [B, T]; its `encode_with_offsets` maps them to the same ids
         and to the starts and the ends of their offsets, ragged int32 [B, T] both, in code points; its `decode` maps
-        ragged int32 ids [B, T] to strings [B]. All three give what the Python side gives, for every input.
+        ragged int32 ids [B, T] to strings [B]. All three give what the Python side gives, for every input. The two
+        without offsets are tf.functions; the one with offsets is to be called inside a tf.function.
         """
 
 

@@ -44,7 +44,6 @@ class InGraphBytePairs(tf.Module):
             id_rows = tf.boolean_mask(tf.gather(rows, character), symbols > 0)
             return tf.RaggedTensor.from_value_rowids(ids, id_rows, nrows=codes.nrows(), validate=False)
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def encode_with_offsets(self, texts: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]:
         """The ids of each text, and the starts and ends of the characters that hold their bytes; int32 [B, tokens]."""
         with tf.device("CPU"):

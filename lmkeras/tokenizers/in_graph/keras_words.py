@@ -63,7 +63,6 @@ class InGraphWords(tf.Module):
         words = tf.ragged.boolean_mask(words, words != "")
         return _known(words.with_flat_values(self._ids.lookup(words.flat_values)))
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def encode_with_offsets(self, texts: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]:
         """The ids of each text's words, and the starts and ends of what they were cut from; int32 [B, words] all."""
         with tf.device("CPU"):  # where strings are
@@ -132,7 +131,6 @@ class InGraphCharacters(tf.Module):
         codes = lower(texts) if self._lower else tf.strings.unicode_decode(texts, "UTF-8")
         return _known(codes.with_flat_values(self._ids.lookup(tf.cast(codes.flat_values, tf.int64))))
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def encode_with_offsets(self, texts: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]:
         """The ids of each text's characters, and the starts and ends of these; int32 [B, characters] all."""
         with tf.device("CPU"):  # where strings are

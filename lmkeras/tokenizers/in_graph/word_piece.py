@@ -46,7 +46,6 @@ class InGraphWordPieces(tf.Module):
             rows, count = tf.gather(words.rows, places), tf.size(texts, tf.int64)
             return tf.RaggedTensor.from_value_rowids(pieces - 1, rows, nrows=count, validate=False)
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def encode_with_offsets(self, texts: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]:
         """The ids of each text's pieces, and the starts and ends of what they were made of; int32 [B, pieces] all."""
         with tf.device("CPU"):
