@@ -19,7 +19,7 @@ ARGUMENTS_word_piece_parity := --texts 0 --vocabulary .reference/minilm/gt_all_m
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .NOTPARALLEL:
-.PHONY: demo test parity bench $(BENCHMARKS:%=bench/%) readme lint clean
+.PHONY: demo test slow parity bench $(BENCHMARKS:%=bench/%) readme lint clean
 
 demo: .venv/ready
 	$(BIN)/lmkeras train lm --text builtin:python-docs --output $(RUN) --overwrite \
@@ -30,6 +30,9 @@ demo: .venv/ready
 
 test: .venv/ready
 	$(BIN)/python -m pytest
+
+slow: .venv/ready
+	$(BIN)/python -m pytest -m slow
 
 parity: .venv/ready $(REFERENCES:%=.reference/%/ready)
 	$(BIN)/python -m pytest -m reference -n 0
