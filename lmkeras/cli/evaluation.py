@@ -45,8 +45,8 @@ def evaluate_verb() -> Callable[..., None]:
             device: auto, cpu, gpu or gpu:N.
         """
         task = require_task(run)
-        own_columns = own_options(columns, task.Columns, "Columns", run)
-        own = own_options(options, task.Evaluation, "Evaluation", run)
+        own_columns = own_options(columns, wanted=task.Columns, name="Columns", run=run)
+        own = own_options(options, wanted=task.Evaluation, name="Evaluation", run=run)
         if picture is not None and not task.reports:
             titles = " or ".join(other.title for other in tasks().values() if other.reports)
             raise InputError(f"--picture is for {titles}, and {run} is {task.title}")

@@ -81,7 +81,7 @@ def _table_records(path: str, lines: Iterable[str], columns: Mapping[str, str], 
     line, header = next(rows, (1, list(columns.values())))  # callers refuse a file without rows
     for option, column in columns.items():
         if column not in header:
-            raise _missing(f"{path} line {line}", "column", option, column, header)
+            raise _missing(f"{path} line {line}", what="column", option=option, column=column, names=header)
         if header.count(column) > 1:
             raise InputError(
                 f"{path} line {line}: {header.count(column)} columns are called {column!r}: rename all but one"
@@ -129,7 +129,9 @@ def _json_records(path: str, lines: Iterable[str], columns: Mapping[str, str]) -
             raise InputError(f"{place}: not JSON ({reason}). Every line holds one object or one string") from error
         if isinstance(value, str) and list(columns) == ["text_column"]:
             value = {columns["text_column"]: value}
-        yield Record(number, [_json_value(value, columns, option, place) for option in columns], value)
+        yield Record(
+            number, [_json_value(value, columns=columns, option=option, place=place) for option in columns], value
+        )
 
 
 def _json_value(record: object, columns: Mapping[str, str], option: str, place: str) -> object:
@@ -140,7 +142,7 @@ def _json_value(record: object, columns: Mapping[str, str], option: str, place: 
         if option == LABEL_COLUMN:
             return record.get(column)
         if column not in record:
-            raise _missing(place, "key", option, column, record)
+            raise _missing(place, what="key", option=option, column=column, names=record)
         value = record[column]
     if not isinstance(record, dict) or not isinstance(value, str):
         kind = "null" if value is None else type(value).__name__

@@ -68,7 +68,9 @@ def tfds_rows_reader(source: str, columns: Mapping[str, str]) -> Callable[[], It
     if parts["feature"]:
         columns = {**columns, "text_column": parts["feature"]}
     known = dict(_single_features(builder.info.features))
-    features = [_wanted(known, option, name, f"tfds:{parts['name']}") for option, name in columns.items()]
+    features = [
+        _wanted(known, option=option, name=name, data_set=f"tfds:{parts['name']}") for option, name in columns.items()
+    ]
     return partial(_rows, _values(builder, parts["split"], features, source), features, source)
 
 

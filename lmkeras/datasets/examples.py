@@ -183,10 +183,10 @@ class TrainingExamples:
         def rows():
             first_epoch, skip = divmod(first_step, self.steps_per_epoch)
             for epoch in itertools.count(first_epoch):
-                order = training_order(self.examples.lengths, self.batch_size, self.seed, epoch)
+                order = training_order(self.examples.lengths, batch_size=self.batch_size, seed=self.seed, epoch=epoch)
                 yield from itertools.islice(order, skip if epoch == first_epoch else 0, None)
 
-        return _dataset(rows, self.examples, self.targets, self.weights)
+        return _dataset(rows, examples=self.examples, targets=self.targets, weights=self.weights)
 
 
 def evaluation_batches(
@@ -206,8 +206,8 @@ def evaluation_batches(
     import tensorflow as tf
 
     parts = list(examples.batches_by_length(batch_ids))
-    weights = np.ones(len(targets), np.float32) if weights is None else weights
-    dataset = _dataset(lambda: iter(parts), examples, targets, weights)
+    weights = np.ones(len(targets), np.float32) if weights is None else np.asarray(weights, np.float32)
+    dataset = _dataset(lambda: iter(parts), examples=examples, targets=targets, weights=weights)
     return dataset.apply(tf.data.experimental.assert_cardinality(len(parts)))
 
 

@@ -68,7 +68,7 @@ def write_shards(
     if workers < 1:
         raise InputError(f"workers must be at least 1, got {workers}")
     made_of = {**made_of, "shard_tokens": shard_tokens}
-    found = _found(folder, made_of, overwrite, resume)
+    found = _found(folder, made_of=made_of, overwrite=overwrite, resume=resume)
     if found and "tokens" in found:  # a manifest: an earlier run has finished
         return open_shards(folder)
     state = found or _begun(folder, made_of, new_tokenizer())

@@ -30,7 +30,7 @@ class ShardedWindows(TrainingWindows):
 
     def __init__(self, shards: TokenShards, length: int, batch_size: int, seed: int = 0):
         self._shards, self._before = shards, shards.frame.before
-        self._set_sizes(shards.num_ids, shards.num_texts, length, batch_size, seed)
+        self._set_sizes(shards.num_ids, texts=shards.num_texts, length=length, batch_size=batch_size, seed=seed)
         self._pool_steps = max(1, _POOL_IDS // (self.batch_size * self.length))
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
@@ -50,7 +50,9 @@ class ShardedWindows(TrainingWindows):
             begin = first + done * self.batch_size * self.length
             ids = read(begin, begin + steps * self.batch_size * self.length + 1)
             # each pool has its own random numbers, so that a resumed training can begin with any pool
-            yield from self._batches(ids, steps, np.random.default_rng((self.seed, epoch, pool)), skip)
+            yield from self._batches(
+                ids, steps=steps, random=np.random.default_rng((self.seed, epoch, pool)), first_step=skip
+            )
             skip = 0
 
 

@@ -4,7 +4,8 @@ manifest.json           counts and digests of the whole corpus and of every shar
                         has a manifest is complete.
 tokenizer.json          the tokenizer that made the ids
 tokens-00000.tfrecord   a shard. It has one record for each text: the text's number of characters and of unknown tokens,
-                        each a little-endian uint32; then the id 0 and the text's ids, little-endian, of the dtype that
+                        each a little-endian uint32; then the text's ids in their frame (see `Frame`; the manifest
+                        names its ids, where it does not it is a 0 before the text), little-endian, of the dtype that
                         the manifest names.
 """
 
@@ -48,8 +49,8 @@ class Texts:
     """The content of a shard, or of a part of one.
 
     Attributes:
-        ids: uint16 or int32; the ids of all texts, with a 0 before each text.
-        starts: int64 [texts], the position in `ids` of the 0 before each text.
+        ids: uint16 or int32; the ids of all texts, each in its frame.
+        starts: int64 [texts], where each text's frame begins in `ids`.
         counts: int64 [texts, 2], the numbers of characters and of unknown tokens of each text.
     """
 
@@ -70,7 +71,7 @@ class TokenShards:
     def __init__(self, folder: str, manifest: dict, parts: Sequence[Part] | None = None):
         self.folder, self._manifest = folder, manifest
         if parts is None:
-            parts = [Part(one, 0, self._ids_of(one), one["texts"]) for one in manifest["shards"]]
+            parts = [Part(one, first=0, end=self._ids_of(one), texts=one["texts"]) for one in manifest["shards"]]
         self.parts = tuple(parts)
 
     @functools.cached_property
@@ -83,7 +84,7 @@ class TokenShards:
 
     @property
     def num_ids(self) -> int:
-        """Number of ids, including the 0 before each text."""
+        """Number of ids, including the frames around the texts."""
         return sum(part.end - part.first for part in self.parts)
 
     @property
@@ -193,7 +194,9 @@ class TokenShards:
             ids = np.memmap(file, texts.ids.dtype, mode="r", shape=(length,))
         characters, unknown = counts.tolist()
         filler = self.tokenizer.special.filler
-        return TokenStream(ids, np.array(starts), characters, unknown, self.frame, filler)
+        return TokenStream(
+            ids, starts=np.array(starts), characters=characters, unknown_tokens=unknown, frame=self.frame, filler=filler
+        )
 
 
 def _records(content: memoryview) -> Iterator[memoryview]:
@@ -242,9 +245,12 @@ def _is_usable(manifest: dict) -> bool:
                 and 0 < shard["texts"] <= shard["tokens"]
                 for shard in manifest["shards"]
             )
-            and all(
-                id is None or (type(id) is int and 0 <= id < 2**31) for id in Frame(*manifest.get("frame", (0, None)))
-            )
+            and _is_frame(*manifest.get("frame", (0, None)))
         )
     except (KeyError, TypeError):
         return False
+
+
+def _is_frame(before: object, after: object) -> bool:
+    """Whether these are an id to stand before each text, and one to stand after it or None."""
+    return all(type(id) is int and 0 <= id < 2**31 for id in ((before,) if after is None else (before, after)))

@@ -128,7 +128,9 @@ def tokenize(texts: Iterable[str], tokenizer: BaseTokenizer) -> TokenStream:
         file.flush()
         ids = np.memmap(file, dtype, mode="r", shape=(length,))
     filler = tokenizer.special.filler
-    return TokenStream(ids, np.array(starts), characters, unknown_tokens, frame, filler)
+    return TokenStream(
+        ids, starts=np.array(starts), characters=characters, unknown_tokens=unknown_tokens, frame=frame, filler=filler
+    )
 
 
 class TrainingWindows:
@@ -150,7 +152,7 @@ class TrainingWindows:
 
     def __init__(self, stream: TokenStream, length: int, batch_size: int, seed: int = 0):
         self.ids, self._before = stream.ids, stream.frame.before
-        self._set_sizes(len(stream.ids), len(stream.starts), length, batch_size, seed)
+        self._set_sizes(len(stream.ids), texts=len(stream.starts), length=length, batch_size=batch_size, seed=seed)
 
     def _set_sizes(self, ids: int, texts: int, length: int, batch_size: int, seed: int) -> None:
         self.length = min(length, ids - 1)
@@ -166,7 +168,7 @@ class TrainingWindows:
         """The batches of one epoch from `first_step` on: ({"input_ids"}, targets, weights of 1), each [B, T]."""
         random = np.random.default_rng((self.seed, epoch))
         first = random.integers(0, self._spare + 1)
-        return self._batches(self.ids[first:], self.steps_per_epoch, random, first_step)
+        return self._batches(self.ids[first:], steps=self.steps_per_epoch, random=random, first_step=first_step)
 
     def _batches(self, ids: np.ndarray, steps: int, random: np.random.Generator, first_step: int) -> Iterator[Batch]:
         """The windows that `ids` begins with, as many as `steps` batches take, in random order."""

@@ -34,7 +34,7 @@ def attention_weights(queries, keys, allowed=None):
 
     Source: Vaswani et al. 2017, equation 1.
     """
-    return _weights(queries, keys, allowed, "float32")
+    return _weights(queries, keys=keys, allowed=allowed, dtype="float32")
 
 
 def _weights(queries, keys, allowed, dtype, bounded=False):
@@ -57,7 +57,9 @@ def attend(queries, keys, values, allowed=None, dropout_layer=None, training=Fal
 
     Source: Vaswani et al. 2017, equation 1.
     """
-    weights = _weights(queries, keys, allowed, keras.backend.standardize_dtype(values.dtype), bounded)
+    weights = _weights(
+        queries, keys=keys, allowed=allowed, dtype=keras.backend.standardize_dtype(values.dtype), bounded=bounded
+    )
     if dropout_layer is not None:
         weights = dropout(dropout_layer, weights, training)
     return ops.matmul(weights, values)
@@ -79,7 +81,9 @@ def unprojected_self_attention(x, mask=None, causal=False):
         [[[1.89, 0.11], [0.11, 1.89]]]
     """
     heads = ops.convert_to_tensor(x)[:, None]  # [B, 1, T, D]
-    return ops.squeeze(attend(heads, heads, heads, _allowed(ops.shape(heads)[2], mask, causal)), axis=1)
+    return ops.squeeze(
+        attend(heads, keys=heads, values=heads, allowed=_allowed(ops.shape(heads)[2], mask, causal)), axis=1
+    )
 
 
 def _allowed(length, mask, causal):
@@ -221,7 +225,17 @@ class SelfAttention(keras.layers.Layer):
         allowed = _allowed(ops.shape(x)[1], mask, self.causal)
         # queries and keys of root mean square 1 have products of sqrt(K) at most, and without a mask each sees itself
         bounded = self.normalize_qk and mask is None and self._key_dim <= 1024
-        return self._join(attend(queries, keys, values, allowed, self._dropout, training, bounded))
+        return self._join(
+            attend(
+                queries,
+                keys=keys,
+                values=values,
+                allowed=allowed,
+                dropout_layer=self._dropout,
+                training=training,
+                bounded=bounded,
+            )
+        )
 
     def attention_weights(self, x, mask=None):
         """How much each token looks at each: float32 [B, H, T, T], query by key, each row's sum 1, without dropout."""
@@ -263,7 +277,7 @@ class SelfAttention(keras.layers.Layer):
         if first is not None:
             first = ops.repeat(first, self.num_heads)
             allowed = ops.logical_and(allowed, slots >= first[:, None, None])  # [B·H, T, L]
-        heads = attend(queries, keys, values, allowed)  # [B·H, T, K]
+        heads = attend(queries, keys=keys, values=values, allowed=allowed)  # [B·H, T, K]
         heads = ops.reshape(heads, (batch, self.num_heads, length, self._key_dim))
         return self._join(heads), {"keys": keys, "values": values}
 

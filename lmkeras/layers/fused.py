@@ -94,7 +94,7 @@ def product(x, kernel, dtype, bias=None, transpose=False):
 
 def dense(layer: keras.layers.Dense, x):
     """What a Dense layer gives before its activation, by `product` in the layer's precision."""
-    return product(x, layer.kernel, layer.compute_dtype, layer.bias)
+    return product(x, kernel=layer.kernel, dtype=layer.compute_dtype, bias=layer.bias)
 
 
 def _float32(*tensors):
@@ -157,7 +157,7 @@ def layer_norm(x, scale, offset, *, epsilon, dtype):
 
     Source: Ba et al. 2016.
     """
-    return _layer_norm(x, scale, offset, epsilon, dtype)
+    return _layer_norm(x, scale=scale, offset=offset, epsilon=epsilon, dtype=dtype)
 
 
 def _layer_norm(x, scale, offset, epsilon, dtype):
@@ -266,11 +266,13 @@ def gelu(x, bias, *, dtype):
 
 def _add_norm_gradient(x, added, scale, offset, y, upstream, epsilon):
     total = x + ops.cast(added, x.dtype)
-    dx, d_scale, d_offset = _layer_norm_gradient(total, scale, offset, y, upstream, epsilon)
+    dx, d_scale, d_offset = _layer_norm_gradient(
+        total, scale=scale, offset=offset, y=y, upstream=upstream, epsilon=epsilon
+    )
     return dx, dx, d_scale, d_offset
 
 
 @fused(_add_norm_gradient)
 def add_norm(x, added, scale, offset, *, epsilon, dtype):
     """`layer_norm` of x + added: a residual connection and the norm behind it."""
-    return _layer_norm(x + ops.cast(added, x.dtype), scale, offset, epsilon, dtype)
+    return _layer_norm(x + ops.cast(added, x.dtype), scale=scale, offset=offset, epsilon=epsilon, dtype=dtype)

@@ -90,7 +90,7 @@ def rotate(x, start=0, base: float = 10_000.0):
 
     Source: Su et al. 2021 (RoFormer), equation 34, with halves in place of neighbours.
     """
-    cos, sin = rotation_angles(ops.shape(x)[2], x.shape[-1], start, base)
+    cos, sin = rotation_angles(ops.shape(x)[2], key_dim=x.shape[-1], start=start, base=base)
     return rotation(x, cos, sin, normalize=False, dtype=keras.backend.standardize_dtype(x.dtype))
 
 

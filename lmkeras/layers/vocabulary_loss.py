@@ -43,7 +43,7 @@ def vocabulary_loss(hidden, kernel, bias, targets, weights, dtype, transposed=Fa
             before = [d_kernel, d_hidden[-1]] if training and d_hidden else [total] if d_hidden else []
             with tf.control_dependencies(before):
                 logits = product(tf.identity(rounded[part]), matrix, dtype, transpose=transposed)
-                part_loss, d_logits = _chunk_loss(logits, bias, targets[part], weights[part])
+                part_loss, d_logits = _chunk_loss(logits, bias=bias, targets=targets[part], weights=weights[part])
                 total = total + part_loss
                 d_hidden.append(product(d_logits, matrix, dtype, transpose=not transposed))
                 factors = (d_logits, rounded[part]) if transposed else (rounded[part], d_logits)

@@ -76,7 +76,18 @@ def cross_validate(
             f"expected at least two examples of every label, got one of {', '.join(map(repr, lonely))}: where it is "
             "held out there is none to learn from; add examples or leave the label out"
         )
-    return CrossValidation(tuple(_reports(model, corpus, num_folds, validation_fraction, settings, verbose)))
+    return CrossValidation(
+        tuple(
+            _reports(
+                model,
+                corpus=corpus,
+                num_folds=num_folds,
+                fraction=validation_fraction,
+                settings=settings,
+                verbose=verbose,
+            )
+        )
+    )
 
 
 def _reports(model, corpus, num_folds, fraction, settings, verbose) -> Iterator[ClassificationReport]:

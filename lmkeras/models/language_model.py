@@ -112,8 +112,14 @@ class LanguageModel(Model):
             The new text without the prompt; with num_samples > 1 a list of them; for several prompts a list of these.
         """
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-        sampling = Sampling(temperature, top_k, top_p, repetition_penalty, seed)
-        texts = self._runner.generator.generate(prompts, max_new_tokens, sampling, stop, num_samples) if prompts else []
+        sampling = Sampling(temperature, top_k=top_k, top_p=top_p, repetition_penalty=repetition_penalty, seed=seed)
+        texts = (
+            self._runner.generator.generate(
+                prompts, max_new_tokens=max_new_tokens, sampling=sampling, stop=stop, samples=num_samples
+            )
+            if prompts
+            else []
+        )
         texts = [samples[0] for samples in texts] if num_samples == 1 else texts
         return texts[0] if isinstance(prompt, str) else texts
 
@@ -131,4 +137,6 @@ class LanguageModel(Model):
         Returns:
             An iterator of non-empty pieces of text, never half a character, nor what may begin a stop text.
         """
-        return self._runner.generator.stream(prompt, max_new_tokens, Sampling(**sampling), stop)
+        return self._runner.generator.stream(
+            prompt, max_new_tokens=max_new_tokens, sampling=Sampling(**sampling), stop=stop
+        )

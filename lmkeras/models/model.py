@@ -54,7 +54,14 @@ class Model:
         self.task = task
         self.network = self.tokenizer = self._recipe = self._kept_runner = None
         if isinstance(network, str):
-            self._recipe = Recipe(task, network, tokenizer, vocabulary_size, weights=weights, sizes=sizes)
+            self._recipe = Recipe(
+                task,
+                network=network,
+                tokenizer=tokenizer,
+                vocabulary_size=vocabulary_size,
+                weights=weights,
+                sizes=sizes,
+            )
             self.tokenizer = tokenizer if isinstance(tokenizer, BaseTokenizer) else None
             return
         require_built(network, tokenizer, {"vocabulary_size": vocabulary_size, "weights": weights, **sizes})
@@ -121,13 +128,17 @@ class Model:
         monitor = self.task.monitored(settings)
         replicas = replicas_of(settings.distribute)  # several workers are set up before anything else
         with place(settings.device):
-            train, held_out = self._corpora(corpus, validation, validation_fraction, settings.seed)
-            parts, data = prepared(self._parts, self._recipe, train, held_out, settings)
+            train, held_out = self._corpora(
+                corpus, validation=validation, fraction=validation_fraction, seed=settings.seed
+            )
+            parts, data = prepared(self._parts, recipe=self._recipe, train=train, held_out=held_out, settings=settings)
             digests, judged = {"text": data.digest}, None
             if held_out is not None:
-                judged = parts.task.validation_data(held_out, parts.tokenizer, parts.network, replicas)
+                judged = parts.task.validation_data(
+                    held_out, tokenizer=parts.tokenizer, network=parts.network, replicas=replicas
+                )
                 digests["validation"] = judged.digest
-            run = run_of(parts, run_folder, resume, digests)
+            run = run_of(parts, folder=run_folder, resume=resume, digests=digests)
             batches = Batches(data.dataset, data.steps_per_epoch, judged and judged.dataset)
             self._become(parts)  # nothing can be wrong with them from here on
             with self._training(settings) as factors:
@@ -160,7 +171,9 @@ class Model:
         """
         settings = changed(settings or self.task.Settings(), changes)
         with place(settings.device):
-            parts, data = prepared(self._parts, self._recipe, self.task.corpus(corpus), None, settings)
+            parts, data = prepared(
+                self._parts, recipe=self._recipe, train=self.task.corpus(corpus), held_out=None, settings=settings
+            )
             self._become(parts)
             with self._training(settings) as factors:
                 return find_learning_rate(self.network, data.dataset(0), settings, steps=steps, rate_factors=factors)
@@ -267,7 +280,7 @@ class Model:
         """
         self._require_network()
         module, signatures = self.task.exported(self.network, self.tokenizer, dtype)
-        write_saved_model(module, signatures, folder, overwrite)
+        write_saved_model(module, signatures=signatures, folder=folder, overwrite=overwrite)
 
     def save(self, folder: str | Path) -> None:
         """Writes config.json, tokenizer.json and network.keras, from which `lmkeras.load` makes the same model.
@@ -276,4 +289,4 @@ class Model:
             folder: created where it is missing; the three files replace those of an earlier model, all at the end.
         """
         self._require_network()
-        save_model(folder, self.task, self.tokenizer, self.network)
+        save_model(folder, task=self.task, tokenizer=self.tokenizer, network=self.network)

@@ -45,7 +45,9 @@ def prepared(
     network = parts.network or recipe.network_for(task, tokenizer, settings.seed)
     with freeze(network.layer_groups(), settings.frozen_groups):  # refuses too many
         task.check(network, tokenizer)
-    return Parts(task, tokenizer, network), task.training_data(train, tokenizer, network, settings)
+    return Parts(task, tokenizer, network), task.training_data(
+        train, tokenizer=tokenizer, network=network, settings=settings
+    )
 
 
 @contextlib.contextmanager

@@ -40,9 +40,9 @@ class Network(keras.Model):
     Called with int32 ids [B, T], or with a dictionary of input_ids and perhaps attention_mask and token_type_ids, each
     [B, T], it gives what its head gives: float32 logits.
 
-    Compiled with a Keras loss of its user, `fit` and `evaluate` are Keras' own. Compiled with `HeadLoss` (or, where
-    the head can spare the logits, with the Keras loss that equals it) the loss of a batch is
-    sum(loss · weight) / sum(weight) over all targets of the batch, on all replicas together.
+    Compiled with a Keras loss of its user, `fit` and `evaluate` are Keras' own. Compiled with `HeadLoss` the loss of a
+    batch is sum(loss · weight) / sum(weight) over all targets of the batch, on all replicas together. So it is too,
+    weighted updates aside, with the Keras loss that equals the head's, where the head can spare the logits.
 
     Args:
         body: what reads the texts.
@@ -93,7 +93,8 @@ class Network(keras.Model):
     def train_step(self, data):
         """One update."""
         inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
-        if not self._is_judged_by_head():
+        of_user = weights is not None and not isinstance(self.loss, HeadLoss)  # Keras divides by another number then
+        if of_user or not self._is_judged_by_head():
             return super().train_step(data)
         with tf.GradientTape() as tape:
             loss = self._batch_loss(inputs, targets, weights, training=True)
@@ -124,18 +125,24 @@ class Network(keras.Model):
         totals = tf.nest.map_structure(tf.reduce_sum, weights)
         everywhere = tf.nest.map_structure(lambda total: tf.maximum(total_over_replicas(total), 1e-9), totals)
         shares = tf.nest.map_structure(tf.divide, weights, everywhere)
+        self._clear_losses()  # as Keras does where a whole model is called: what layers added in the step before
         features = self.features(inputs, training)
         others = len(self.metrics) > 1
-        loss = None if others else self.head.direct_loss(features, targets, shares, training)
+        loss = None if others else self.head.direct_loss(features, targets, shares, training=training)
         if loss is None:
             outputs = self.head(features, training=training)
             loss = self.head.loss(outputs, targets, shares)
         if others:
-            counted = tf.nest.map_structure(lambda weight: ops.cast(weight != 0, "float32"), weights)
-            self.compute_metrics(inputs, targets, outputs, sample_weight=counted)
+            if isinstance(self.loss, HeadLoss):  # a metric of the harness counts targets, however much each weighs
+                weights = tf.nest.map_structure(lambda weight: ops.cast(weight != 0, "float32"), weights)
+            self.compute_metrics(inputs, targets, outputs, sample_weight=weights)
         total, of_all = tf.nest.flatten(totals)[0], tf.nest.flatten(everywhere)[0]
         self._loss_tracker.update_state(tf.math.divide_no_nan(loss * of_all, total), sample_weight=total)
         return loss
+
+    def described(self) -> str:
+        """What it is made of, for messages."""
+        return f"one of {type(self.body).__name__} and {type(self.head).__name__}"
 
     def layer_groups(self) -> list[list[keras.layers.Layer]]:
         """All layers with weights, in groups from the embedding up to the head."""

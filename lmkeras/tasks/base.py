@@ -155,13 +155,15 @@ class Task(abc.ABC):
 
     def open(self, sources: Sequence[str], columns: Columns, encoding: str):
         """The corpus that files stand for: unless a task says otherwise, tables with a column for each field."""
-        return open_rows(sources, self.Example, vars(columns), encoding)
+        return open_rows(sources, example=self.Example, columns=vars(columns), encoding=encoding)
 
     def open_texts(self, sources: Sequence[str], columns: TextColumns, encoding: str) -> Iterable:
         """Texts without what is to be said of them, for `predict`: unless a task says otherwise, of the text column."""
         from lmkeras.corpora import open_examples
 
-        return open_examples(sources, columns.text_column, columns.pair_column, encoding)
+        return open_examples(
+            sources, text_column=columns.text_column, pair_column=columns.pair_column, encoding=encoding
+        )
 
     def corpus(self, value):
         """What `fit` and `evaluate` make of their argument: a corpus, a source, or examples in memory."""

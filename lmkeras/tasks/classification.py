@@ -120,7 +120,13 @@ class Classification(WholeTextTask):
 
     def open(self, sources, columns, encoding):
         """See `open_labelled_corpus`."""
-        return open_labelled_corpus(sources, columns.text_column, columns.label_column, columns.pair_column, encoding)
+        return open_labelled_corpus(
+            sources,
+            text_column=columns.text_column,
+            label_column=columns.label_column,
+            pair_column=columns.pair_column,
+            encoding=encoding,
+        )
 
     def corpus(self, value):
         """See `as_labelled_corpus`."""
@@ -143,7 +149,9 @@ class Classification(WholeTextTask):
         for part in (counts, {} if held_out is None else held_out.label_counts()):
             require_known_labels(part, labels)
         settings.weights_of({label: counts.get(label, 0) for label in labels})  # refuses labels that there are not
-        return dataclasses.replace(super().learned(train, held_out, settings, trained), labels=labels)
+        return dataclasses.replace(
+            super().learned(train, held_out=held_out, settings=settings, trained=trained), labels=labels
+        )
 
     def head(self, body, dropout=None):
         """Dropout and a dense layer with a logit for each label."""
@@ -155,7 +163,7 @@ class Classification(WholeTextTask):
         """InputError where the network has another number of classes than there are labels, or see `layout`."""
         classes = getattr(network.head, "num_classes", None)
         if classes is None:
-            raise InputError(f"network must be a name or a classification network, got {type(network).__name__}")
+            raise InputError(f"network must be a name or a classification network, got {network.described()}")
         if self.labels is None:
             raise InputError("a built network needs the fitted tokenizer and the labels it belongs to")
         if len(set(self.labels)) != len(self.labels) or len(self.labels) != classes:

@@ -95,7 +95,7 @@ class Language(Task):
         """InputError where the network is none of this task, or has another vocabulary than the tokenizer."""
         every_position = getattr(network.head, "every_position", None)
         if every_position is None:
-            raise InputError(f"network must be a name or a language network, got {type(network).__name__}")
+            raise InputError(f"network must be a name or a language network, got {network.described()}")
         if not every_position:
             raise InputError(
                 "a LanguageModel needs logits at every position: build the network with return_sequences=True"
@@ -111,7 +111,7 @@ class Language(Task):
         if limit is not None and length > limit:
             raise InputError(f"window_length {length} is longer than the network's context_length {limit}")
         tokens = tokens_of(corpus, tokenizer)
-        windows = training_windows(tokens, length, settings.batch_size, settings.seed)
+        windows = training_windows(tokens, length=length, batch_size=settings.batch_size, seed=settings.seed)
         return TrainingData(windows.dataset, windows.steps_per_epoch, tokens.digest)
 
     def validation_data(self, corpus, tokenizer, network, replicas):

@@ -157,7 +157,9 @@ class WholeTextTask(TextLengths, Task):
         """Texts of like length together, in an order that the seed fixes."""
         examples, targets = self.encode(corpus, tokenizer, network)
         weights = self.weights(targets, settings)
-        train = TrainingExamples(examples, targets, settings.batch_size, settings.seed, weights)
+        train = TrainingExamples(
+            examples, targets=targets, batch_size=settings.batch_size, seed=settings.seed, weights=weights
+        )
         return TrainingData(train.dataset, train.steps_per_epoch, train.digest)
 
     def validation_data(self, corpus, tokenizer, network, replicas):
@@ -173,7 +175,7 @@ class WholeTextTask(TextLengths, Task):
         """Strings text [B] (and pair [B] where examples are pairs) → answers."""
         from lmkeras.tasks.in_graph.whole_texts import ExportedWholeTextTask
 
-        module = ExportedWholeTextTask(self, network, tokenizer, dtype)
+        module = ExportedWholeTextTask(self, network=network, tokenizer=tokenizer, dtype=dtype)
         return module, dict.fromkeys(("serving_default", *self.signatures), module.answer)
 
 

@@ -127,7 +127,7 @@ class Tokenizer(KerasTokenizer, BaseTokenizer):
         )
         if self.char_level:
             return InGraphCharacters(table, self.lower)
-        return InGraphWords(table, self.lower, self.filters, self.split)
+        return InGraphWords(table, lower=self.lower, filters=self.filters, split=self.split)
 
 
 def _read_json(text: str) -> tuple[dict, dict[str, dict]]:

@@ -90,7 +90,14 @@ class OneUpdate(ClipOnce):
         """One variable's update."""
         index = self._get_variable_index(variable)
         rate = ops.cast(learning_rate, variable.dtype)
-        adam_step(self, gradient, variable, self._momentums[index], self._velocities[index], rate)
+        adam_step(
+            self,
+            gradient=gradient,
+            variable=variable,
+            mean=self._momentums[index],
+            squares=self._velocities[index],
+            rate=rate,
+        )
 
     def _apply_weight_decay(self, variables):
         if self.weight_decay:  # Keras would go through all weights to take nothing off them

@@ -94,14 +94,27 @@ def fit(
         require_the_same([network.get_config(), settings, updates.total, run and run.made_of], strategy)
         with on_every_replica(network, strategy) as replica, precision(replica, settings.precision) as policy:
             _seed_dropout(replica, settings.seed)
-            averages = _compile(replica, settings, policy, updates.total, judgement.metrics(), rate_factors)
+            averages = _compile(
+                replica,
+                settings=settings,
+                policy=policy,
+                total=updates.total,
+                metrics=judgement.metrics(),
+                rate_factors=rate_factors,
+            )
             patience = settings.patience or updates.total  # more evaluations than there can be: never early
             best = BestWeights(judgement.monitor, judgement.higher_is_better, patience)
             state = TrainingState(replica, averages, None if batches.validation is None else best)
-            with _recorded(run, settings, state, updates, strategy) as (records, checkpoint_writer, note):
+            with _recorded(run, settings=settings, state=state, updates=updates, strategy=strategy) as (
+                records,
+                checkpoint_writer,
+                note,
+            ):
                 train, validation = batches.train, batches.validation
                 if strategy is not None:
-                    train, validation = _share(replica, strategy, averages, batches, note)
+                    train, validation = _share(
+                        replica, strategy=strategy, averages=averages, batches=batches, note=note
+                    )
                 replica.fit(
                     train(updates.done),
                     steps_per_epoch=updates.interval,
@@ -118,7 +131,7 @@ def fit(
 def _share(network, strategy, averages, batches: Batches, note):
     """Makes the network train and judge on all replicas; returns batches that are shared among them."""
     spread_seeds(network, strategy)
-    set_functions(network, strategy, averages, note)
+    set_functions(network, strategy=strategy, averages=averages, note=note)
     train, validation = batches.train, batches.validation
     if validation is not None:
         validation = shared_batches(validation, strategy, int(validation.cardinality()))
@@ -127,7 +140,7 @@ def _share(network, strategy, averages, batches: Batches, note):
 
 def _compile(network, settings, policy, total, metrics, rate_factors) -> list[keras.metrics.Metric]:
     """Compiles the network; returns what is averaged over an epoch."""
-    optimizer = _optimizer(network, settings, policy, total)
+    optimizer = _optimizer(network, settings=settings, policy=policy, total=total)
     if rate_factors is not None:
         optimizer = with_layer_rates(optimizer, rate_factors)
     jit_compile = uses_xla(network, settings.xla, policy)
@@ -175,7 +188,7 @@ def _recorded(run: Run | None, settings: TrainingSettings, state: TrainingState,
         lengths = {"total": updates.total, "interval": updates.interval}
         made_of = {**run.made_of, **dataclasses.asdict(settings), **lengths}
         facts = {"made_of": json.loads(json.dumps(made_of))}  # as a checkpoint will give it back
-        _begin(run, checkpoints, state, updates, facts["made_of"])
+        _begin(run, checkpoints=checkpoints, state=state, updates=updates, made_of=facts["made_of"])
         require_the_same(updates.done, strategy)
         records = [updates, nan, Evaluations(state.lines, updates, run.folder if chief else None), *state.callbacks]
         if settings.tensorboard and chief:
@@ -183,7 +196,15 @@ def _recorded(run: Run | None, settings: TrainingSettings, state: TrainingState,
         every = settings.checkpoint_every
         with noting_signals(is_multi_worker(strategy)) as note:
             try:
-                yield records, [CheckpointWriter(checkpoints, state, facts, every, updates, nan, note)], note
+                yield (
+                    records,
+                    [
+                        CheckpointWriter(
+                            checkpoints, state=state, facts=facts, every=every, updates=updates, nan=nan, note=note
+                        )
+                    ],
+                    note,
+                )
             except Interrupted:
                 for callback in records:
                     callback.on_train_end()  # the best weights, the curves

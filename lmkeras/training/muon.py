@@ -123,9 +123,16 @@ class Muon(ClipOnce, keras.optimizers.Optimizer):
         gradient = ops.cast(ops.convert_to_tensor(gradient), variable.dtype)
         rate = ops.cast(learning_rate, variable.dtype)
         if self._squares[index] is None:
-            self._muon_step(gradient, variable, rate, self._momenta[index])
+            self._muon_step(gradient, variable=variable, rate=rate, momentum=self._momenta[index])
         else:
-            adam_step(self, gradient, variable, self._momenta[index], self._squares[index], rate * self.adam_share)
+            adam_step(
+                self,
+                gradient=gradient,
+                variable=variable,
+                mean=self._momenta[index],
+                squares=self._squares[index],
+                rate=rate * self.adam_share,
+            )
 
     def _muon_step(self, gradient, variable, rate, momentum):
         tensors = (tf.convert_to_tensor(tensor) for tensor in (gradient, momentum))

@@ -92,7 +92,9 @@ def build_optimizer(
         raise unknown_name("optimizer", name, _LEARNING_RATES)
     if warmup_steps is None:
         warmup_steps = min(100, total_steps // 20)
-    rate = WarmupSchedule(schedule, learning_rate or _LEARNING_RATES[name], warmup_steps, total_steps)
+    rate = WarmupSchedule(
+        schedule, peak=learning_rate or _LEARNING_RATES[name], warmup_steps=warmup_steps, total_steps=total_steps
+    )
     # Keras squares an embedding's gradient row by row before it sums those of one id, unless clipping sums them first
     clip_norm = clip_norm or 1e9
     if name == "adam":

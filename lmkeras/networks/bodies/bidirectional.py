@@ -141,5 +141,13 @@ def lstm_classifier(
         >>> lstm_classifier(vocabulary_size=50, num_classes=3, units=4)(np.array([[7, 3, 0]])).shape
         TensorShape([1, 3])
     """
-    body = RecurrentReader(vocabulary_size, embedding_dim, units, num_layers, bidirectional, pooling, dropout)
+    body = RecurrentReader(
+        vocabulary_size,
+        embedding_dim=embedding_dim,
+        units=units,
+        num_layers=num_layers,
+        bidirectional=bidirectional,
+        pooling=pooling,
+        dropout=dropout,
+    )
     return Network(body, ClassesHead(num_classes, dropout))

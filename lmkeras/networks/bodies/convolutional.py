@@ -98,5 +98,5 @@ def cnn_classifier(
         >>> cnn_classifier(vocabulary_size=50, num_classes=3, filters=4)(np.array([[7, 3, 0]])).shape
         TensorShape([1, 3])
     """
-    body = Convolutions(vocabulary_size, embedding_dim, filters, widths, dropout)
+    body = Convolutions(vocabulary_size, embedding_dim=embedding_dim, filters=filters, widths=widths, dropout=dropout)
     return Network(body, ClassesHead(num_classes, dropout))

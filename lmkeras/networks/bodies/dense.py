@@ -66,5 +66,5 @@ def dense_classifier(
         >>> dense_classifier(vocabulary_size=50, num_classes=3)(np.array([[7, 3, 0]])).shape
         TensorShape([1, 3])
     """
-    body = MeanEmbedding(vocabulary_size, embedding_dim, units, dropout)
+    body = MeanEmbedding(vocabulary_size, embedding_dim=embedding_dim, units=units, dropout=dropout)
     return Network(body, ClassesHead(num_classes, dropout))

@@ -171,7 +171,15 @@ def lstm_language_model(
         >>> network(np.array([[0, 7, 3]])).shape
         TensorShape([1, 3, 50])
     """
-    body = RecurrentWriter(vocabulary_size, embedding_dim, units, num_layers, dropout, cell, tie_embeddings)
+    body = RecurrentWriter(
+        vocabulary_size,
+        embedding_dim=embedding_dim,
+        units=units,
+        num_layers=num_layers,
+        dropout=dropout,
+        cell=cell,
+        tie_embeddings=tie_embeddings,
+    )
     return Network(body, LanguageHead(vocabulary_size, tie_embeddings, every_position=return_sequences))
 
 

@@ -164,7 +164,15 @@ def transformer_language_model(
         TensorShape([1, 3, 50])
     """
     body = TransformerDecoder(
-        vocabulary_size, d_model, num_heads, num_layers, dff, context_length, dropout, block, tie_embeddings
+        vocabulary_size,
+        d_model=d_model,
+        num_heads=num_heads,
+        num_layers=num_layers,
+        dff=dff,
+        context_length=context_length,
+        dropout=dropout,
+        block=block,
+        tie_embeddings=tie_embeddings,
     )
     return Network(body, LanguageHead(vocabulary_size, tie_embeddings))
 
@@ -259,5 +267,13 @@ def transformer_classifier(
         >>> transformer_classifier(vocabulary_size=50, num_classes=3)(np.array([[7, 3, 0]])).shape
         TensorShape([1, 3])
     """
-    body = TransformerEncoder(vocabulary_size, d_model, num_heads, num_layers, dff, max_length, dropout)
+    body = TransformerEncoder(
+        vocabulary_size,
+        d_model=d_model,
+        num_heads=num_heads,
+        num_layers=num_layers,
+        dff=dff,
+        max_length=max_length,
+        dropout=dropout,
+    )
     return Network(body, ClassesHead(num_classes, dropout))

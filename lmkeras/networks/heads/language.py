@@ -44,7 +44,9 @@ class LanguageHead(Head):
     def call(self, states, training=False):
         """Logits [..., V]."""
         kernel, bias = self._last_layer()
-        return ops.cast(product(states, kernel, self.compute_dtype, bias, transpose=self.tied), "float32")
+        return ops.cast(
+            product(states, kernel=kernel, dtype=self.compute_dtype, bias=bias, transpose=self.tied), "float32"
+        )
 
     def _last_layer(self):
         return (self._embedding().embeddings, None) if self.tied else (self.dense.kernel, self.dense.bias)
@@ -58,6 +60,8 @@ class LanguageHead(Head):
         """The same, without ever holding the logits of all tokens together."""
         if self.compute_dtype == "float16":
             return None  # gradients of single logits are too small for float16, unless the loss is scaled before
+        if None in states.shape:
+            return None  # a graph must know the number of tokens, to say which of them are looked at together
         kernel, bias = self._last_layer()
         return vocabulary_loss(
             ops.reshape(states, (-1, states.shape[-1])),

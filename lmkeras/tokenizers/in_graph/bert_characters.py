@@ -67,7 +67,13 @@ def character_table(rules: BertTextRules) -> CharacterTable:
                 fates[code] = SPACE if cleaned else _fate_of_removed(character, classes)
     marks = np.flatnonzero((fates == MARK) | (fates == GONE_MARK))
     mark_classes = np.array([classes[_decomposed(chr(code))[0]] for code in marks], np.int32)
-    return CharacterTable(fates, targets, _rectangle(expansions), marks.astype(np.int32), mark_classes)
+    return CharacterTable(
+        fates,
+        targets=targets,
+        expansions=_rectangle(expansions),
+        marks=marks.astype(np.int32),
+        mark_classes=mark_classes,
+    )
 
 
 _decomposed = normalizers.NFD().normalize_str

@@ -129,7 +129,7 @@ class InGraphBertText:
             lambda: self._expanded(codes, begun, changes),
             lambda: (codes, begun, changes, origins),
         )
-        return _Cleaned(codes + _change(changes), begun, _fate(changes), origins)
+        return _Cleaned(codes + _change(changes), begun=begun, fates=_fate(changes), origins=origins)
 
     def _cut(self, cleaned: _Cleaned) -> Words:
         """The words that the characters make."""

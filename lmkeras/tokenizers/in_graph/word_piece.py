@@ -109,7 +109,7 @@ class InGraphWordPieces(tf.Module):
         return tf.cond(
             tf.reduce_all(pieces > 0),
             lambda: (starts, pieces),
-            lambda: self._with_cut_words(texts, starts, ends, pieces),
+            lambda: self._with_cut_words(texts, starts=starts, ends=ends, pieces=pieces),
         )
 
     def _with_cut_words(self, words: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor, pieces: tf.Tensor):

@@ -107,5 +107,13 @@ def fresh_bert_classifier(
         >>> fresh_bert_classifier(vocabulary_size=50, num_classes=3)(np.array([[7, 3, 0]])).shape
         TensorShape([1, 3])
     """
-    bert = fresh_bert(vocabulary_size, d_model, num_heads, num_layers, dff, max_length, dropout)
+    bert = fresh_bert(
+        vocabulary_size,
+        d_model=d_model,
+        num_heads=num_heads,
+        num_layers=num_layers,
+        dff=dff,
+        max_length=max_length,
+        dropout=dropout,
+    )
     return bert_classifier(bert, num_classes)

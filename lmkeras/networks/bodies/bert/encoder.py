@@ -147,9 +147,9 @@ class Bert(BertReading, keras.Model):
     def _block(self, name):
         return TransformerBlock(
             self.hidden_size,
-            self.num_attention_heads,
-            self.intermediate_size,
-            self.hidden_dropout_prob,
+            num_heads=self.num_attention_heads,
+            dff=self.intermediate_size,
+            rate=self.hidden_dropout_prob,
             activation=_ACTIVATIONS[self.hidden_act],
             epsilon=self.layer_norm_eps,
             attention_dropout=self.attention_probs_dropout_prob,
@@ -251,7 +251,7 @@ class Bert(BertReading, keras.Model):
             warnings.warn(f"{source} has no pooler: pooler_output means nothing until it is trained", stacklevel=2)
             rows = [row for row in rows if row not in table.POOLER]
         shapes = {row.ours: bert.variable(row.ours).shape for row in rows}
-        for path, value in table.read_rows(rows, tensors, shapes, checkpoint.folder).items():
+        for path, value in table.read_rows(rows, tensors=tensors, shapes=shapes, source=checkpoint.folder).items():
             bert.variable(path).assign(value)
         return bert
 
