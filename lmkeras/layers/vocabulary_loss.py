@@ -1,83 +1,231 @@
 """The loss of a language model's last layer, without ever holding the logits of all tokens.
 
-Shape letters: N tokens, D width, V vocabulary.
+The logits of a large vocabulary would be most of what a training step keeps in memory. So tokens are taken in chunks:
+the logits of one chunk are computed, its loss and its gradients are computed from them, and these logits are dropped
+before the next chunk begins.
+
+Shape letters: N tokens, n tokens of one chunk, D width, V vocabulary.
 """
+
+import dataclasses
 
 import tensorflow as tf
 from keras import ops
 
 from lmkeras.layers.fused import product
 
-_CHUNK_LOGITS = 1 << 24  # logits held at a time: 32 MB in bfloat16
+_CHUNK_BYTES = 1 << 26  # the most that the logits of one chunk take, counted in float32
+_UNROLLED_CHUNKS = 4  # up to here each chunk has operations of its own in the graph; more chunks are a loop
+_ROUNDED_ROWS = 64  # chunks of a number of tokens that is not known have a multiple of this many rows
 
 
-def vocabulary_loss(hidden, kernel, bias, targets, weights, dtype, transposed=False, training=True):
+def vocabulary_loss(
+    hidden, kernel, bias, targets, weights, dtype, *, transposed=False, training=True, hidden_trainable=True
+):
     """The weighted sum of -log softmax(hidden · kernel + bias)[target] over tokens.
 
-    Logits are made for a part of the tokens at a time, and their gradients are found along with the loss, so that
-    memory need not hold N·V of either, nor the logits be made again.
+    The gradients are computed along with the loss, so that logits are neither kept nor computed again. A gradient that
+    is not needed is not computed and is None: for a kernel or a bias that is a variable with `trainable` False, for
+    `hidden` where the caller says so, and for all of them outside training.
 
     Args:
-        hidden: [N, D], N known.
-        kernel: [D, V].
-        bias: [V], or None.
+        hidden: [N, D]; N may be unknown when a graph is traced.
+        kernel: variable or tensor [D, V].
+        bias: variable or tensor [V], or None.
         targets: int32 [N].
-        weights: float32 [N], how much each token counts; with no gradient.
+        weights: float32 [N], how much each token counts; they get no gradient.
         dtype: precision of the matrix products and of the logits; what is summed over the vocabulary is float32.
         transposed: whether the kernel is [V, D].
-        training: whether gradients will be asked for; without, no part waits for those of the part before.
+        training: whether any gradient will be asked for.
+        hidden_trainable: whether anything that `hidden` was computed from is trained.
 
     Returns:
         float32 scalar, in nats.
     """
-    vocabulary_size = kernel.shape[0 if transposed else 1]
-    step = max(128, 1 << (_CHUNK_LOGITS // vocabulary_size).bit_length() - 1)
+    trainable = {"hidden": hidden_trainable, "kernel": _is_trainable(kernel), "bias": _is_trainable(bias)}
+    given = {"hidden": hidden, "kernel": kernel} | ({} if bias is None else {"bias": bias})
+    given = {name: tf.convert_to_tensor(tensor) for name, tensor in given.items()}
+    wanted = [name for name in given if training and trainable[name]]
+    rows = _rows_of_a_chunk(vocabulary_size=kernel.shape[0 if transposed else 1])
+    few = hidden.shape[0] is not None and hidden.shape[0] <= _UNROLLED_CHUNKS * rows
 
     @tf.custom_gradient
-    def loss(hidden, kernel, *bias):
-        total, matrix, d_hidden, d_kernel, d_bias = 0.0, ops.cast(kernel, dtype), [], 0.0, 0.0
-        rounded = ops.cast(hidden, dtype)
-        for start in range(0, hidden.shape[0], step):
-            part = slice(start, start + step)
-            # one part after the other: together they would hold all that this is to spare
-            before = [d_kernel, d_hidden[-1]] if training and d_hidden else [total] if d_hidden else []
-            with tf.control_dependencies(before):
-                logits = product(tf.identity(rounded[part]), matrix, dtype, transpose=transposed)
-                part_loss, d_logits = _chunk_loss(logits, bias=bias, targets=targets[part], weights=weights[part])
-                total = total + part_loss
-                d_hidden.append(product(d_logits, matrix, dtype, transpose=not transposed))
-                factors = (d_logits, rounded[part]) if transposed else (rounded[part], d_logits)
-                d_kernel += ops.cast(tf.matmul(*factors, transpose_a=True), "float32")
-                d_bias += ops.cast(product(tf.ones((1, d_logits.shape[0])), d_logits, dtype)[0], "float32")
-        gradients = [ops.concatenate(d_hidden, axis=0), d_kernel, d_bias]
+    def loss(hidden, kernel, bias=None):
+        layer = _LastLayer(ops.cast(kernel, dtype), bias, transposed, wanted)
+        tokens = ops.cast(hidden, dtype), targets, weights
+        total, gradients = (_unrolled if few else _looped)(layer, tokens, rows)
 
         def gradient(upstream):
-            inputs = (hidden, kernel, *bias)
             return [
-                ops.cast(upstream * ops.cast(g, "float32"), x.dtype) for g, x in zip(gradients, inputs, strict=False)
+                ops.cast(upstream * ops.cast(gradients[name], "float32"), tensor.dtype) if name in wanted else None
+                for name, tensor in given.items()
             ]
 
         return total, gradient
 
-    return loss(hidden, *(tf.convert_to_tensor(weight) for weight in (kernel, bias) if weight is not None))
+    return loss(*given.values())
 
 
-def _chunk_loss(logits, bias, targets, weights):
-    """The loss of some tokens, and its gradient with respect to their logits [N, V]."""
-    wide = sum(bias, ops.cast(logits, "float32"))
-    # conversions and the maximum are faster outside XLA
-    loss, d_logits = _compiled_core(wide, ops.max(wide, axis=-1, keepdims=True), targets, weights)
-    return loss, ops.cast(d_logits, logits.dtype)
+def _is_trainable(weight) -> bool:
+    """Whether a weight is trained; a tensor counts as trained, since it may be computed from variables that are."""
+    return getattr(weight, "trainable", True)
 
 
-def _core(logits, largest, targets, weights):
+def _rows_of_a_chunk(vocabulary_size: int) -> int:
+    """How many tokens' logits fit into a chunk: a power of two, at least 1."""
+    return 1 << max(1, _CHUNK_BYTES // (4 * vocabulary_size)).bit_length() - 1
+
+
+@dataclasses.dataclass(frozen=True)
+class _LastLayer:
+    """The last layer, and what is computed for one chunk of tokens.
+
+    Args:
+        kernel: [D, V], in the precision of the products.
+        bias: [V], or None.
+        transposed: whether the kernel is [V, D].
+        wanted: names of the gradients to compute: "hidden", "kernel", "bias".
+    """
+
+    kernel: tf.Tensor
+    bias: tf.Tensor | None
+    transposed: bool
+    wanted: list[str]
+
+    def chunk(self, hidden, targets, weights):
+        """The loss of one chunk and its gradients.
+
+        Args:
+            hidden: [n, D], in the precision of the products.
+            targets: int32 [n].
+            weights: float32 [n].
+
+        Returns:
+            The chunk's loss; a list of its gradient with respect to `hidden` [n, D], empty where that is not wanted;
+            a dictionary of its float32 gradients with respect to the kernel and the bias, as far as they are wanted.
+        """
+        dtype = hidden.dtype
+        logits = product(hidden, self.kernel, dtype, transpose=self.transposed)
+        wide = ops.cast(logits, "float32") + (0.0 if self.bias is None else self.bias)
+        # conversions and the maximum are faster outside XLA
+        largest = tf.reduce_max(wide, axis=-1, keepdims=True)
+        if not self.wanted:
+            return _compiled_loss(wide, largest, targets, weights), [], {}
+        loss, d_logits = _compiled_loss_and_gradient(wide, largest, targets, weights)
+        d_logits = ops.cast(d_logits, dtype)
+        d_hidden, d_weights = [], {}
+        if "hidden" in self.wanted:
+            d_hidden.append(product(d_logits, self.kernel, dtype, transpose=not self.transposed))
+        if "kernel" in self.wanted:
+            factors = (d_logits, hidden) if self.transposed else (hidden, d_logits)
+            d_weights["kernel"] = ops.cast(tf.matmul(*factors, transpose_a=True), "float32")
+        if "bias" in self.wanted:
+            ones = tf.ones((1, ops.shape(d_logits)[0]), dtype)
+            d_weights["bias"] = ops.cast(tf.matmul(ones, d_logits)[0], "float32")
+        return loss, d_hidden, d_weights
+
+
+def _unrolled(layer: _LastLayer, tokens, rows: int):
+    """Loss and gradients of a known number of tokens.
+
+    Args:
+        layer: the last layer.
+        tokens: `hidden` [N, D], targets [N] and weights [N].
+        rows: the most tokens of a chunk.
+
+    Returns:
+        The loss and a dictionary of the wanted gradients.
+    """
+    total, d_hidden, d_weights = 0.0, [], {}
+    for start in range(0, max(1, tokens[0].shape[0]), rows):
+        # each chunk waits for the one before: chunks that ran side by side would hold the logits of all tokens
+        before = [total, *d_hidden[-1:], *d_weights.values()] if start else []
+        with tf.control_dependencies(before):
+            loss, d_rows, d_chunk = layer.chunk(*(tf.identity(tensor[start : start + rows]) for tensor in tokens))
+            total = total + loss
+            d_hidden += d_rows
+            d_weights = {name: d_weights.get(name, 0.0) + d for name, d in d_chunk.items()}
+    return total, d_weights | ({"hidden": ops.concatenate(d_hidden, axis=0)} if d_hidden else {})
+
+
+def _looped(layer: _LastLayer, tokens, rows: int):
+    """What `_unrolled` gives, for any number of tokens, by a graph that has the operations of one chunk only.
+
+    Tokens of weight 0 are added at the end, so that all chunks have the same number of rows.
+    """
+    hidden = tokens[0]
+    count = ops.shape(hidden)[0]
+    chunks, rows = _even_chunks(count, rows)
+    tokens = [_in_chunks(tensor, chunks, rows) for tensor in tokens]
+    arrays = []
+    if "hidden" in layer.wanted:
+        arrays.append(tf.TensorArray(hidden.dtype, chunks, element_shape=tokens[0].shape[1:]))
+    weights = {"kernel": layer.kernel, "bias": layer.bias}
+    # not tf.zeros: TensorFlow makes a constant of those, which would be held in memory beside the sum
+    d_weights = {
+        name: tf.raw_ops.Empty(shape=weight.shape, dtype="float32", init=True)
+        for name, weight in weights.items()
+        if name in layer.wanted
+    }
+
+    def body(k, total, arrays, d_weights):
+        loss, d_rows, d_chunk = layer.chunk(*(tf.gather(tensor, k) for tensor in tokens))
+        arrays = [array.write(k, d) for array, d in zip(arrays, d_rows, strict=True)]
+        return k + 1, total + loss, arrays, {name: d_weights[name] + d for name, d in d_chunk.items()}
+
+    start = tf.constant(0), tf.constant(0.0), arrays, d_weights
+    # one chunk at a time, for the memory
+    _, total, arrays, d_weights = tf.while_loop(lambda k, *_: k < chunks, body, start, parallel_iterations=1)
+    for array in arrays:
+        d_weights["hidden"] = tf.reshape(array.stack(), (-1, hidden.shape[1]))[:count]
+    return total, d_weights
+
+
+def _even_chunks(count, rows: int):
+    """(number of chunks, rows of each) for `count` tokens, an int or, where it is unknown, a scalar tensor.
+
+    There are as few chunks as `rows` permits, each as small as their number permits. XLA compiles what it computes for
+    a chunk anew for each number of rows that it meets, so those of an unknown number of tokens are rounded up.
+    """
+
+    def quotient(a, b):
+        return -(-a // b)
+
+    if isinstance(count, int):
+        chunks = quotient(count, rows)
+        return chunks, quotient(count, chunks)
+    count = tf.maximum(count, 1)
+    even = quotient(count, quotient(count, rows))
+    rows = tf.minimum(rows, quotient(even, _ROUNDED_ROWS) * _ROUNDED_ROWS)
+    return quotient(count, rows), rows
+
+
+def _in_chunks(tensor, chunks, rows):
+    """[N, ...] → [chunks, rows, ...], filled up with zeros."""
+    missing = chunks * rows - ops.shape(tensor)[0]
+    if not isinstance(missing, int) or missing:
+        tensor = tf.pad(tensor, [[0, missing], *[[0, 0]] * (len(tensor.shape) - 1)])
+    return tf.reshape(tensor, (chunks, rows, *tensor.shape[1:]))
+
+
+def _loss(logits, largest, targets, weights):
+    return _parts(logits, largest, targets, weights)[0]
+
+
+def _loss_and_gradient(logits, largest, targets, weights):
+    """The loss of some tokens, and its gradient with respect to their logits [n, V]."""
+    loss, powers, total = _parts(logits, largest, targets, weights)
+    hit = ops.arange(logits.shape[-1])[None] == targets[:, None]
+    return loss, powers * (weights[:, None] / total) - ops.where(hit, weights[:, None], 0.0)
+
+
+def _parts(logits, largest, targets, weights):
     powers = ops.exp(logits - largest)
     total = ops.sum(powers, axis=-1, keepdims=True)
     chosen = ops.take_along_axis(logits, targets[:, None], axis=1)
     losses = ops.squeeze(ops.log(total) + largest - chosen, -1)
-    hit = ops.arange(logits.shape[-1])[None] == targets[:, None]
-    d_logits = powers * (weights[:, None] / total) - ops.where(hit, weights[:, None], 0.0)
-    return ops.sum(losses * weights), d_logits
+    return ops.sum(losses * weights), powers, total
 
 
-_compiled_core = tf.function(_core, jit_compile=True, autograph=False)
+_compiled_loss = tf.function(_loss, jit_compile=True, autograph=False)
+_compiled_loss_and_gradient = tf.function(_loss_and_gradient, jit_compile=True, autograph=False)

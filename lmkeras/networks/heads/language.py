@@ -33,8 +33,9 @@ class LanguageHead(Head):
 
     def connect(self, body: Writer) -> None:
         """Where the head is tied, its matrix is the body's embedding."""
-        # a function, because Keras would list an embedding that is an attribute among the head's own weights too
+        # functions, because Keras would list a body's parts that are attributes among the head's own weights too
         self._embedding = functools.partial(getattr, body, "embedding")
+        self._trained_below = functools.partial(getattr, body, "trainable_variables")
 
     def build(self, input_shape):
         """Builds the last layer on [..., D]."""
@@ -72,6 +73,7 @@ class LanguageHead(Head):
             dtype=self.compute_dtype,
             transposed=self.tied,
             training=training,
+            hidden_trainable=bool(self._trained_below()),
         )
 
     def get_config(self):
