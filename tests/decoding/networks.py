@@ -4,16 +4,18 @@ import keras
 
 from lmkeras.networks.recurrent import lstm_language_model
 from lmkeras.networks.transformer import transformer_language_model
+from lmkeras.tokenizers.special import SpecialIds
 
 VOCABULARY = 12
 CONTEXT = 8
+SPECIAL = SpecialIds(padding=0, start=0, ends=(0,))  # of this package's own tokenizers for language models
 
 
-def build(name):
+def build(name, context_length=CONTEXT):
     keras.utils.set_random_seed(5)
     if name in ("pre_norm", "post_norm"):
         network = transformer_language_model(
-            VOCABULARY, d_model=16, num_heads=2, num_layers=2, context_length=CONTEXT, block=name
+            VOCABULARY, d_model=16, num_heads=2, num_layers=2, context_length=context_length, block=name
         )
     else:
         network = lstm_language_model(VOCABULARY, embedding_dim=6, units=10, num_layers=2, cell=name)

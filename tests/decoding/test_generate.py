@@ -4,8 +4,10 @@ import tensorflow as tf
 
 from lmkeras.decoding.generate import GenerationLoop, Sampling
 from lmkeras.errors import InputError
-from tests.decoding.networks import CONTEXT, NAMES, VOCABULARY, build
+from lmkeras.tokenizers.special import SpecialIds
+from tests.decoding.networks import CONTEXT, NAMES, SPECIAL, VOCABULARY, build
 
+LONG = [0, *range(1, 12), 3, 2]  # more than the context
 PROMPTS = [[0], [0, 3, 4, 5, 1, 2], [0, 7, 7]]
 STYLES = [
     Sampling(temperature=0.0),
@@ -16,17 +18,35 @@ STYLES = [
 
 @pytest.fixture(scope="module", params=NAMES)
 def loop(request):
-    return GenerationLoop(build(request.param))
+    return GenerationLoop(build(request.param), SPECIAL)
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def endless(request):
+    """A loop whose tokenizer has no special id at all: every text goes on for as long as it is let, id 0 and all."""
+    return GenerationLoop(build(request.param), SpecialIds(), compiled=False)
+
+
+def start(loop, prompts, new, samples=1, filled_up_with=0):
+    ids = tf.ragged.constant(prompts, tf.int32)
+    lengths = tf.cast(ids.row_lengths(), tf.int32)
+    return loop.start(ids.to_tensor(filled_up_with), lengths, tf.constant(samples), tf.constant(new))
 
 
 def run(loop, prompts, new, sampling, samples=1, pieces=1000):
-    ids = tf.ragged.constant(prompts, tf.int32)
-    lengths = tf.cast(ids.row_lengths(), tf.int32)
-    state = loop.start(ids.to_tensor(), lengths, tf.constant(samples), tf.constant(new))
+    """Each row's ids, the prompt and `new` more: what follows a text's end is filler."""
+    state = start(loop, prompts, new, samples)
     while not np.all(state["finished"]):
         state = loop.advance(state, sampling.tensors(), tf.constant(pieces))
-    ids = state["ids"].numpy()
-    return [row[: length + new].tolist() for row, length in zip(ids, np.repeat(lengths, samples), strict=True)]
+    lengths = state["prompt_lengths"].numpy() + new
+    return [row[:length].tolist() for row, length in zip(state["ids"].numpy(), lengths, strict=True)]
+
+
+def texts(loop, prompts, new, sampling, samples=1):
+    """Each row's text, the prompt included."""
+    state = loop.advance(start(loop, prompts, new, samples), sampling.tensors(), tf.constant(new))
+    assert np.all(state["finished"])
+    return [row[:length].tolist() for row, length in zip(state["ids"].numpy(), state["lengths"].numpy(), strict=True)]
 
 
 def context(ids, limit):
@@ -48,7 +68,7 @@ def greedy(network, ids, new):
     return ids
 
 
-@pytest.mark.parametrize("prompt", [*PROMPTS, [0, *range(1, 12), 3, 2]])
+@pytest.mark.parametrize("prompt", [*PROMPTS, LONG])
 def test_greedy_is_the_likeliest_id_of_full_passes(loop, prompt):
     new = 3 * CONTEXT
     expected = greedy(loop.network, prompt, new)
@@ -56,13 +76,15 @@ def test_greedy_is_the_likeliest_id_of_full_passes(loop, prompt):
     assert run(loop, [prompt], new, Sampling(temperature=0.0)) == [expected]
 
 
-def test_cached_logits_are_those_of_a_full_pass(loop):
-    ids = [0, 3, 1, 4, 1]
-    state = loop.start(tf.constant([ids[:2]]), tf.constant([2]), tf.constant(1), tf.constant(3))
-    state["ids"] = tf.constant([ids])
-    state["prompt_lengths"] = tf.constant([5])  # so that the loop takes the ids as they are
-    state = loop.advance(state, Sampling().tensors(), tf.constant(3))
-    np.testing.assert_allclose(state["logits"], loop.network(np.array([ids]))[:, -1], atol=1e-4)
+@pytest.mark.parametrize("steps", [0, 1, 3, 3 * CONTEXT])
+def test_cached_logits_are_those_of_a_full_pass_over_each_row(endless, steps):
+    state = start(endless, [*PROMPTS, LONG], 4 * CONTEXT)
+    state = endless.advance(state, Sampling(seed=3).tensors(), tf.constant(steps))
+    lengths = state["lengths"].numpy().tolist()
+    assert lengths == [len(prompt) + steps for prompt in [*PROMPTS, LONG]]
+    for ids, length, logits in zip(state["ids"].numpy().tolist(), lengths, state["logits"], strict=True):
+        window = context(ids[:length], endless.network.context_length)
+        np.testing.assert_allclose(logits, endless.network(np.array([window]))[0, -1], atol=1e-4)
 
 
 @pytest.mark.parametrize("sampling", STYLES)
@@ -73,6 +95,21 @@ def test_a_batch_gives_what_each_prompt_gives_alone(loop, sampling, samples):
     assert together == alone
 
 
+@pytest.mark.parametrize("sampling", STYLES)
+def test_a_batch_gives_what_each_prompt_gives_alone_far_beyond_the_context(endless, sampling):
+    """Windows of rows of different lengths move on at different times, and all are then read anew."""
+    prompts, new = [*PROMPTS, LONG, [4] * CONTEXT], 5 * CONTEXT
+    together = texts(endless, prompts, new, sampling, samples=2)
+    assert [len(text) for text in together] == [len(prompt) + new for prompt in prompts for _ in range(2)]
+    assert together == [text for prompt in prompts for text in texts(endless, [prompt], new, sampling, samples=2)]
+
+
+def test_what_prompts_are_filled_up_with_changes_nothing(loop):
+    penalized = Sampling(repetition_penalty=3.0, seed=2)  # sees which ids a text holds
+    states = [loop.advance(start(loop, PROMPTS, 9, 1, i), penalized.tensors(), tf.constant(9)) for i in (0, 5)]
+    np.testing.assert_array_equal(states[0]["ids"], states[1]["ids"])
+
+
 @pytest.mark.parametrize("block", ["pre_norm", "post_norm"])
 @pytest.mark.parametrize("sampling", STYLES)
 def test_xla_gives_what_plain_operations_give(block, sampling):
@@ -80,7 +117,7 @@ def test_xla_gives_what_plain_operations_give(block, sampling):
     network = build(block)
     states = []
     for compiled in (True, False):
-        loop = GenerationLoop(network, compiled=compiled)
+        loop = GenerationLoop(network, SPECIAL, compiled=compiled)
         prompts, lengths = tf.constant([[0, 3, 4, 5], [0, 7, 0, 0]]), tf.constant([4, 2])
         state = loop.start(prompts, lengths, tf.constant(1), tf.constant(2 * CONTEXT))
         states.append(loop.advance(state, sampling.tensors(), tf.constant(2 * CONTEXT)))
@@ -100,9 +137,9 @@ def test_asking_for_more_only_adds(loop):
 
 def test_samples_and_seeds_differ(loop):
     wild = [Sampling(temperature=10.0, seed=seed) for seed in (1, 2)]
-    texts = {tuple(text) for sampling in wild for text in run(loop, [[0]], 10, sampling, samples=8)}
+    found = {tuple(text) for sampling in wild for text in run(loop, [[0]], 10, sampling, samples=8)}
     # some may end at once, all in the same way
-    assert len(texts) > 8
+    assert len(found) > 8
 
 
 def test_one_trace_serves_every_length_and_setting(loop):
@@ -118,25 +155,76 @@ def test_a_text_ends_at_its_end():
     kernel, bias = network.head.get_weights()
     bias[0] = 8  # the end of the text is likely
     network.head.set_weights([kernel, bias])
-    rows = run(GenerationLoop(network), [[0, 3]], 20, Sampling(seed=3), samples=20)
+    rows = run(GenerationLoop(network, SPECIAL), [[0, 3]], 20, Sampling(seed=3), samples=20)
     for row in rows:
         end = row.index(0, 2)
         assert all(i == 0 for i in row[end:])
 
 
-def test_banned_ids_never_come():
+@pytest.mark.parametrize("name", NAMES)
+def test_a_text_ends_at_any_of_its_ends_and_id_0_is_a_token(name):
+    """The same draws as without ends, up to the first end."""
+    network, special, sampling = build(name), SpecialIds(start=2, ends=(5, 9)), Sampling(temperature=5.0, seed=3)
+    prompts, new = [[2], [2, 0, 0, 7], [2, 9, 5, 1]], 3 * CONTEXT
+    free = texts(GenerationLoop(network, SpecialIds(), compiled=False), prompts, new, sampling, samples=6)
+    loop = GenerationLoop(network, special, compiled=False)
+    state = loop.advance(start(loop, prompts, new, 6), sampling.tensors(), tf.constant(new))
+    ended, added = set(), []
+    rows = zip(state["ids"].numpy().tolist(), state["lengths"].numpy(), np.repeat([1, 4, 4], 6), free, strict=True)
+    for ids, length, prompt_length, expected in rows:
+        end = next((i for i in range(prompt_length, len(expected)) if expected[i] in special.ends), len(expected))
+        assert length == end
+        assert ids[:length] == expected[:end]
+        assert set(ids[length:]) <= {special.filler}
+        ended.update(expected[end : end + 1])
+        added += ids[prompt_length:length]
+    assert ended == {5, 9}
+    assert 0 in added
+    assert not {5, 9} & set(added)
+
+
+def test_ends_are_no_repetitions_but_id_0_is_one():
+    """The penalty, as great as any, moves the logits of what the text holds, of its ends not."""
     network = build("lstm")
-    assert 5 in {i for row in run(GenerationLoop(network), [[0]], 50, Sampling(), samples=8) for i in row}
-    rows = run(GenerationLoop(network, banned_ids=(5, 6)), [[0, 5]], 50, Sampling(), samples=8)
-    assert not {5, 6} & {i for row in rows for i in row[2:]}
+    prompt, strong = [2, 0, 5, 3], Sampling(temperature=0.0, repetition_penalty=1e6)
+    kernel, bias = network.head.get_weights()
+    loop = GenerationLoop(network, SpecialIds(start=2, ends=(5, 9)))
+    for likeliest, expected in ((0, False), (3, False), (5, True)):
+        raised = bias.copy()
+        raised[likeliest] = 30
+        network.head.set_weights([kernel, raised])
+        state = loop.advance(start(loop, [prompt], 1), strong.tensors(), tf.constant(1))
+        ended = state["lengths"].numpy()[0] == len(prompt)
+        assert ended == expected
+        if not ended:
+            assert state["ids"].numpy()[0, -1] not in (*prompt, likeliest)
+
+
+def test_a_complete_text_takes_no_room_from_others():
+    loop = GenerationLoop(build("pre_norm"), SPECIAL, compiled=False)
+    ids, lengths = tf.ones([2, CONTEXT], tf.int32), tf.constant([CONTEXT, 3])
+    assert loop._read(ids, lengths, tf.constant([False, False]))["room"] == 0
+    assert loop._read(ids, lengths, tf.constant([True, False]))["room"] == CONTEXT - 3
+
+
+def test_the_unknown_id_never_comes():
+    network = build("lstm")
+    assert 5 in {i for row in run(GenerationLoop(network, SPECIAL), [[0]], 50, Sampling(), samples=8) for i in row}
+    rows = run(GenerationLoop(network, SPECIAL._replace(unknown=5)), [[0, 5]], 50, Sampling(), samples=8)
+    assert 5 not in {i for row in rows for i in row[2:]}
+
+
+def test_an_end_is_never_banned():
+    network = build("lstm")
+    loop = GenerationLoop(network, SpecialIds(start=2, ends=(5,), unknown=5))
+    assert min(len(text) for text in texts(loop, [[2]], 50, Sampling(), samples=8)) < 51
 
 
 def test_first_draws_follow_the_distribution():
     """Chi-square over many seeds: the loop's own chance, not only the sampler's arithmetic."""
     network, draws = build("lstm"), 3000
-    loop = GenerationLoop(network)
-    prompts = tf.zeros([1, 1], tf.int32)
-    state = loop.start(prompts, tf.constant([1]), tf.constant(draws), tf.constant(1))
+    loop = GenerationLoop(network, SPECIAL)
+    state = start(loop, [[0]], 1, draws)
     ids = loop.advance(state, Sampling(seed=7).tensors(), tf.constant(1))["ids"][:, 1]
     logits = network(np.zeros((1, 1), int)).numpy()[0, -1].astype(float)
     expected = np.exp(logits) / np.exp(logits).sum() * draws

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from lmkeras.decoding.score import ScoringLoop, TextScorer
 from lmkeras.tokenizers import new_tokenizer
@@ -39,6 +40,21 @@ def test_a_recurrent_network_sees_beyond_one_piece(monkeypatch):
     whole = ScoringLoop(network).token_log_probabilities(ids).numpy()
     monkeypatch.setattr("lmkeras.decoding.score._PIECE", 3)
     np.testing.assert_allclose(ScoringLoop(network).token_log_probabilities(ids), whole, atol=1e-5)
+
+
+def test_without_a_limit_one_pass_sees_the_whole_text():
+    network = build("pre_norm")
+    network.context_length = None  # neither recurrent nor limited
+    ids = np.random.default_rng(0).integers(0, VOCABULARY, (2, 3 * CONTEXT)).astype("int32")
+    scores = ScoringLoop(network).token_log_probabilities(ids)
+    full = build("pre_norm", context_length=3 * CONTEXT)(ids[:, :-1])
+    expected = -tf.nn.sparse_softmax_cross_entropy_with_logits(ids[:, 1:], full)
+    np.testing.assert_allclose(scores, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("columns", [0, 1])
+def test_nothing_to_score(loop, columns):
+    assert loop.token_log_probabilities(np.zeros((2, columns), np.int32)).shape == (2, 0)
 
 
 def test_what_a_row_is_filled_up_with_changes_nothing(loop):

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import keras
@@ -107,6 +108,27 @@ def copy_weights(theirs, ours):
     if ours.use_bias:
         ours._qkv.bias.assign(np.concatenate([bias.reshape(inner) for bias in qkv[1::2]]))
         ours._output.bias.assign(out[1])
+
+
+@settings(deadline=None, max_examples=15)
+@given(
+    lengths=st.lists(st.integers(1, 5), min_size=3, max_size=3),
+    cuts=st.sets(st.integers(1, 4)),
+    spare=st.integers(0, 3),
+    options=st.sampled_from([{}, {"rotary": True}, {"rotary": True, "normalize_qk": True}]),
+)
+def test_steps_of_rows_that_begin_in_different_slots_are_passes_over_each_row(lengths, cuts, spare, options):
+    layer = built(2, causal=True, **options)
+    first = np.array([5 - length for length in lengths], "int32")
+    cache, pieces = layer.initial_cache(3, 5 + spare), []
+    for start, end in itertools.pairwise([0, *sorted(cuts), 5]):
+        piece, cache = layer.step(X[:, start:end], cache, start, first)
+        pieces.append(piece)
+    together = np.concatenate(pieces, axis=1)
+    assert np.isfinite(together).all()  # filler too: its keys and values stand in the cache
+    for row in range(3):
+        own = X[row : row + 1, first[row] :]
+        np.testing.assert_allclose(together[row : row + 1, first[row] :], layer(own), atol=1e-5)
 
 
 def test_fresh_projections_have_the_variance_of_square_matrices():

@@ -82,6 +82,19 @@ def test_transformer_block_equals_one_of_keras_layers(key_dim):
     np.testing.assert_allclose(block(X), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", [DecoderBlock, lambda *sizes: TransformerBlock(*sizes, causal=True)])
+def test_steps_of_rows_that_begin_in_different_slots_are_passes_over_each_row(kind):
+    block, first = built(kind(WIDTH, 2, 12)), np.array([2, 0, 4], "int32")
+    cache, pieces = block.initial_cache(3, 6), []
+    for start, end in ((0, 3), (3, 5)):
+        piece, cache = block.step(X[:, start:end], cache, start, first)
+        pieces.append(piece)
+    together = np.concatenate(pieces, axis=1)
+    for row in range(3):
+        own = X[row : row + 1, first[row] :]
+        np.testing.assert_allclose(together[row : row + 1, first[row] :], block(own), atol=1e-5)
+
+
 NEARLY_ALL = 1 - 1e-7  # a rate below 1 at which dropout drops everything
 
 

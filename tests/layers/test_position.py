@@ -27,6 +27,19 @@ def test_positions_are_added_to_scaled_embeddings(start):
     assert layer.weights == []
 
 
+def test_each_row_may_start_at_a_position_of_its_own():
+    x = np.random.default_rng(0).normal(size=(3, 5, 6)).astype("float32")
+    actual = SinusoidalPositionEncoding(12)(x, start=np.array([7, 0, -2], "int32"))
+    for row, start in enumerate([7, 0]):
+        expected = sinusoidal_positions(x[row : row + 1].astype("float64"), start)
+        np.testing.assert_allclose(actual[row : row + 1], expected, atol=1e-5)
+    # two tokens of filler at position 0, then the row's own positions
+    np.testing.assert_allclose(actual[2:, 2:], sinusoidal_positions(x[2:, 2:].astype("float64")), atol=1e-5)
+    for filler in (0, 1):
+        one = x[2:, filler : filler + 1].astype("float64")
+        np.testing.assert_allclose(actual[2:, filler : filler + 1], sinusoidal_positions(one), atol=1e-5)
+
+
 def test_sinusoids_need_an_even_width():
     with pytest.raises(InputError, match="even width, got d_model=5"):
         SinusoidalPositionEncoding(4).build((None, None, 5))
@@ -38,6 +51,15 @@ def test_rotations_turn_complex_numbers(length, half, start, seed):
     x = np.random.default_rng(seed).normal(size=(2, 3, length, 2 * half)).astype("float32")
     # an angle of t radians carries float32's rounding of t
     np.testing.assert_allclose(rotate(x, start), rotated(x.astype("float64"), start), atol=1e-5 + 1e-6 * start)
+
+
+@settings(deadline=None, max_examples=25)
+@given(starts=st.lists(st.integers(0, 500), min_size=2, max_size=2), length=st.integers(1, 9))
+def test_rotations_begin_at_a_position_of_each_row(starts, length):
+    x = np.random.default_rng(length).normal(size=(2, 3, length, 8)).astype("float32")
+    actual = rotate(x, np.array(starts, "int32"))
+    for row, start in enumerate(starts):
+        np.testing.assert_allclose(actual[row], rotate(x[row : row + 1], start)[0], atol=1e-6)
 
 
 @settings(deadline=None, max_examples=50)

@@ -105,6 +105,58 @@ def test_stepping_equals_the_full_pass(network, cuts, max_length):
     assert_close(np.concatenate(pieces, axis=1), network(IDS), 1e-5)
 
 
+@settings(max_examples=8, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, LENGTH), min_size=len(IDS), max_size=len(IDS)),
+    cuts=st.sets(st.integers(1, LENGTH - 1)),
+    filler=st.integers(0, VOCABULARY - 1),
+)
+def test_stepping_rows_of_different_lengths_equals_a_full_pass_over_each(network, lengths, cuts, filler):
+    """Rows end in the same column, shorter ones stand behind filler; after them come two tokens of every row."""
+    mask = np.arange(LENGTH) >= LENGTH - np.array(lengths)[:, None]
+    ids, more = np.where(mask, IDS, filler), (IDS[:, :2] + 1) % VOCABULARY
+    state, pieces = network.initial_state(len(IDS), LENGTH + 2), []
+    for start, end in itertools.pairwise([0, *sorted(cuts), LENGTH]):
+        logits, state = network.step(ids[:, start:end], state, mask[:, start:end])
+        pieces.append(logits)
+        assert state["positions"].numpy().tolist() == mask[:, :end].sum(axis=1).tolist()
+    for column in range(2):
+        logits, state = network.step(more[:, column : column + 1], state)
+        pieces.append(logits)
+    assert state["positions"].numpy().tolist() == [length + 2 for length in lengths]
+    logits = np.concatenate(pieces, axis=1)
+    assert np.isfinite(logits).all()
+    for row, length in enumerate(lengths):
+        own = np.concatenate([IDS[row : row + 1, LENGTH - length :], more[row : row + 1]], axis=1)
+        assert_close(logits[row, LENGTH - length :], network(own)[0], 1e-5)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_a_state_keeps_its_shapes_and_dtypes_from_step_to_step(network, policy):
+    """A loop over steps needs that, whether rows have filler or not."""
+
+    def kind(state):
+        return [(leaf.shape, leaf.dtype) for leaf in tf.nest.flatten(state)]
+
+    with precision(network, policy):
+        state = network.initial_state(len(IDS), LENGTH)
+        for mask in (np.ones((3, 2), bool), np.array([[False, True], [True, True], [True, True]]), None):
+            _, after = network.step(IDS[:, :2], state, mask)
+            assert kind(after) == kind(state)
+
+
+def test_only_steps_with_a_mask_are_built_to_leave_filler_out(network):
+    """Where no mask is given, a recurrent network need not even look whether there is filler."""
+
+    def branches(mask):
+        step = tf.function(lambda ids: network.step(ids, network.initial_state(3, LENGTH), mask)[0])
+        graph = step.get_concrete_function(tf.TensorSpec((3, 1), tf.int32)).graph.as_graph_def()
+        return any(node.op in ("If", "StatelessIf") for node in graph.node)
+
+    assert not branches(None)
+    assert branches(tf.constant([[True], [False], [True]])) == network.recurrent
+
+
 def test_config_round_trip(network):
     again = type(network).from_config(network.get_config())
     assert again.get_config() == network.get_config()
