@@ -3,7 +3,6 @@
 import csv
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
@@ -55,7 +54,9 @@ class Record(NamedTuple):
     names: Collection[str]
 
 
-def read_records(path: str, columns: Mapping[str, str], encoding: str) -> Iterator[Record]:
+def read_records(
+    path: str, columns: Mapping[str, str], encoding: str, numeric: Collection[str] = ()
+) -> Iterator[Record]:
     """The rows of a table or the objects of a file of JSON lines; only one of them is in memory at a time.
 
     Args:
@@ -63,16 +64,20 @@ def read_records(path: str, columns: Mapping[str, str], encoding: str) -> Iterat
         columns: the wanted columns, from `named_columns`. If only a text column is wanted, a line of JSON may also be
             a string, which is then the text.
         encoding: name of the file's encoding.
+        numeric: the options of columns of numbers, which in JSON may be numbers or strings.
 
     Yields:
-        Records. All values are strings, except a label of JSON lines: it is left as it is, and is None where it is
-        missing.
+        Records. All values are strings, except in JSON lines: numbers of numeric columns stay numbers, and a label is
+        left as it is, and is None where it is missing.
 
     Raises:
         InputError: the file cannot be read, is not in the format of its suffix, or lacks one of the columns.
     """
     name = path.lower().removesuffix(".gz")
-    return _FORMATS[name[name.rindex(".") :]](path, read_lines(path, encoding), columns)
+    lines = read_lines(path, encoding)
+    if name.endswith(_JSON):
+        return _json_records(path, lines, columns=columns, numeric=numeric)
+    return _table_records(path, lines, columns=columns, delimiter=_DELIMITERS[name[name.rindex(".") :]])
 
 
 def _table_records(path: str, lines: Iterable[str], columns: Mapping[str, str], delimiter: str) -> Iterator[Record]:
@@ -116,7 +121,9 @@ def _rows(path: str, lines: Iterable[str], delimiter: str) -> Iterator[tuple[int
             yield line, row
 
 
-def _json_records(path: str, lines: Iterable[str], columns: Mapping[str, str]) -> Iterator[Record]:
+def _json_records(
+    path: str, lines: Iterable[str], columns: Mapping[str, str], numeric: Collection[str]
+) -> Iterator[Record]:
     """One record per line: a JSON object, or also a string where only a text is wanted."""
     for number, line in enumerate(lines, 1):
         if line.isspace():
@@ -129,12 +136,13 @@ def _json_records(path: str, lines: Iterable[str], columns: Mapping[str, str]) -
             raise InputError(f"{place}: not JSON ({reason}). Every line holds one object or one string") from error
         if isinstance(value, str) and list(columns) == ["text_column"]:
             value = {columns["text_column"]: value}
-        yield Record(
-            number, [_json_value(value, columns=columns, option=option, place=place) for option in columns], value
-        )
+        how = {"columns": columns, "numeric": numeric, "place": place}
+        yield Record(number, [_json_value(value, option, **how) for option in columns], value)
 
 
-def _json_value(record: object, columns: Mapping[str, str], option: str, place: str) -> object:
+def _json_value(
+    record: object, option: str, columns: Mapping[str, str], numeric: Collection[str], place: str
+) -> object:
     """The value that a JSON object has for the column of an option; InputError where it is not usable."""
     column = columns[option]
     value = record
@@ -144,10 +152,13 @@ def _json_value(record: object, columns: Mapping[str, str], option: str, place: 
         if column not in record:
             raise _missing(place, what="key", option=option, column=column, names=record)
         value = record[column]
+        if option in numeric and isinstance(value, int | float) and not isinstance(value, bool):
+            return value
     if not isinstance(record, dict) or not isinstance(value, str):
         kind = "null" if value is None else type(value).__name__
         expected = "a string or an object" if list(columns) == ["text_column"] else "an object"
-        raise InputError(f"{place}: expected {expected} with a string under {column!r}, got {kind}")
+        what = "number" if option in numeric else "string"
+        raise InputError(f"{place}: expected {expected} with a {what} under {column!r}, got {kind}")
     require_usable(value, place)  # an escape in JSON can stand for any character
     return value
 
@@ -164,14 +175,10 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(" ".join(name.split())[:40] for name in islice(names, 20))
 
 
-_FORMATS = {
-    ".csv": partial(_table_records, delimiter=","),
-    ".tsv": partial(_table_records, delimiter="\t"),
-    ".jsonl": _json_records,
-}
+_DELIMITERS, _JSON = {".csv": ",", ".tsv": "\t"}, ".jsonl"
 
 #: The endings of the names of these files.
-SUFFIXES = (*_FORMATS, *(suffix + ".gz" for suffix in _FORMATS))
+SUFFIXES = tuple(suffix + packed for packed in ("", ".gz") for suffix in (*_DELIMITERS, _JSON))
 
 
 def has_records(path: str) -> bool:

@@ -1,5 +1,7 @@
 """A corpus of named tuples: rows of tables, or examples in memory, each with the fields of one type."""
 
+import functools
+import numbers
 import random
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -54,27 +56,47 @@ def open_rows(
 def _readers(path: str, example: type, columns: Mapping[str, str], encoding: str) -> list:
     files = files_of(path)
     if not all(map(has_records, files)):
-        raise InputError(f"{quoted(path)}: expected .csv, .tsv or .jsonl files with the columns {', '.join(columns)}")
+        names = ", ".join(columns.values())
+        raise InputError(f"{quoted(path)}: expected .csv, .tsv or .jsonl files with the columns {names}")
     return [partial(_read, file, example, columns, encoding) for file in files]
 
 
 def _read(path: str, example: type, columns: Mapping[str, str], encoding: str) -> Iterator:
-    for record in read_records(path, columns, encoding):
+    numeric = [f"{field}_column" for field, kind in _kinds(example).items() if kind is not str]
+    for record in read_records(path, columns=columns, encoding=encoding, numeric=numeric):
         yield _example(record.values, example, f"{path} line {record.line}")
+
+
+@functools.cache
+def _kinds(example: type) -> dict[str, type]:
+    """The type of each field: str, int or float."""
+    return typing.get_type_hints(example)
 
 
 def _example(values: Sequence, example: type, place: str):
     if not isinstance(values, Sequence) or isinstance(values, str) or len(values) != len(example._fields):
         raise InputError(f"{place}: expected {', '.join(example._fields)}, got {quoted(str(values)[:80])}")
-    kinds, converted = typing.get_type_hints(example), []
+    kinds, converted = _kinds(example), []
     for field, value in zip(example._fields, values, strict=True):
         try:
-            converted.append(kinds[field](value))
-        except (TypeError, ValueError):
+            converted.append(_converted(value, kinds[field]))
+        except (TypeError, ValueError, OverflowError):
             raise InputError(f"{place}: expected {field} as {kinds[field].__name__}, got {value!r}") from None
         if isinstance(value, str):
             require_usable(value, place)
     return example(*converted)
+
+
+def _converted(value: object, kind: type):
+    """A value as its field's type; an error where it is none and does not stand for one."""
+    if isinstance(value, str):
+        return kind(value)
+    if kind is str or isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError
+    number = kind(value)
+    if kind is int and number != value:
+        raise ValueError
+    return number
 
 
 def as_rows(value: Rows | str | Path | Sequence, example: type) -> Rows:

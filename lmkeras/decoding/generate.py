@@ -239,7 +239,13 @@ class GenerationLoop:
         logits = penalize_repetition(state["logits"], text, sampling["repetition_penalty"])
         logits = tf.where(self._banned, float("-inf"), logits)
         chance = tf.gather(uniform[:, state["drawn"]], state["sample_index"])
-        return sample(logits, chance, sampling["temperature"], sampling["top_k"], sampling["top_p"])
+        return sample(
+            logits,
+            uniform=chance,
+            temperature=sampling["temperature"],
+            top_k=sampling["top_k"],
+            top_p=sampling["top_p"],
+        )
 
 
 def _rounded_up(length, multiple):

@@ -51,7 +51,7 @@ def vocabulary_loss(
 
     @tf.custom_gradient
     def loss(hidden, kernel, bias=None):
-        layer = _LastLayer(ops.cast(kernel, dtype), bias, transposed, wanted)
+        layer = _LastLayer(ops.cast(kernel, dtype), bias=bias, transposed=transposed, wanted=wanted)
         tokens = ops.cast(hidden, dtype), targets, weights
         total, gradients = (_unrolled if few else _looped)(layer, tokens, rows)
 
@@ -209,12 +209,12 @@ def _in_chunks(tensor, chunks, rows):
 
 
 def _loss(logits, largest, targets, weights):
-    return _parts(logits, largest, targets, weights)[0]
+    return _parts(logits, largest=largest, targets=targets, weights=weights)[0]
 
 
 def _loss_and_gradient(logits, largest, targets, weights):
     """The loss of some tokens, and its gradient with respect to their logits [n, V]."""
-    loss, powers, total = _parts(logits, largest, targets, weights)
+    loss, powers, total = _parts(logits, largest=largest, targets=targets, weights=weights)
     hit = ops.arange(logits.shape[-1])[None] == targets[:, None]
     return loss, powers * (weights[:, None] / total) - ops.where(hit, weights[:, None], 0.0)
 

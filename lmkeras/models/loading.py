@@ -1,6 +1,8 @@
 """A model's folder, read."""
 
+import contextlib
 import importlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from lmkeras.archives import MEGABYTE, read_text, shortened
@@ -42,15 +44,25 @@ def load(folder: str | Path) -> Model:
     """
     config, folder = read_config(folder), Path(folder)
     import_families()  # their classes must be registered before the network's is looked up
-    tokenizer = tokenizer_from_json(read_text(folder / "tokenizer.json", _LARGEST_TOKENIZER))
-    try:
+    with _naming(folder / "tokenizer.json", "a tokenizer"):
+        tokenizer = tokenizer_from_json(read_text(folder / "tokenizer.json", _LARGEST_TOKENIZER))
+    with _naming(folder / "config.json", f"a {config['kind']}"):
         network = read_network(folder / "network.keras", config["network"])
         task = task_of(config["kind"]).from_config(config)
         return model_class(config["kind"]).of_task(task, network, tokenizer)
-    except InputError:
-        raise
+
+
+@contextlib.contextmanager
+def _naming(path: Path, holds: str) -> Iterator[None]:
+    """A context whose errors name a file of the folder: this one, unless they name another one already."""
+    try:
+        yield
+    except InputError as error:
+        if str(path.parent) in str(error):
+            raise
+        raise InputError(f"{path} is damaged or was changed: {shortened(error)}") from error
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{folder / 'config.json'} is damaged or was changed: it does not say what a {config['kind']} is made of "
+            f"{path} is damaged or was changed: it does not say what {holds} is made of "
             f"({type(error).__name__}: {shortened(error)})"
         ) from error

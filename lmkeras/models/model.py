@@ -17,7 +17,7 @@ from lmkeras.tokenizers.base import BaseTokenizer
 from lmkeras.training import fit as harness
 from lmkeras.training.devices import place
 from lmkeras.training.rate_finder import RateFinding, find_learning_rate
-from lmkeras.training.run import Batches, Judgement
+from lmkeras.training.run import Judgement
 from lmkeras.training.settings import TrainingSettings, changed
 from lmkeras.training.strategies import replicas_of
 
@@ -54,14 +54,8 @@ class Model:
         self.task = task
         self.network = self.tokenizer = self._recipe = self._kept_runner = None
         if isinstance(network, str):
-            self._recipe = Recipe(
-                task,
-                network=network,
-                tokenizer=tokenizer,
-                vocabulary_size=vocabulary_size,
-                weights=weights,
-                sizes=sizes,
-            )
+            others = {"vocabulary_size": vocabulary_size, "weights": weights, "sizes": sizes}
+            self._recipe = Recipe(task, network, tokenizer, **others)
             self.tokenizer = tokenizer if isinstance(tokenizer, BaseTokenizer) else None
             return
         require_built(network, tokenizer, {"vocabulary_size": vocabulary_size, "weights": weights, **sizes})
@@ -131,20 +125,13 @@ class Model:
             train, held_out = self._corpora(
                 corpus, validation=validation, fraction=validation_fraction, seed=settings.seed
             )
-            parts, data = prepared(self._parts, recipe=self._recipe, train=train, held_out=held_out, settings=settings)
-            digests, judged = {"text": data.digest}, None
-            if held_out is not None:
-                judged = parts.task.validation_data(
-                    held_out, tokenizer=parts.tokenizer, network=parts.network, replicas=replicas
-                )
-                digests["validation"] = judged.digest
-            run = run_of(parts, folder=run_folder, resume=resume, digests=digests)
-            batches = Batches(data.dataset, data.steps_per_epoch, judged and judged.dataset)
-            self._become(parts)  # nothing can be wrong with them from here on
+            ready = prepared(self._parts, self._recipe, train, held_out=held_out, settings=settings, replicas=replicas)
+            run = run_of(ready, folder=run_folder, resume=resume)
+            self._become(ready.parts)  # nothing can be wrong with them from here on
             with self._training(settings) as factors:
                 return harness.fit(
                     self.network,
-                    batches,
+                    ready.batches,
                     settings,
                     judgement=Judgement(self.task.keras_metrics, *monitor),
                     run=run,
@@ -171,12 +158,11 @@ class Model:
         """
         settings = changed(settings or self.task.Settings(), changes)
         with place(settings.device):
-            parts, data = prepared(
-                self._parts, recipe=self._recipe, train=self.task.corpus(corpus), held_out=None, settings=settings
-            )
-            self._become(parts)
+            ready = prepared(self._parts, self._recipe, self.task.corpus(corpus), settings=settings)
+            self._become(ready.parts)
+            batches = ready.batches.train(0)
             with self._training(settings) as factors:
-                return find_learning_rate(self.network, data.dataset(0), settings, steps=steps, rate_factors=factors)
+                return find_learning_rate(self.network, batches, settings, steps=steps, rate_factors=factors)
 
     def _corpora(self, corpus, validation, fraction: float, seed: int):
         """What trains and what validates, if anything does."""

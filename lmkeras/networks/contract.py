@@ -158,6 +158,7 @@ class Head(keras.layers.Layer):
 
     def __init__(self, **kwargs):
         super().__init__(autocast=False, **kwargs)  # the layers inside cast for themselves
+        self.supports_masking = True  # Keras warns where a recurrent layer that skips filler stands below another
 
     def connect(self, body: Body) -> None:
         """Called once before the head is built, for a head that shares weights with the body."""

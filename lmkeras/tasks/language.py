@@ -93,16 +93,21 @@ class Language(Task):
 
     def check(self, network, tokenizer):
         """InputError where the network is none of this task, or has another vocabulary than the tokenizer."""
+        from lmkeras.networks.contract import Writer
+
         every_position = getattr(network.head, "every_position", None)
-        if every_position is None:
+        if every_position is None or not isinstance(network.body, Writer):
             raise InputError(f"network must be a name or a language network, got {network.described()}")
         if not every_position:
             raise InputError(
                 "a LanguageModel needs logits at every position: build the network with return_sequences=True"
             )
-        expected, got = tokenizer.vocabulary_size, network.body.vocabulary_size
-        if got != expected:
-            raise InputError(f"the network has a vocabulary of {got} and the tokenizer one of {expected}: they differ")
+        expected = tokenizer.vocabulary_size
+        for got in (network.body.vocabulary_size, network.head.vocabulary_size):
+            if got != expected:
+                raise InputError(
+                    f"the network has a vocabulary of {got} and the tokenizer one of {expected}: they differ"
+                )
 
     def training_data(self, corpus, tokenizer, network, settings):
         """Windows of running text, in an order that the seed fixes."""

@@ -93,13 +93,8 @@ class WordPieceTokenizer(BaseTokenizer):
 
     def save_vocabulary(self, folder: str | os.PathLike) -> None:
         """Writes vocab.txt and tokenizer_config.json into a folder, for `from_pretrained` here and in transformers."""
-        bert_files.write_pretrained(
-            folder,
-            vocabulary=self.vocabulary,
-            rules=self.rules,
-            special=self.special_tokens,
-            model_max_length=self.model_max_length,
-        )
+        limit = {"model_max_length": self.model_max_length}
+        bert_files.write_pretrained(folder, self.vocabulary, rules=self.rules, special=self.special_tokens, **limit)
 
     @property
     def vocabulary_size(self) -> int:
@@ -227,9 +222,7 @@ class WordPieceTokenizer(BaseTokenizer):
         """
         single = isinstance(texts, str)
         texts, pairs = bert_inputs.batched(texts, pairs)
-        plan = bert_inputs.plan(
-            padding, truncation=truncation, max_length=max_length, model_max_length=self.model_max_length
-        )
+        plan = bert_inputs.plan(padding, truncation, max_length, model_max_length=self.model_max_length)
         seconds = [None] * len(texts) if pairs is None else self.encode_batch(pairs)
         rows = [
             self.assemble(first, second, plan.cut_to)

@@ -94,27 +94,16 @@ def fit(
         require_the_same([network.get_config(), settings, updates.total, run and run.made_of], strategy)
         with on_every_replica(network, strategy) as replica, precision(replica, settings.precision) as policy:
             _seed_dropout(replica, settings.seed)
-            averages = _compile(
-                replica,
-                settings=settings,
-                policy=policy,
-                total=updates.total,
-                metrics=judgement.metrics(),
-                rate_factors=rate_factors,
-            )
+            others = {"metrics": judgement.metrics(), "rate_factors": rate_factors}
+            averages = _compile(replica, settings, policy, total=updates.total, **others)
             patience = settings.patience or updates.total  # more evaluations than there can be: never early
             best = BestWeights(judgement.monitor, judgement.higher_is_better, patience)
             state = TrainingState(replica, averages, None if batches.validation is None else best)
-            with _recorded(run, settings=settings, state=state, updates=updates, strategy=strategy) as (
-                records,
-                checkpoint_writer,
-                note,
-            ):
+            recorded = _recorded(run, settings, state, updates=updates, strategy=strategy)
+            with recorded as (records, checkpoint_writer, note):
                 train, validation = batches.train, batches.validation
                 if strategy is not None:
-                    train, validation = _share(
-                        replica, strategy=strategy, averages=averages, batches=batches, note=note
-                    )
+                    train, validation = _share(replica, strategy, averages, batches=batches, note=note)
                 replica.fit(
                     train(updates.done),
                     steps_per_epoch=updates.interval,

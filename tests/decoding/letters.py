@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from lmkeras.tokenizers.base import BaseTokenizer
+from lmkeras.tokenizers.base import BaseTokenizer, EncodedText
 from lmkeras.tokenizers.special import SpecialIds
 
 # what is special is spelt out, so that a text which holds it is seen to
@@ -24,6 +24,9 @@ class Letters(BaseTokenizer):
 
     def encode(self, text):
         return [TOKENS.index(c) if c in TOKENS else self.special.unknown for c in text]
+
+    def encode_batch_with_offsets(self, texts):
+        return [EncodedText(self.encode(text), [(i, i + 1) for i in range(len(text))]) for text in texts]
 
     def decode(self, ids):
         return "".join(TOKENS[i] for i in ids)

@@ -2,8 +2,8 @@
 
 import keras
 
-from lmkeras.networks.recurrent import lstm_language_model
-from lmkeras.networks.transformer import transformer_language_model
+from lmkeras.networks.bodies.recurrent import lstm_language_model
+from lmkeras.networks.bodies.transformer import transformer_language_model
 from lmkeras.tokenizers.special import SpecialIds
 
 VOCABULARY = 12

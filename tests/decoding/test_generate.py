@@ -61,7 +61,7 @@ def greedy(network, ids, new):
     """The likeliest continuation by full passes, without a cache."""
     ids = list(ids)
     for _ in range(new):
-        logits = network(np.array([context(ids, network.context_length)])).numpy()[0, -1]
+        logits = network(np.array([context(ids, network.body.context_length)])).numpy()[0, -1]
         ids.append(int(logits.argmax()))
         if ids[-1] == 0:
             break
@@ -83,7 +83,7 @@ def test_cached_logits_are_those_of_a_full_pass_over_each_row(endless, steps):
     lengths = state["lengths"].numpy().tolist()
     assert lengths == [len(prompt) + steps for prompt in [*PROMPTS, LONG]]
     for ids, length, logits in zip(state["ids"].numpy().tolist(), lengths, state["logits"], strict=True):
-        window = context(ids[:length], endless.network.context_length)
+        window = context(ids[:length], endless.network.body.context_length)
         np.testing.assert_allclose(logits, endless.network(np.array([window]))[0, -1], atol=1e-4)
 
 

@@ -26,7 +26,7 @@ def test_the_chain_rule_token_by_token(loop, length):
     """Each token's probability from a pass of its own over its prefix (transformers: since its window began)."""
     ids = [0, *np.random.default_rng(length).integers(1, VOCABULARY, length).tolist()]
     scores = loop.token_log_probabilities(np.array([ids], np.int32)).numpy()[0]
-    limit = loop.network.context_length
+    limit = loop.network.body.context_length
     assert len(scores) == length
     for i in range(length):
         first = 0 if limit is None else i // limit * limit
@@ -44,7 +44,7 @@ def test_a_recurrent_network_sees_beyond_one_piece(monkeypatch):
 
 def test_without_a_limit_one_pass_sees_the_whole_text():
     network = build("pre_norm")
-    network.context_length = None  # neither recurrent nor limited
+    network.body.context_length = None  # neither recurrent nor limited
     ids = np.random.default_rng(0).integers(0, VOCABULARY, (2, 3 * CONTEXT)).astype("int32")
     scores = ScoringLoop(network).token_log_probabilities(ids)
     full = build("pre_norm", context_length=3 * CONTEXT)(ids[:, :-1])

@@ -8,7 +8,8 @@ from lmkeras.decoding.generate import GenerationLoop, Sampling
 from lmkeras.decoding.score import TextScorer
 from lmkeras.decoding.text import TextGenerator
 from lmkeras.errors import InputError
-from lmkeras.export import export_language_model
+from lmkeras.export.saved_model import write_saved_model
+from lmkeras.tasks.language import Language
 from lmkeras.tokenizers.special import SpecialIds
 from tests.decoding.letters import SPECIAL, TOKENS, Letters
 from tests.decoding.networks import CONTEXT, build
@@ -27,6 +28,11 @@ def generator(request):
     generator = TextGenerator(network, tokenizer)
     generator.loop = GenerationLoop(network, special, compiled=False)
     return generator
+
+
+def export(network, tokenizer, folder):
+    module, signatures = Language().exported(network, tokenizer, "float32")
+    write_saved_model(module, signatures, folder)
 
 
 def prompts_for(tokenizer):
@@ -70,7 +76,7 @@ def test_predictions_name_the_end_alone_by_no_text(generator):
 
 def test_an_exported_model_gives_the_same(generator, tmp_path):
     network, tokenizer = generator.loop.network, generator.tokenizer
-    export_language_model(network, tokenizer, tmp_path / "exported")
+    export(network, tokenizer, tmp_path / "exported")
     signatures, prompts = tf.saved_model.load(str(tmp_path / "exported")).signatures, prompts_for(tokenizer)
     for temperature in (0.0, 1.5):
         sampling = Sampling(temperature=temperature, seed=6)
@@ -118,7 +124,7 @@ def test_nothing_can_be_written_after_nothing():
 
 
 def test_an_export_refuses_to_write_after_nothing(tmp_path):
-    export_language_model(build("lstm"), Letters(WITHOUT_START), tmp_path / "exported")
+    export(build("lstm"), Letters(WITHOUT_START), tmp_path / "exported")
     generate = tf.saved_model.load(str(tmp_path / "exported")).signatures["generate"]
     arguments = {"max_new_tokens": 3, "temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 6}
     with pytest.raises(tf.errors.InvalidArgumentError, match="no id that starts a text: give prompts"):

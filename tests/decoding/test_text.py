@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from lmkeras.decoding.generate import Sampling
 from lmkeras.decoding.text import TextGenerator, _first, _safe_length
 from lmkeras.errors import InputError
-from lmkeras.networks.recurrent import lstm_language_model
+from lmkeras.networks.bodies.recurrent import lstm_language_model
 from lmkeras.tokenizers import new_tokenizer
 
 TEXTS = ["the cat sat on the mat", "猫坐在垫子上 😀", "ça et là, déjà vu"]

@@ -8,6 +8,7 @@ import functools
 import keras
 from keras import ops
 
+from lmkeras.errors import InputError
 from lmkeras.layers.fused import product
 from lmkeras.layers.vocabulary_loss import vocabulary_loss
 from lmkeras.networks.contract import Head, Writer
@@ -32,7 +33,11 @@ class LanguageHead(Head):
         self.dense = None if tied else keras.layers.Dense(vocabulary_size, name="logits")
 
     def connect(self, body: Writer) -> None:
-        """Where the head is tied, its matrix is the body's embedding."""
+        """Where the head is tied, its matrix is the body's embedding; InputError where the body is made for another."""
+        if self.tied and not body.tie_embeddings:
+            raise InputError(
+                "a tied head is for a body with tie_embeddings=True, whose states have the embedding's width"
+            )
         # functions, because Keras would list a body's parts that are attributes among the head's own weights too
         self._embedding = functools.partial(getattr, body, "embedding")
         self._trained_below = functools.partial(getattr, body, "trainable_variables")
@@ -61,8 +66,6 @@ class LanguageHead(Head):
         """The same, without ever holding the logits of all tokens together."""
         if self.compute_dtype == "float16":
             return None  # gradients of single logits are too small for float16, unless the loss is scaled before
-        if None in states.shape:
-            return None  # a graph must know the number of tokens, to say which of them are looked at together
         kernel, bias = self._last_layer()
         return vocabulary_loss(
             ops.reshape(states, (-1, states.shape[-1])),
