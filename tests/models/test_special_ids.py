@@ -1,5 +1,8 @@
 """Models whose tokenizer has no padding id, two end ids, neither of them 0, and for which id 0 is a letter."""
 
+import collections
+import random
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -12,8 +15,9 @@ SIZES = {
     "transformer": {"d_model": 16, "num_heads": 2, "num_layers": 1, "context_length": 16},
     "lstm": {"embedding_dim": 8, "units": 16},
 }
-TEXTS = ["!abc!", "!fed!"] * 24
-TRAINING = {"steps": 200, "batch_size": 4, "window_length": 12, "learning_rate": 0.01, "verbose": 0, "xla": "off"}
+BOTH = ["!abc!", "!fed!"]
+TEXTS = random.Random(0).choices(BOTH, k=64)  # nothing before a text says which one it is
+TRAINING = {"steps": 300, "batch_size": 4, "window_length": 12, "learning_rate": 0.01, "verbose": 0, "xla": "off"}
 
 
 @pytest.fixture(scope="module", params=SIZES)
@@ -27,13 +31,20 @@ def test_training_learns_where_texts_end(model):
     """Of two texts, equally often, the first letter is shared and the second decides all that follows."""
     assert model.generate("!a", 20, temperature=0) == "bc!"
     assert model.generate("!f", 20, temperature=0) == "ed!"
-    assert set(model.generate("", 20, num_samples=16, seed=1)) == {"!abc!", "!fed!"}
+    assert_both(model)
+
+
+def assert_both(model):
+    """From nothing the model writes either text, and hardly anything else."""
+    written = collections.Counter(model.generate("", 20, num_samples=32, seed=1))
+    assert min(written[text] for text in BOTH) > 5
+    assert sum(written[text] for text in BOTH) > 27
 
 
 def test_scores_are_the_chain_rule_and_leave_the_end_out(model):
     score = model.score("!abc!")
     assert score.tokens == list("!abc!")
-    assert score.log_probability == pytest.approx(np.log(0.5), abs=0.15), "one choice between two, all else certain"
+    assert np.log(0.2) < score.log_probability < np.log(0.8), "one choice between two, all else certain"
     ids = [SPECIAL.start, *model.tokenizer.encode("!abc!")]
     logits = tf.nn.log_softmax(model.network(np.array([ids[:-1]]))).numpy()[0]
     assert score.log_probability == pytest.approx(sum(logits[i, ids[i + 1]] for i in range(5)), abs=1e-4)
@@ -58,7 +69,7 @@ def test_an_exported_model_writes_and_scores_the_same(model, tmp_path):
 def test_a_tokenizer_without_a_start_begins_texts_with_an_end():
     model = LanguageModel("lstm", Letters(SpecialIds(ends=(5, 9), unknown=7)), **SIZES["lstm"])
     model.fit(TEXTS, precision="float32", **TRAINING)
-    assert set(model.generate("", 20, num_samples=8, seed=1)) == {"!abc!", "!fed!"}
+    assert_both(model)
 
 
 def test_a_language_model_needs_an_id_between_texts():
@@ -73,11 +84,11 @@ def test_a_classifier_reads_id_0_as_a_token_and_pads_with_what_is_masked(network
     model = TextClassifier(network, Letters(SpecialIds(unknown=7)), max_length=16, **sizes)
     model.fit((texts, labels), epochs=2, validation_fraction=0, verbose=0, precision="float32")
     assert len(TOKENS) < model.network.body.vocabulary_size, "and one id between two texts of a pair"
-    together = ["!", "!!!!", "a", "", "!a b c!"]
+    together = ["!a", "a", "!!!!", "", "!a b c!"]
     alone = [list(model.predict(text).probabilities.values()) for text in together]
     rows = [list(prediction.probabilities.values()) for prediction in model.predict(together)]
     np.testing.assert_allclose(rows, alone, atol=1e-5)
-    assert rows[0] != rows[1], "as many tokens as it has"
+    assert rows[0] != rows[1], "id 0 is looked at"
     model.export(tmp_path / "exported")
     served = tf.saved_model.load(str(tmp_path / "exported")).signatures["classify"](text=tf.constant(together))
     np.testing.assert_allclose(served["probabilities"], rows, atol=1e-5)
