@@ -14,6 +14,7 @@ import pytest
 
 import lmkeras
 from lmkeras.tasks import tasks
+from tests.conftest import missing_slow_tests
 
 PACKAGE = Path(lmkeras.__file__).parent
 
@@ -216,3 +217,7 @@ def test_unknown_names_are_attribute_errors():
 def test_dir_offers_what_all_names():
     assert set(dir(lmkeras)) == set(lmkeras.__all__)
     assert {"Tokenizer", "pad_sequences", "LanguageModel", "load", "perplexity"} <= set(lmkeras.__all__)
+
+
+def test_what_is_listed_as_slow_is_there():
+    assert missing_slow_tests() == []
