@@ -19,7 +19,7 @@ def dropout(layer: keras.layers.Dropout, x, training):
 
 
 def _mixed(x):
-    """A uint32 hash of uint32 x; each of its bits depends on all bits of x. Source: MurmurHash3, last step (Appleby)."""
+    """A uint32 hash of uint32 x: each bit of it depends on all bits of x. Source: MurmurHash3's last step (Appleby)."""
     for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
         x = (x ^ tf.bitwise.right_shift(x, tf.constant(shift, "uint32"))) * tf.constant(factor, "uint32")
     return x ^ tf.bitwise.right_shift(x, tf.constant(16, "uint32"))
