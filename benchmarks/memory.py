@@ -1,8 +1,9 @@
 """Peak memory of one training step of an LSTM language model with a large vocabulary: lmkeras beside plain Keras.
 
 Vocabulary 50,000, embedding 256, 512 units, 32 x 128 tokens. The figure is the most memory that the process ever held
-minus the most it held before the network was built; Keras as in document 003, with sparse targets, and lmkeras as
-LanguageModel trains by default.
+minus the most it held before the network was built. The side "keras" is a Keras model of an embedding, an LSTM and a
+softmax over the vocabulary, trained by Keras' own `fit` with integer targets; the side "lmkeras" is a LanguageModel
+trained with its default settings.
 
     python benchmarks/memory.py [--rounds 1]
 """
@@ -15,7 +16,8 @@ from training_speed import corpus, plain_keras_lstm, windows, zipf_ids
 
 VOCABULARY, EMBEDDING, UNITS, BATCH, LENGTH = 50_000, 256, 512, 32, 128
 WORDS = 20_000
-# weights, their gradients and Adam's two moments, float32, but of the embedding's gradient only a batch's rows
+# The least that Adam can do with, in float32: all weights, their gradients and two moments of each. The embedding's
+# gradient is left out, since it has rows for the ids of the batch only.
 WEIGHTS = VOCABULARY * EMBEDDING + 4 * UNITS * (EMBEDDING + UNITS + 1) + (UNITS + 1) * VOCABULARY
 FLOOR_MIB = 4 * (4 * WEIGHTS - VOCABULARY * EMBEDDING) / 2**20
 

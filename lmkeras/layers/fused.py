@@ -1,12 +1,15 @@
-"""Chains of element-wise operations as one operation, forward and backward, for layers that compute in bfloat16.
+"""Norms, softmax, activations and the like as one compiled operation each, for layers that compute in bfloat16.
 
-On a CPU, TensorFlow multiplies bfloat16 matrices several times as fast as float32 ones, but only outside XLA; what
-stands between is bound by memory, and each operation outside XLA reads and writes all of it again. So here each such
-chain is a cluster of its own that XLA compiles, and so is its gradient, written out in closed form: it needs what is
-named alone, while XLA's own would read intermediate values that the chain would have to write.
+On a CPU with bfloat16 instructions, TensorFlow multiplies bfloat16 matrices several times as fast as float32 ones, but
+only outside XLA. The element-wise operations between two matrix products gain from XLA: the time they take is the time
+to read and write memory, and outside XLA each operation of a chain reads and writes the whole tensor again. So matrix
+products stay outside XLA here, and each chain of element-wise operations is a cluster: one operation that XLA compiles.
 
-In other precisions, and where there is a GPU (Keras compiles the whole step there), the formula is all there is, and
-its gradient is TensorFlow's.
+The gradient of each chain is a second cluster, a closed form of the chain's inputs and output. The gradient that
+TensorFlow would derive needs intermediate values too, which the forward cluster would have to write to memory.
+
+In other precisions the functions here are ordinary TensorFlow operations, and TensorFlow derives their gradients. So
+they are on a machine with a GPU, where Keras compiles the whole training step.
 
 Shape letters: B batch, H heads, T tokens, L keys, D width, K key size of one head.
 """
@@ -22,7 +25,7 @@ from lmkeras.errors import InputError
 
 
 def fuses(dtype: str) -> bool:
-    """Whether chains are clusters where layers compute in this precision."""
+    """Whether layers that compute in this precision use compiled clusters on this machine."""
     return dtype == "bfloat16" and not tf.config.list_logical_devices("GPU")
 
 
@@ -30,15 +33,16 @@ def fused(gradient):
     """Makes a chain of operations one cluster, and its gradient another.
 
     Args:
-        gradient: function of the chain's tensors, its output and that one's gradient: each tensor's, or None.
+        gradient: function (*tensors, output, upstream, **options) → the gradient with respect to each tensor, None for
+            a tensor that has no gradient. `upstream` is the gradient with respect to the output.
 
     Returns:
-        A decorator for a function of tensors, of options by name, and of `dtype`, the precision of what it gives. The
-        layer's own precision is `within`, where that is another.
+        A decorator for functions (*tensors, dtype, **options) → output, where `dtype` is the precision of the output.
+        The decorated function takes `within` too: the precision that its layer computes in, where that is not `dtype`.
     """
 
     def decorate(formula):
-        # one cluster for all layers: only other shapes and options are compiled anew
+        # all layers share these two functions, so that XLA compiles once for each set of shapes and options
         forward = tf.function(formula, jit_compile=True, autograph=False)
         backward = tf.function(functools.partial(_of_equal_types, gradient), jit_compile=True, autograph=False)
 
@@ -60,18 +64,18 @@ def fused(gradient):
 
 
 def _of_equal_types(gradient, *tensors, **options):
-    """The gradients in the precision of what they are gradients of."""
+    """The gradients, each in the precision of the tensor that it belongs to."""
     gradients = tf.nest.flatten(gradient(*tensors, **options))
     return [g if g is None else ops.cast(g, x.dtype) for g, x in zip(gradients, tensors, strict=False)]
 
 
 def product(x, kernel, dtype, bias=None, transpose=False):
-    """x · kernel + bias, each rounded to a precision.
+    """x · kernel + bias, with x, kernel and bias rounded to a precision first.
 
     Args:
         x: [..., N].
         kernel: [N, M].
-        dtype: the precision, also of the result; sums inside it are float32.
+        dtype: this precision, which the result has too; the sums of the matrix product are float32.
         bias: [M], or None.
         transpose: whether the kernel is [M, N].
 
@@ -79,21 +83,21 @@ def product(x, kernel, dtype, bias=None, transpose=False):
         [..., M].
 
     Raises:
-        InputError: the kernel is of integers, as Keras' quantization makes them.
+        InputError: the kernel holds integers, as Keras' `quantize` leaves it.
     """
     if keras.backend.is_int_dtype(kernel.dtype):
         raise InputError("the network's weights are quantized, which it cannot compute with: load it anew")
     rows = ops.reshape(ops.cast(x, dtype), (-1, x.shape[-1]))
     y = tf.matmul(rows, ops.cast(kernel, dtype), transpose_b=transpose)
     if bias is not None and fuses(dtype):
-        y = add_bias(y, bias, dtype=dtype)  # oneDNN's bfloat16 products with a bias are slower than this
+        y = add_bias(y, bias, dtype=dtype)  # faster than oneDNN's bfloat16 product with the bias inside it
     elif bias is not None:
-        y = tf.nn.bias_add(y, ops.cast(bias, dtype))  # by this name TensorFlow makes it a part of the product
+        y = tf.nn.bias_add(y, ops.cast(bias, dtype))  # TensorFlow fuses bias_add, unlike `+`, with the product
     return ops.reshape(y, (*ops.shape(x)[:-1], y.shape[-1]))
 
 
 def dense(layer: keras.layers.Dense, x):
-    """What a Dense layer gives before its activation, by `product` in the layer's precision."""
+    """The output of a Dense layer for x, without the layer's activation, in the layer's precision."""
     return product(x, kernel=layer.kernel, dtype=layer.compute_dtype, bias=layer.bias)
 
 
@@ -102,12 +106,13 @@ def _float32(*tensors):
 
 
 def _row_means(x):
-    # as a product, which XLA does faster than a sum
+    # by a matrix product, which is faster on a CPU than XLA's sum over rows
     return ops.matmul(x, ops.full((x.shape[-1], 1), 1 / x.shape[-1], x.dtype))
 
 
 def _column_sums(x):
-    # as a product of two rows, for one row or as a sum XLA walks down the columns, which takes ten times as long
+    # by a matrix product with two rows of ones: XLA computes a sum over columns, or a product with a single row of
+    # ones, one column after the other, which takes ten times as long
     rows = ops.reshape(x, (-1, x.shape[-1]))
     return ops.matmul(ops.ones((2, ops.shape(rows)[0]), x.dtype), rows)[0]
 
@@ -126,8 +131,8 @@ def rms_norm(x, scale, *, epsilon, dtype):
     Args:
         x: [..., D].
         scale: [D].
-        epsilon: what is added to the mean square.
-        dtype: precision of the result; inside it is float32.
+        epsilon: added to the mean square, so that a row of zeros is not divided by zero.
+        dtype: precision of the result; it is computed in float32.
 
     Source: Zhang and Sennrich 2019.
     """
@@ -152,8 +157,8 @@ def layer_norm(x, scale, offset, *, epsilon, dtype):
         x: [..., D].
         scale: [D].
         offset: [D].
-        epsilon: what is added to the variance.
-        dtype: precision of the result; inside it is float32.
+        epsilon: added to the variance, so that a constant row is not divided by zero.
+        dtype: precision of the result; it is computed in float32.
 
     Source: Ba et al. 2016.
     """
@@ -183,15 +188,15 @@ def _rotation_gradient(x, cos, sin, y, upstream, normalize, epsilon=1e-7):
 
 @fused(_rotation_gradient)
 def rotation(x, cos, sin, *, normalize, dtype, epsilon=1e-7):
-    """Each pair (x[i], x[i + K/2]) turned by the angle of its cosine and sine, perhaps scaled to root mean square 1.
+    """Rotary positions: each pair (x[i], x[i + K/2]) rotated by the angle whose cosine is cos[i] and sine is sin[i].
 
     Args:
         x: [B, H, T, K].
         cos: float32 [T, K/2].
         sin: float32 [T, K/2].
-        normalize: whether x is scaled to root mean square 1 over K before.
-        dtype: precision of the result; inside it is float32.
-        epsilon: what is added to the mean square.
+        normalize: whether x is first scaled to root mean square 1 over K.
+        dtype: precision of the result; it is computed in float32.
+        epsilon: added to the mean square where x is scaled.
     """
     (x,) = _float32(x)
     if normalize:
@@ -202,25 +207,27 @@ def rotation(x, cos, sin, *, normalize, dtype, epsilon=1e-7):
 def _softmax_gradient(scores, allowed, y, upstream, scale, bounded=False):
     weights, upstream = _float32(y, upstream)
     inner = ops.matmul(upstream * weights, ops.ones((ops.shape(weights)[-1], 1)))
-    # a row that may look nowhere has weights, and still no scores that they depend on
+    # where no key is allowed the weights are all alike, whatever the scores are: the scores' gradient is zero
     return ops.where(allowed, scale * weights * (upstream - inner), 0.0), None
 
 
 @fused(_softmax_gradient)
 def scaled_softmax(scores, allowed, *, scale, dtype, bounded=False):
-    """softmax(scale · scores) over the last dimension, as far as is allowed.
+    """softmax(scale · scores) over the allowed keys, which are the last dimension; 0 for keys that are not allowed.
 
     Args:
         scores: [B, H, T, L].
-        allowed: bool, broadcastable to the scores: where a query may look. It looks everywhere alike if nowhere.
+        allowed: bool, broadcastable to the scores: which keys each query may look at. A query without any allowed key
+            gets the weight 1 / L for every key.
         scale: a number.
-        dtype: precision of the result; inside it is float32.
-        bounded: whether scores, scaled, are within ±40 and each query may look somewhere, so that the exponential
-            function needs no help to stay finite.
+        dtype: precision of the result; it is computed in float32.
+        bounded: whether all scale · scores are known to be within ±40 and every query has an allowed key. Then exp
+            overflows nowhere, and the usual subtraction of the largest score is left out.
     """
     (scores,) = _float32(scores)
-    # finite, so that a row with nothing allowed (padding) gives a mean and not NaN; and chosen, not added: oneDNN's
-    # product with an addition that is broadcast takes hundreds of times as long
+    # -1e9 and not minus infinity: a query without an allowed key, such as padding, gets equal weights and not NaN.
+    # `where` and not an addition of -1e9: TensorFlow would fuse the addition with the matrix product before it, and
+    # oneDNN takes hundreds of times as long for a product with a broadcast addition
     scores = ops.where(allowed, scores * scale, -1e9)
     if not bounded:
         return ops.cast(ops.softmax(scores, axis=-1), dtype)
@@ -259,7 +266,7 @@ def _gelu_gradient(x, bias, y, upstream):
 
 @fused(_gelu_gradient)
 def gelu(x, bias, *, dtype):
-    """z Φ(z) of z = x + bias, with Φ the normal distribution function. Source: Hendrycks and Gimpel 2016."""
+    """z Φ(z) for z = x + bias, where Φ is the normal distribution function. Source: Hendrycks and Gimpel 2016."""
     wide = sum(_float32(x, bias))
     return ops.cast(wide * 0.5 * (1 + ops.erf(wide * math.sqrt(0.5))), dtype)
 
@@ -274,5 +281,5 @@ def _add_norm_gradient(x, added, scale, offset, y, upstream, epsilon):
 
 @fused(_add_norm_gradient)
 def add_norm(x, added, scale, offset, *, epsilon, dtype):
-    """`layer_norm` of x + added: a residual connection and the norm behind it."""
+    """`layer_norm` of x + added: a residual connection and the norm that follows it."""
     return _layer_norm(x + ops.cast(added, x.dtype), scale=scale, offset=offset, epsilon=epsilon, dtype=dtype)

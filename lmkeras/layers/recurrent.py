@@ -1,9 +1,12 @@
-"""Keras' LSTM with little work inside its loop over time.
+"""Keras' LSTM with as little work as possible inside its loop over the tokens.
 
-Keras multiplies each word's vector by the input kernel inside the loop, and TensorFlow's gradient of such a loop
-multiplies matrices for each weight at each time. Here one product ahead of the loop serves all times, and one behind
-the gradient's loop serves each weight; what stays inside is the one product that depends on the time before, and the
-gates, whose chain of operations XLA compiles into one.
+Keras multiplies each token's vector by the input kernel inside the loop, and TensorFlow's gradient of the loop computes
+each weight's gradient by one matrix product for each token. Many small products are slower than one large product. So
+here one product before the loop multiplies the vectors of all tokens by the input kernel, and one product for each
+weight, after the backward loop, gives the weight's gradient. Inside the loop stay the product of the previous output
+with the recurrent kernel, and the gates, whose element-wise operations XLA compiles into one.
+
+"Time" t is the position of a token: the loop goes from time 0 to time T - 1, the backward loop from T - 1 to 0.
 
 Shape letters: B batch, T tokens, D width, U units.
 """
@@ -11,11 +14,22 @@ Shape letters: B batch, T tokens, D width, U units.
 import keras
 import tensorflow as tf
 
-_UNROLLED_TOKENS = 64  # up to here each time is a part of the graph of its own, which is faster than a loop
+_UNROLLED_TOKENS = 64  # up to this length each time has operations of its own in the graph, faster than a loop
 
 
 def _cell(inputs, recurrent, bias, c):
-    """One time: the gates' two products [B, 4U] and the cell state before → output, cell state, what gradients need."""
+    """One time of an LSTM.
+
+    Args:
+        inputs: the token's vectors times the input kernel [B, 4U].
+        recurrent: the previous output times the recurrent kernel [B, 4U].
+        bias: [4U].
+        c: float32, the previous cell state [B, U].
+
+    Returns:
+        The output, the new cell state, and what `_cell_gradient` needs: the gates i, f, g, o and tanh of the new cell
+        state, each [B, U].
+    """
     z = tf.cast(inputs, "float32") + tf.cast(recurrent, "float32") + tf.cast(bias, "float32")
     i, f, g, o = tf.split(z, 4, axis=-1)
     i, f, g, o = tf.sigmoid(i), tf.sigmoid(f), tf.tanh(g), tf.sigmoid(o)
@@ -25,20 +39,23 @@ def _cell(inputs, recurrent, bias, c):
 
 
 def _cell_gradient(dh, later, dc, c, i, f, g, o, squashed):
-    """Gradients of the cell state before and of the gates' sums [B, 4U], in this order.
+    """The gradient of `_cell`. "Gradient of x" is the gradient of the training loss with respect to x.
 
     Args:
-        dh: gradient of the output, as the layers above know it.
-        later: gradient of the output, as later times know it.
-        dc: gradient of the cell state after.
-        c: the cell state before.
+        dh: gradient of the output, as far as the layers above use the output.
+        later: gradient of the output, as far as later times use the output.
+        dc: gradient of the new cell state.
+        c: the previous cell state.
         i, f, g, o: the gates.
-        squashed: tanh of the cell state after.
+        squashed: tanh of the new cell state.
+
+    Returns:
+        The gradient of the previous cell state [B, U], and that of inputs + recurrent + bias [B, 4U].
     """
     dh = tf.cast(dh, "float32") + tf.cast(later, "float32")
     dc = dc + dh * o * (1 - squashed * squashed)
     dz = [dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g * g), dh * squashed * o * (1 - o)]
-    # a concatenation along the last axis, which XLA writes in two thirds of the time when it is named so
+    # stack and reshape give what tf.concat(dz, axis=-1) gives, in two thirds of the time that XLA takes for concat
     return dc * f, tf.reshape(tf.cast(tf.stack(dz, axis=1), later.dtype), (-1, 4 * c.shape[-1]))
 
 
@@ -47,7 +64,14 @@ _compiled_cell_gradient = tf.function(_cell_gradient, jit_compile=True, autograp
 
 
 def _loop(length, step, state, arrays, backward=False):
-    """Calls step(t, *state) → (state, outputs) for each time; each array gets an output of each time, by their order.
+    """Calls step(t, *state) → (new state, outputs) for each time.
+
+    Args:
+        length: number of times: an int, or a scalar tensor where it is unknown.
+        step: the function.
+        state: tuple of tensors, the state that the first call gets.
+        arrays: one TensorArray for each output of a step, which is written into it at index t.
+        backward: whether the times go from the last one to 0.
 
     Returns:
         The last state and the arrays.
@@ -68,7 +92,7 @@ def _loop(length, step, state, arrays, backward=False):
 
 
 def _arrays(like, length, count=1):
-    """Arrays for `length` tensors like this one."""
+    """`count` TensorArrays, each for `length` tensors of the shape and dtype of `like`."""
     return [tf.TensorArray(like.dtype, length, element_shape=like.shape) for _ in range(count)]
 
 
@@ -82,14 +106,14 @@ def _length(x):
 
 
 def _outputs(inputs, kernel, bias, h, c):
-    """The recurrence in plain operations: what is exported runs wherever TensorFlow does, compiler or not.
+    """The LSTM over all times in plain TensorFlow operations, so that an exported model needs no XLA to run.
 
     Args:
-        inputs: the inputs' products [T, B, 4U], in the order i, f, g, o.
+        inputs: the vectors of all tokens times the input kernel [T, B, 4U], the gates in the order i, f, g, o.
         kernel: the recurrent kernel [U, 4U].
         bias: [4U].
-        h: the output before [B, U].
-        c: float32, the cell state before [B, U].
+        h: the output before the first time [B, U].
+        c: float32, the cell state before the first time [B, U].
 
     Returns:
         Outputs [T, B, U], the last output, the last cell state.
@@ -106,7 +130,7 @@ def _outputs(inputs, kernel, bias, h, c):
 
 @tf.custom_gradient
 def _trained_outputs(inputs, kernel, bias, h, c):
-    """`_outputs`, with its gates compiled and its gradient written out."""
+    """`_outputs` for training: XLA compiles the gates, and the gradient is the module's own instead of TensorFlow's."""
     read, length, first = _reader(inputs), _length(inputs), h
 
     def step(t, h, c):
@@ -128,7 +152,7 @@ def _trained_outputs(inputs, kernel, bias, h, c):
         dz = dz.stack()
         before = tf.reshape(tf.concat([first[None], outputs[:-1]], axis=0), (-1, kernel.shape[0]))  # [T·B, U]
         rows = tf.reshape(dz, (-1, kernel.shape[1]))  # [T·B, 4U]
-        d_bias = tf.matmul(tf.ones_like(rows[:, :1]), rows, transpose_a=True)[0]  # faster than a sum
+        d_bias = tf.matmul(tf.ones_like(rows[:, :1]), rows, transpose_a=True)[0]  # faster than tf.reduce_sum
         return dz, tf.matmul(before, rows, transpose_a=True), tf.cast(d_bias, bias.dtype), dh, dc
 
     return (outputs, h, c), gradient
@@ -136,11 +160,11 @@ def _trained_outputs(inputs, kernel, bias, h, c):
 
 @keras.saving.register_keras_serializable("lmkeras")
 class LSTM(keras.layers.LSTM):
-    """Keras' LSTM, with its arguments, weights, states and outputs, trained in less time on a CPU.
+    """Keras' LSTM with the same arguments, weights, states and outputs, which trains faster on a CPU.
 
-    Gates and cell states are float32 inside in every precision; under mixed_bfloat16 products and outputs are bfloat16.
-    What is asked for beyond the defaults (other activations, dropout inside, a mask, the other direction) and what runs
-    where there is a GPU, by cuDNN or not, is left to Keras.
+    Gates and cell states are computed in float32 in every precision; under mixed_bfloat16 the matrix products and the
+    outputs are bfloat16. Keras' own LSTM does the work on machines with a GPU, and where an argument asks for other
+    activations, for dropout, for no bias, for the reverse direction or unrolling, or where there is a mask.
 
     Source: Hochreiter and Schmidhuber 1997; Gers et al. 2000 for the forget gate.
 
@@ -150,7 +174,7 @@ class LSTM(keras.layers.LSTM):
     """
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
-        """What Keras calls for the loop over time: sequences [B, T, D] → last output, outputs, states."""
+        """The loop over time, which Keras calls: sequences [B, T, D] → last output, all outputs, last states."""
         if mask is not None or not self._is_plain() or tf.config.list_logical_devices("GPU"):
             return super().inner_loop(sequences, initial_state, mask, training=training)
         dtype, cell = self.compute_dtype, self.cell

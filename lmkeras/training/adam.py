@@ -1,4 +1,7 @@
-"""Adam and AdamW that read and write each weight once an update, where it stands."""
+"""Adam and AdamW whose update is one operation for each weight, which changes the weight and the moments in place.
+
+Keras' Adam is a chain of operations, each of which reads tensors of the weight's size and writes another one.
+"""
 
 import keras
 import tensorflow as tf
@@ -8,17 +11,18 @@ from lmkeras.errors import InputError
 
 
 def adam_step(optimizer, gradient, variable, mean, squares, rate):
-    """One update of Adam.
+    """One update of one weight by Adam.
 
     Args:
         optimizer: a Keras optimizer with beta_1, beta_2 and epsilon.
-        gradient: a tensor, or the rows of one; those of the same number are added up first.
+        gradient: a tensor of the weight's shape, or tf.IndexedSlices, whose values for the same row are added up.
         variable: the weight.
         mean: variable, the running mean of gradients.
-        squares: variable, the running mean of their squares.
+        squares: variable, the running mean of squared gradients.
         rate: learning rate, a scalar tensor.
 
-    Source: Kingma and Ba 2015, section 2, with the moments' corrections in the rate.
+    Source: Kingma and Ba 2015, the form at the end of section 2: the corrections of both means are factors of the
+    learning rate.
     """
     step = ops.cast(optimizer.iterations + 1, variable.dtype)
     betas = [ops.cast(beta, variable.dtype) for beta in (optimizer.beta_1, optimizer.beta_2)]
@@ -41,9 +45,11 @@ def _handle(variable):
 
 
 class ClipOnce:
-    """Clipping of all gradients together that reads each once, and of an embedding's only the rows there are.
+    """Mixin for a Keras optimizer: clips the gradients by their global norm (`global_clipnorm`), faster than Keras.
 
-    On several replicas it is their sum that is clipped, where Keras clips each one's part.
+    Each gradient is read once. Of an embedding's gradient, only the rows of the batch's ids exist and only those are
+    read. On several replicas the sum of their gradients is clipped; Keras clips each replica's gradients before the
+    sum, so that its updates depend on the number of replicas.
     """
 
     def _clip_gradients(self, grads):
@@ -69,7 +75,7 @@ def _has_company() -> bool:
 
 
 def _with_rows_once(gradient):
-    """The same gradient; where it is rows, those of one id are added up, before they are squared."""
+    """The same gradient; of tf.IndexedSlices, rows with the same id are added up, so that a norm squares their sum."""
     if not isinstance(gradient, tf.IndexedSlices):
         return gradient
     ids, places = tf.unique(gradient.indices)
@@ -78,16 +84,20 @@ def _with_rows_once(gradient):
 
 
 class OneUpdate(ClipOnce):
-    """What Adam and AdamW here have beside Keras': see the module."""
+    """Mixin for Keras' Adam and AdamW: each weight's update is one operation, `adam_step`."""
 
     def build(self, variables):
-        """Creates the moments."""
+        """Creates the moments of each variable.
+
+        Raises:
+            InputError: amsgrad is asked for.
+        """
         if self.amsgrad:
             raise InputError("amsgrad is not done here: take keras.optimizers.Adam or AdamW for it")
         super().build(variables)
 
     def update_step(self, gradient, variable, learning_rate):
-        """One variable's update."""
+        """Updates one variable."""
         index = self._get_variable_index(variable)
         rate = ops.cast(learning_rate, variable.dtype)
         adam_step(
@@ -100,15 +110,15 @@ class OneUpdate(ClipOnce):
         )
 
     def _apply_weight_decay(self, variables):
-        if self.weight_decay:  # Keras would go through all weights to take nothing off them
+        if self.weight_decay:  # with a decay of 0, Keras would still read and write all weights
             super()._apply_weight_decay(variables)
 
 
 @keras.saving.register_keras_serializable("lmkeras")
 class Adam(OneUpdate, keras.optimizers.Adam):
-    """Keras' Adam, without amsgrad; see the module. Source: Kingma and Ba 2015."""
+    """Keras' Adam, without amsgrad, with faster updates and clipping. Source: Kingma and Ba 2015."""
 
 
 @keras.saving.register_keras_serializable("lmkeras")
 class AdamW(OneUpdate, keras.optimizers.AdamW):
-    """Keras' AdamW, without amsgrad; see the module. Source: Loshchilov and Hutter 2019."""
+    """Keras' AdamW, without amsgrad, with faster updates and clipping. Source: Loshchilov and Hutter 2019."""

@@ -1,6 +1,7 @@
-"""Muon: momentum, orthogonalised, for the matrices inside a network; Adam for all else.
+"""The optimizer Muon: matrices inside a network move by their orthogonalised momentum, all other weights by Adam.
 
-Keras has a Muon of its own, whose steps have another length in almost every release; this one is the same with all.
+Keras has a Muon of its own, but the length of its steps changed in almost every release of Keras. This one gives the
+same updates with every release.
 """
 
 import math
@@ -11,23 +12,25 @@ from keras import ops
 
 from lmkeras.training.adam import ClipOnce, adam_step
 
-_COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # Jordan et al. 2024: the steepest odd quintic that keeps [0, 1.2] bounded
+# Jordan et al. 2024: a x + b x³ + c x⁵ with the steepest slope at 0 among those that keep [0, 1.2] bounded
+_COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
 
 def orthogonalized(matrix, steps: int = 5, dtype: str = "float32"):
-    """A matrix with about the same singular vectors and singular values near 1, by Newton-Schulz iteration.
+    """The matrix with its singular values moved near 1 and its singular vectors about kept, by Newton-Schulz iteration.
 
     Args:
         matrix: [n, m].
-        steps: iterations; five bring singular values above a thousandth of the norm to between 0.7 and 1.2.
-        dtype: precision of the matrix products; bfloat16 moves singular values by about a hundredth.
+        steps: number of iterations; five bring singular values that are above a thousandth of the matrix' norm to
+            between 0.7 and 1.2.
+        dtype: precision of the matrix products and of the result; bfloat16 changes singular values by about 0.01.
 
     Returns:
-        [n, m], in that precision.
+        [n, m].
 
     Source: Jordan et al. 2024 (Muon).
     """
-    wide = matrix.shape[0] <= matrix.shape[1]  # the square below is then of the smaller size
+    wide = matrix.shape[0] <= matrix.shape[1]  # of x xᵀ and xᵀ x, the smaller one is computed
     x = ops.cast(matrix, dtype)
     a, b, c = _COEFFICIENTS
     one = ops.eye(min(x.shape), dtype=dtype)
@@ -35,17 +38,18 @@ def orthogonalized(matrix, steps: int = 5, dtype: str = "float32"):
         gram = tf.matmul(x, x, transpose_a=not wide, transpose_b=wide)
         factor = 1.0
         if step == 0:
-            # x divided by its norm, whose square is the trace, without a pass over x
+            # x has to be divided by its norm once. The trace of `gram` is the square of that norm, and the division is
+            # done on `gram` and `square`, which are smaller than x
             factor = 1 / (ops.sqrt(tf.linalg.trace(ops.cast(gram, "float32"))) + 1e-7)
             gram = gram * ops.cast(factor * factor, dtype)
-        # a x + b (x xᵀ) x + c (x xᵀ)² x, with nothing done element by element but on the small square
+        # a x + b (x xᵀ) x + c (x xᵀ)² x, written so that element-wise operations touch the small square matrices only
         square = ops.cast(factor, dtype) * (a * one + ops.matmul(gram, b * one + c * gram))
         x = ops.matmul(square, x) if wide else ops.matmul(x, square)
     return x
 
 
 def _ahead(gradient, momentum, share, dtype):
-    """The momentum with a gradient added, and where it will be with the same gradient once more (Nesterov)."""
+    """The new momentum, and Nesterov's look ahead: the momentum after the same gradient once more."""
     momentum = momentum * share + gradient
     return momentum, ops.cast(gradient + momentum * share, dtype)
 
@@ -54,7 +58,7 @@ def _moved(weights, direction, rate):
     return weights - rate * ops.cast(direction, weights.dtype)
 
 
-# as one operation each: they are bound by memory
+# XLA makes one operation of each, because the time that they take is that of reading and writing memory
 _compiled_ahead = tf.function(_ahead, jit_compile=True, autograph=False)
 _compiled_moved = tf.function(_moved, jit_compile=True, autograph=False)
 
@@ -65,17 +69,18 @@ class Muon(ClipOnce, keras.optimizers.Optimizer):
 
     Args:
         learning_rate: a number or a schedule.
-        weight_decay: share of each weight taken off an update, times the learning rate.
-        adam_share: Adam's learning rate over Muon's.
-        momentum: of Muon, with Nesterov's look ahead.
-        beta_1: of Adam's mean of gradients.
-        beta_2: of Adam's mean of squared gradients.
-        epsilon: keeps Adam's quotient finite.
-        adam_names: variables of layers whose names have one of these words are Adam's.
+        weight_decay: each update takes the share learning_rate · weight_decay off each weight.
+        adam_share: Adam's learning rate divided by Muon's.
+        momentum: share of Muon's momentum that is kept at each update, in [0, 1).
+        beta_1: share of Adam's running mean of gradients that is kept at each update.
+        beta_2: share of Adam's running mean of squared gradients that is kept at each update.
+        epsilon: added to the divisor of Adam's step, so that it is never 0.
+        adam_names: Adam updates the matrices of every layer whose name contains one of these words.
         products: precision of the matrix products, see `orthogonalized`.
         kwargs: what every Keras optimizer takes, such as global_clipnorm.
 
-    Source: Jordan et al. 2024; a step's root mean square of 0.2 learning rates: Liu et al. 2025; Kingma and Ba 2015.
+    Source: Jordan et al. 2024 (Muon); Liu et al. 2025 (steps with a root mean square of 0.2 · learning rate); Kingma
+    and Ba 2015 (Adam).
     """
 
     def __init__(
@@ -102,12 +107,12 @@ class Muon(ClipOnce, keras.optimizers.Optimizer):
         self.products = products
 
     def is_matrix(self, variable) -> bool:
-        """Whether a variable gets Muon's step."""
+        """Whether Muon updates the variable; Adam does where not."""
         layer = variable.path.split("/")[-2:][0]
         return len(variable.shape) == 2 and not any(name in layer for name in self.adam_names)
 
     def build(self, variables):
-        """Creates a momentum for each variable, and a mean of squares for Adam's."""
+        """Creates a momentum for each variable, and a mean of squared gradients for those that Adam updates."""
         if self.built:
             return
         super().build(variables)
@@ -117,9 +122,9 @@ class Muon(ClipOnce, keras.optimizers.Optimizer):
         ]
 
     def update_step(self, gradient, variable, learning_rate):
-        """One variable's update."""
+        """Updates one variable."""
         index = self._get_variable_index(variable)
-        # an embedding's gradient comes in rows, some of them several times: their sum is what is squared
+        # an embedding's gradient is tf.IndexedSlices, which may hold several rows for one id: they are added up here
         gradient = ops.cast(ops.convert_to_tensor(gradient), variable.dtype)
         rate = ops.cast(learning_rate, variable.dtype)
         if self._squares[index] is None:
@@ -139,7 +144,7 @@ class Muon(ClipOnce, keras.optimizers.Optimizer):
         new_momentum, ahead = _compiled_ahead(*tensors, self.momentum, self.products)
         self.assign(momentum, new_momentum)
         direction = orthogonalized(ahead, dtype=self.products)
-        # an orthogonal n x m matrix has a root mean square of 1 / sqrt(max(n, m))
+        # an orthogonal n x m matrix has the root mean square 1 / sqrt(max(n, m)), and the step is to have 0.2 · rate
         rate = rate * 0.2 * math.sqrt(max(variable.shape))
         self.assign(variable, _compiled_moved(tf.convert_to_tensor(variable), direction, rate))
 

@@ -15,15 +15,16 @@ _SCHEDULES = ("linear", "cosine", "constant")
 
 @keras.saving.register_keras_serializable("lmkeras")
 class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning rate that climbs in a line, then stays or falls to zero.
+    """A learning rate that climbs linearly, then stays or falls to zero.
 
     Args:
-        shape: "linear", "cosine" or "constant": how it goes on after the climb.
-        peak: the highest learning rate, reached at update `warmup_steps`.
+        shape: how the learning rate goes on after the climb: it falls along a line ("linear") or along half a cosine
+            wave ("cosine"), or stays ("constant").
+        peak: the highest learning rate, that of the last update of the climb.
         warmup_steps: number of updates of the climb; 0 for none.
-        total_steps: the update at which it is zero ("linear" and "cosine").
+        total_steps: number of the update, counted from 0, at which "linear" and "cosine" reach zero.
 
-    Source: cosine: Loshchilov and Hutter 2017; the climb: Vaswani et al. 2017, section 5.3.
+    Source: Loshchilov and Hutter 2017 (cosine); Vaswani et al. 2017, section 5.3 (climb).
 
     Example:
         >>> schedule = WarmupSchedule("linear", peak=1.0, warmup_steps=2, total_steps=6)
@@ -43,12 +44,12 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
     def __call__(self, step):
         """The learning rate of update `step`, counted from 0."""
         step = ops.cast(step, "float32")
-        # 1) the climb never starts at zero, which would waste an update
+        # 1) the climb starts above zero, because an update at rate zero would change nothing
         climb = ops.minimum(1.0, (step + 1) / max(1, self.warmup_steps))
-        # 2) after it, progress goes from 0 to 1
+        # 2) after the climb, `progress` goes from 0 to 1
         progress = (step - self.warmup_steps) / max(1, self.total_steps - self.warmup_steps)
         progress = ops.clip(progress, 0.0, 1.0)
-        # 3) and the rate falls by it
+        # 3) and `fall` goes from 1 to 0
         if self.shape == "linear":
             fall = 1 - progress
         elif self.shape == "cosine":
@@ -80,11 +81,11 @@ def build_optimizer(
             embeddings, last layer and vectors).
         schedule: see `WarmupSchedule`.
         total_steps: number of updates.
-        learning_rate: the highest; None for what suits the optimizer.
-        warmup_steps: None for a twentieth of total_steps, 100 at most.
-        weight_decay: share of each weight taken off an update, times the learning rate; not used by "adam".
-        clip_norm: longest gradient over all weights together; None for any length.
-        policy: the Keras dtype policy of the network; what "muon" multiplies is of the same precision.
+        learning_rate: the highest learning rate; None for the optimizer's default.
+        warmup_steps: number of updates of the climb; None for a twentieth of total_steps, 100 at most.
+        weight_decay: each update takes the share learning_rate · weight_decay off each weight; "adam" ignores it.
+        clip_norm: the largest norm of all gradients together, longer ones are scaled down to it; None for no limit.
+        policy: the Keras dtype policy of the network, whose precision the matrix products of "muon" have.
 
     Source: Kingma and Ba 2015 (Adam); Loshchilov and Hutter 2019 (AdamW); Jordan et al. 2024, Liu et al. 2025 (Muon).
     """
@@ -95,7 +96,8 @@ def build_optimizer(
     rate = WarmupSchedule(
         schedule, peak=learning_rate or _LEARNING_RATES[name], warmup_steps=warmup_steps, total_steps=total_steps
     )
-    # Keras squares an embedding's gradient row by row before it sums those of one id, unless clipping sums them first
+    # An embedding's gradient may have several rows for one id, which belong added up before Adam squares them. Keras
+    # squares them first, unless a global clip norm is set: 1e9 sets one that changes no gradient.
     clip_norm = clip_norm or 1e9
     if name == "adam":
         return Adam(rate, beta_2=0.99, global_clipnorm=clip_norm)
