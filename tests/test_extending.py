@@ -1,4 +1,4 @@
-"""A task and a body that lmkeras has never heard of get everything that it does: by registering, in some sixty lines."""
+"""A task and a body that lmkeras has never heard of get all that it does by registering, in some sixty lines."""
 
 import dataclasses
 import json
@@ -12,8 +12,8 @@ from keras import ops
 
 import lmkeras
 from lmkeras.cli import main
-from lmkeras.networks.contract import Body, Head
 from lmkeras.networks import registry as bodies
+from lmkeras.networks.contract import Body, Head
 from lmkeras.networks.registry import register_body
 from lmkeras.tasks import register_task
 from lmkeras.tasks import registry as task_registry
