@@ -1,4 +1,4 @@
-"""The verb that judges any model: evaluate."""
+"""The verb that evaluates a model of any task: evaluate."""
 
 import dataclasses
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from lmkeras.tasks import tasks
 
 
 def of_all_tasks(name: str) -> type:
-    """The fields that the tasks' dataclasses of this name have, in one dataclass, such as "Columns"."""
+    """One dataclass with the fields of all tasks' dataclasses of this name, such as "Columns"."""
     found = dict.fromkeys(getattr(task, name) for task in tasks().values())
     most_derived = [one for one in found if not any(other is not one and issubclass(other, one) for other in found)]
     return dataclasses.dataclass(frozen=True)(type(name, tuple(most_derived), {}))
@@ -34,14 +34,14 @@ def evaluate_verb() -> Callable[..., None]:
         overwrite: bool = False,
         device: str = "auto",
     ) -> None:
-        """Judge a model: a language model's loss, perplexity, bits per character; a classifier's scores, confusions.
+        """Evaluate a model: loss, perplexity and bits per character; or a classifier's scores and confused labels.
 
         Args:
             run: folder of a saved model.
             text: files or names, as for train.
-            picture: where a model has a report, a PNG file for it, such as a classifier's confusions; None: no picture.
+            picture: PNG file for a picture of the report, such as a classifier's confusion matrix; None: no picture.
             encoding: the files' encoding.
-            overwrite: replace the picture where there is one already.
+            overwrite: replace the picture if the file exists already.
             device: auto, cpu, gpu or gpu:N.
         """
         task = require_task(run)
@@ -53,7 +53,7 @@ def evaluate_verb() -> Callable[..., None]:
         if picture is not None:
             require_writable_file(picture, overwrite)
         if any("://" in name for name in text):
-            quiet_tensorflow()  # which opens such places
+            quiet_tensorflow()  # it opens such places
         corpus = task().open(text, own_columns, encoding)
         with loaded(run, device) as model:
             print_judgement(model, corpus, picture, **vars(own))

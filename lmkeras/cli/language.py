@@ -1,4 +1,4 @@
-"""The verbs of language models alone: score, generate."""
+"""The verbs that only language models have: score, generate."""
 
 import sys
 from collections.abc import Iterator
@@ -17,12 +17,12 @@ def score(
     tokens: bool = False,
     device: str = "auto",
 ) -> None:
-    """Score texts by the chain rule: log probability in nats, number of tokens, perplexity, text, between tabs.
+    """Score texts by the chain rule. Prints log probability in nats, number of tokens, perplexity and text, with tabs.
 
     Args:
         run: folder of a saved model.
-        texts: the texts; none: a text a line from standard input.
-        tokens: also print each token's log probability, a line a token.
+        texts: the texts. Without them: one text a line from standard input.
+        tokens: also print the log probability of each token, on a line of its own.
         device: auto, cpu, gpu or gpu:N.
     """
     with loaded(run, device, Language) as model:
@@ -48,18 +48,18 @@ def generate(
     seed: int = 0,
     device: str = "auto",
 ) -> None:
-    """Write what follows a prompt; without --prompt, ask for one prompt after the other.
+    """Continue a prompt with generated text; without --prompt, ask for one prompt after the other.
 
     Args:
         run: folder of a saved model.
-        prompt: the text to go on from; "" starts a new text.
+        prompt: the text to continue; "" starts a new text.
         max_new_tokens: the most tokens to add.
-        temperature: 0: always the likeliest token; 1: as the model has it; above: wilder.
-        top_k: draw from this many of the likeliest tokens; 0: from all.
-        top_p: draw from the likeliest tokens that reach this probability together; 1: from all.
-        repetition_penalty: above 1: tokens already in the text become less likely.
-        stop: texts before which to stop.
-        num_samples: texts to write.
+        temperature: 0: always the likeliest token; 1: the model's probabilities; above 1: unlikely tokens more often.
+        top_k: draw only from this many of the likeliest tokens; 0: from all.
+        top_p: draw only from the likeliest tokens whose probabilities together reach this value; 1: from all.
+        repetition_penalty: above 1, tokens that are already in the text become less likely; 1: no penalty.
+        stop: stop texts; the generated text ends before the first of them.
+        num_samples: number of texts to generate.
         seed: the same seed gives the same text.
         device: auto, cpu, gpu or gpu:N.
     """

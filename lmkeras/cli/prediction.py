@@ -1,4 +1,4 @@
-"""The verb that answers texts: predict."""
+"""The verb that gives a model's answers to texts: predict."""
 
 from typing import Annotated
 
@@ -21,16 +21,16 @@ def predict(
     overwrite: bool = False,
     device: str = "auto",
 ) -> None:
-    """Answer texts: of a classifier label, its probability and the text, between tabs; or whole files into a table.
+    """Answer texts, one line for each. A classifier's line: label, its probability and the text, separated by tabs.
 
     Args:
         run: folder of a saved model that answers texts, such as a classifier.
-        texts: the texts; none, and no --text: a text a line from standard input.
-        text: files of texts: .csv, .tsv, .jsonl (other columns do not matter), .txt with a text a line (whatever else
-            stands there, such as a label, is text), .gz of these, tfds:NAME:SPLIT.
-        output: a .csv or .jsonl file for the whole answers, such as all probabilities; None: standard output.
+        texts: the texts. Without them, and without --text: one text a line from standard input.
+        text: files of texts: .csv, .tsv or .jsonl (other columns are ignored), .txt with one text a line (the whole
+            line is the text, even if it contains a label), the same as .gz, or tfds:NAME:SPLIT.
+        output: .csv or .jsonl file for complete answers, such as the probability of each label; None: standard output.
         encoding: the files' encoding.
-        overwrite: replace the output file where there is one already.
+        overwrite: replace the output file if it exists already.
         device: auto, cpu, gpu or gpu:N.
     """
     answering = [task for task in tasks().values() if task.answers_texts]
@@ -43,7 +43,7 @@ def predict(
     task = require_task(run, *answering)
     examples = task().open_texts(text, columns, encoding) if text is not None else texts or lines_typed()
     with loaded(run, device) as model:
-        # from a pipe each line is answered as it comes
+        # lines from standard input are answered one by one, as they come
         answers = model.predict_each(examples, at_a_time=1024 if text is not None or texts else 1)
         if output is not None:
             count = write_predictions(output, answers, model.task)
@@ -51,5 +51,5 @@ def predict(
             return
         for example, answer in answers:
             shown = "\t".join(example) if isinstance(example, tuple) else example
-            shown = " ".join(shown.splitlines())  # a line a text
+            shown = " ".join(shown.splitlines())  # one line for each text
             print(f"{model.task.line(answer)}\t{shown}", flush=True)

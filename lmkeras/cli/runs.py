@@ -1,4 +1,4 @@
-"""A run's folder on the command line: made, trained into, loaded, exported and described."""
+"""A run's folder on the command line: checks it, trains into it, loads, exports and describes its model."""
 
 import contextlib
 import dataclasses
@@ -17,7 +17,7 @@ from lmkeras.models.folder import read_config
 from lmkeras.tasks import task_of, tasks
 from lmkeras.tasks.base import Task
 
-# TensorFlow is imported by the verbs that compute: help, errors and `info` come at once
+# Only verbs that compute import TensorFlow, so that help, errors and `info` appear at once
 
 Run = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 Output = Annotated[str, tyro.conf.arg(metavar="RUN")]
@@ -35,13 +35,13 @@ def new_run(output: str, overwrite: bool, resume: bool) -> Path:
         resume: whether the run goes on from its newest checkpoint.
 
     Raises:
-        InputError: it holds a model, or checkpoints, that are neither to be replaced nor to be gone on from; or it
-            cannot be made.
+        InputError: the folder holds a model or checkpoints of an earlier run, and the arguments do not say what to do
+            with them; or it cannot be created.
     """
     run = Path(output)
     if overwrite and resume:
         raise InputError("--overwrite starts anew and --resume goes on: say one of them")
-    begun = any((run / "checkpoints").glob("update-*"))  # the folder alone: it was killed before the first
+    begun = any((run / "checkpoints").glob("update-*"))  # not if a run was killed before its first checkpoint
     if (run / "config.json").exists() and not overwrite and not (resume and begun):
         raise InputError(f"{run} holds a model already: name another --output, or say --overwrite")
     if begun and not overwrite and not resume:
@@ -54,7 +54,7 @@ def new_run(output: str, overwrite: bool, resume: bool) -> Path:
 
 
 def _require_writable(folder: Path) -> None:
-    """Hours of training are not to end at a folder that cannot be made."""
+    """Raises InputError if a folder cannot be written: hours of training would be lost if this was found at the end."""
     nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not nearest.is_dir():
         raise InputError(f"{nearest} is a file: name a folder as --output")
@@ -63,10 +63,10 @@ def _require_writable(folder: Path) -> None:
 
 
 def fit_and_save(model, run: Path, *corpora, settings, **options) -> bool:
-    """Trains a model and saves it; SIGTERM and Ctrl-C save what there is and say so.
+    """Trains a model and saves it; after SIGTERM or Ctrl-C, it is saved as far as it is trained.
 
     Returns:
-        Whether this process is the one to report; of several workers it is the first, which alone writes.
+        Whether this process should report results: of several workers, only the first writes and reports.
     """
     from lmkeras.training.interruption import Interrupted
     from lmkeras.training.strategies import is_chief, strategy_for
@@ -74,7 +74,7 @@ def fit_and_save(model, run: Path, *corpora, settings, **options) -> bool:
     chief = is_chief(strategy_for(settings.distribute))
     try:
         model.fit(*corpora, run_folder=run, settings=settings, **options)
-    except Interrupted:  # between updates: at any other moment there may be nothing worth saving
+    except Interrupted:  # comes only between two updates, when the model can be saved
         if not chief:
             raise
         model.save(run)
@@ -87,7 +87,7 @@ def fit_and_save(model, run: Path, *corpora, settings, **options) -> bool:
 
 
 def require_task(run: str, *wanted: type[Task]) -> type[Task]:
-    """The task of a saved model; InputError where there is none, or where it is none of those that are wanted."""
+    """The task of a saved model; InputError if there is no model, or `wanted` names tasks and this is none of them."""
     task = task_of(read_config(run)["kind"])
     if wanted and task not in wanted:
         titles = " or ".join(other.title for other in wanted)
@@ -96,7 +96,7 @@ def require_task(run: str, *wanted: type[Task]) -> type[Task]:
 
 
 def own_options(given: object, wanted: type, name: str, run: str) -> object:
-    """The options that a model's task has, of those that were given to a verb of all tasks.
+    """Selects, from the options of all tasks that a verb takes, those of the model's task.
 
     Args:
         given: a dataclass with the options of all tasks.
@@ -105,7 +105,7 @@ def own_options(given: object, wanted: type, name: str, run: str) -> object:
         run: where the model was saved.
 
     Raises:
-        InputError: one was set that is another task's.
+        InputError: the user has set an option that only other tasks have.
     """
     mine = {field.name for field in dataclasses.fields(wanted)}
     for field in dataclasses.fields(given):
@@ -119,8 +119,8 @@ def own_options(given: object, wanted: type, name: str, run: str) -> object:
 
 @contextlib.contextmanager
 def loaded(run: str, device: str, *wanted: type[Task]):
-    """The model in a folder, placed on a device; InputError where it is of none of the tasks that are wanted."""
-    require_task(run, *wanted)  # errors come before TensorFlow's start
+    """A context that gives the model in a folder, placed on a device; InputError as in `require_task`."""
+    require_task(run, *wanted)  # before TensorFlow's start, which takes seconds
     quiet_tensorflow()
     from lmkeras.models.loading import load
     from lmkeras.training.devices import place
@@ -130,7 +130,7 @@ def loaded(run: str, device: str, *wanted: type[Task]):
 
 
 def print_judgement(model, corpus, picture: str | None = None, **options) -> None:
-    """Prints what a model makes of a corpus, and draws its report where a picture is asked for."""
+    """Evaluates a model on a corpus, prints values and report, and draws the report if `picture` names a file."""
     values, report = model.judge(corpus, **options)
     print_values(values)
     if report is not None:
@@ -141,7 +141,7 @@ def print_judgement(model, corpus, picture: str | None = None, **options) -> Non
 
 
 def print_values(values: dict[str, float]) -> None:
-    """A line a value."""
+    """Prints one line for each value."""
     for name, value in values.items():
         print(f"{name:<20} {value:.4f}" if isinstance(value, float) else f"{name:<20} {value}")
 
@@ -155,7 +155,7 @@ def lines_typed() -> Iterator[str]:
 
 @contextlib.contextmanager
 def typed_text() -> Iterator[None]:
-    """A context for reading standard input; InputError where it is not UTF-8 or what the system's locale says."""
+    """A context for reading standard input; InputError if it is not in the expected encoding, such as UTF-8."""
     try:
         yield
     except UnicodeDecodeError as error:
@@ -167,13 +167,13 @@ def typed_text() -> Iterator[None]:
 def export(
     run: Run, folder: Folder, overwrite: bool = False, dtype: Literal["float32", "bfloat16"] = "float32"
 ) -> None:
-    """Write a SavedModel that takes text and gives text or labels, and needs TensorFlow alone.
+    """Export a model as a SavedModel, which takes text, gives text or labels, and needs only TensorFlow.
 
     Args:
         run: folder of a saved model.
         folder: a new folder for the SavedModel.
         overwrite: replace a SavedModel that is there already.
-        dtype: precision of matrix products; bfloat16 is for BERT on CPUs with instructions for it.
+        dtype: precision of matrix products; bfloat16 is only for BERT, and fast only on CPUs with instructions for it.
     """
     with loaded(run, "cpu") as model:
         model.export(folder, overwrite, dtype)
@@ -182,7 +182,7 @@ def export(
 
 
 def info(run: Run) -> None:
-    """Say what a saved model is: kind, network, sizes, labels, versions of what wrote it.
+    """Describe a saved model: its kind, network, sizes and labels, and the versions of the software that wrote it.
 
     Args:
         run: folder of a saved model.

@@ -1,4 +1,4 @@
-"""The verb that trains, one for every task: train lm, train classifier."""
+"""The verbs that train a model, one for every task: train lm, train classifier."""
 
 import dataclasses
 import inspect
@@ -18,7 +18,7 @@ _HELP = {
     "text": "files of examples: .csv, .tsv or .jsonl (.gz too) with a column for each part of an example.",
     "validation": "examples to validate on; None: some taken from the training examples at random.",
     "tokenizer": "how text becomes tokens; auto: what suits the network.",
-    "vocabulary_size": "the most tokens there may be; None: the tokenizer's own default.",
+    "vocabulary_size": "the largest number of different tokens; None: the tokenizer's own default.",
 }
 _DOCSTRING = """{summary}
 
@@ -31,8 +31,8 @@ _DOCSTRING = """{summary}
         tokenizer: {tokenizer}
         vocabulary_size: {vocabulary_size}
         overwrite: replace a model, or checkpoints, that are in the run's folder already.
-        resume: go on from the newest checkpoint in the run's folder, or begin where there is none; all other arguments
-            are to be what they were.
+        resume: continue from the newest checkpoint in the run's folder, or start anew if there is none; all other
+            arguments must be as before.
     """
 
 
@@ -57,7 +57,7 @@ def train_verb(task: type[Task]) -> Callable[..., None]:
     ) -> None:
         run, asked = new_run(output, overwrite, resume), task(**vars(options))
         if any("://" in name for name in (*text, *(validation or ()))):
-            quiet_tensorflow()  # which opens such places
+            quiet_tensorflow()  # it opens such places
         corpus = asked.open(text, columns, encoding)
         held_out = asked.open(validation, columns, encoding) if validation is not None else None
         if held_out is None and validation_fraction:
@@ -85,7 +85,7 @@ def train_verb(task: type[Task]) -> Callable[..., None]:
 
 
 def network_settings(kind: str) -> type:
-    """The documented settings of a kind of body, with the names and sizes of bodies that this process has registered.
+    """The settings of a kind of body, extended by the names and sizes of bodies that this process has registered.
 
     Args:
         kind: "readers" or "writers".

@@ -1,4 +1,4 @@
-"""Whole texts and their targets in batches: texts of like length together, padded to the longest.
+"""Batches of whole texts and their targets: texts of similar length go together, padded to the longest of them.
 
 Shape letters: B batch, T tokens, N examples.
 """
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 Text = str | tuple[str, str]
 
 _TOKENIZED_AT_A_TIME = 1024
-_POOL_BATCHES = 64  # texts are sorted by length inside pools of so many batches, so that batches stay mixed
-_LENGTH_STEP = 8  # lengths are multiples of this, and there are four of them from a power of two to the next
+_POOL_BATCHES = 64  # texts are sorted by length inside pools of this many batches, so that batches stay mixed
+_LENGTH_STEP = 8  # padded lengths are multiples of this; long ones are coarser: four between two powers of two
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,10 +32,10 @@ class EncodedExamples:
 
     Attributes:
         ids: int32, the ids of all texts, one text after the other.
-        starts: int64 [number of texts + 1], where each text's ids begin in `ids`, and where the last one's end.
-        first_lengths: int32, of each pair the number of ids that belong to its first text; None for single texts, and
-            where the network is not told.
-        filler: the id that pads rows.
+        starts: int64 [number of texts + 1], where each text's ids begin in `ids`, and where those of the last text end.
+        first_lengths: int32, for each pair the number of ids that belong to its first text; None for single texts, and
+            for networks that do not read token types.
+        filler: the id with which shorter rows are padded.
     """
 
     ids: np.ndarray
@@ -45,7 +45,7 @@ class EncodedExamples:
 
     @classmethod
     def encode(cls, texts: Iterable[Text], tokenizer: BaseTokenizer, layout: TextLayout) -> "EncodedExamples":
-        """Tokenizes texts, all single or all pairs, and arranges them."""
+        """Tokenizes texts, all of them single or all of them pairs, and arranges their ids as `layout` says."""
         ids, starts, first_lengths, pairs = array.array("i"), array.array("q", [0]), array.array("i"), False
         texts = iter(texts)
         while some := list(itertools.islice(texts, _TOKENIZED_AT_A_TIME)):
@@ -64,7 +64,7 @@ class EncodedExamples:
         return len(self.starts) - 1
 
     def digest(self, *others: np.ndarray) -> str:
-        """What no other examples with these targets have: in hexadecimal.
+        """A fingerprint (SHA-256, in hexadecimal) of the examples: two corpora have the same one only if equal.
 
         Args:
             others: arrays that belong to the examples, such as their targets.
@@ -82,12 +82,15 @@ class EncodedExamples:
         return np.diff(self.starts)
 
     def inputs(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """The texts of these numbers as a network's inputs.
+        """A network's inputs for some of the texts.
+
+        Args:
+            rows: int [B], the numbers of the texts.
 
         Returns:
             input_ids int32 [B, T], padded to one of few lengths: 8, 16, 24 … 64, 80, 96, 112, 128, 160 … and no longer
-            than the longest text of all; attention_mask int32 [B, T], 1 for tokens and 0 for padding; and where the
-            first texts' lengths are known token_type_ids int32 [B, T], 1 in the second text and 0 elsewhere.
+            than the longest text of all; attention_mask int32 [B, T], 1 for tokens and 0 for padding; and, if
+            `first_lengths` is known, token_type_ids int32 [B, T], 1 in the second text and 0 elsewhere.
         """
         lengths = self.lengths[rows]
         size = self._padded(lengths.max())
@@ -102,9 +105,9 @@ class EncodedExamples:
         return inputs
 
     def batches_by_length(self, batch_ids: int) -> Iterator[np.ndarray]:
-        """The numbers of all texts, the shortest first, as many at a time as fill `batch_ids` ids, one at least.
+        """The numbers of all texts, in batches, the shortest texts first.
 
-        Padding counts: what `inputs` makes of them has at most `batch_ids` places, unless it is one text alone.
+        A batch has as many texts as fit into `batch_ids` ids, padding included; a text that is longer is a batch alone.
         """
         batch, sizes = [], self._padded(self.lengths)
         for row in np.argsort(self.lengths, kind="stable"):
@@ -116,22 +119,22 @@ class EncodedExamples:
             yield np.array(batch)
 
     def _padded(self, lengths):
-        """T of batches whose longest texts have these lengths."""
-        # what is compiled for a length is compiled anew for the next: long texts get longer steps
+        """The padded length T of a batch, from the length of its longest text."""
+        # a graph is traced or compiled for every new length, so there are few lengths: steps grow with the length
         step = np.maximum(_LENGTH_STEP, 2.0 ** np.ceil(np.log2(np.maximum(lengths, 1)) - 3)).astype(int)
         steps = -(-lengths // step) * step
         return np.maximum(1, np.minimum(steps, self.lengths.max(initial=0)))
 
 
 def training_order(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> Iterator[np.ndarray]:
-    """The batches of one epoch as numbers of texts: every text once, texts of like length together, in random order.
+    """The batches of one epoch as numbers of texts: every text once, texts of similar length together, in random order.
 
     The texts are shuffled, sorted by length inside pools of 64 batches, cut into batches, and the batches shuffled.
 
     Args:
-        lengths: of each text.
-        batch_size: B; one batch holds what remains.
-        seed: with `epoch` it fixes the order.
+        lengths: number of ids of each text.
+        batch_size: B; one batch has fewer texts if N is not a multiple of B.
+        seed: fixes the order, together with `epoch`.
         epoch: number of the epoch.
     """
     random = np.random.default_rng((seed, epoch))
@@ -150,7 +153,7 @@ class TrainingExamples:
 
     Args:
         examples: the texts.
-        targets: [N, …], what is to be learnt of each text.
+        targets: [N, …], what the network should learn to answer for each text.
         batch_size: B.
         seed: fixes the order.
         weights: float [N, …], how much each target counts; None for 1 each.
@@ -169,7 +172,7 @@ class TrainingExamples:
         self.steps_per_epoch = -(-len(examples) // batch_size)
 
     def digest(self) -> str:
-        """What no other examples have, see `EncodedExamples.digest`."""
+        """The fingerprint of the examples and their targets, see `EncodedExamples.digest`."""
         return self.examples.digest(self.targets)
 
     def dataset(self, first_step: int = 0) -> "tf.data.Dataset":
@@ -192,13 +195,13 @@ class TrainingExamples:
 def evaluation_batches(
     examples: EncodedExamples, targets: np.ndarray, weights: np.ndarray | None = None, batch_ids: int = 8192
 ) -> "tf.data.Dataset":
-    """Every text once, the shortest first.
+    """Batches that contain every text once, the shortest texts first.
 
     Args:
         examples: the texts.
-        targets: [N, …], what is to be said of each text.
+        targets: [N, …], the right answer for each text.
         weights: float [N, …], how much each target counts; None for 1 each.
-        batch_ids: the most ids in a batch, those included that fill up the shorter texts.
+        batch_ids: the most ids in a batch, padding included.
 
     Returns:
         Dataset of (inputs, targets, weights) as in `TrainingExamples`, of known cardinality.
@@ -212,7 +215,7 @@ def evaluation_batches(
 
 
 def _dataset(rows, examples: EncodedExamples, targets: np.ndarray, weights: np.ndarray) -> "tf.data.Dataset":
-    """The batches that an iterator of numbers of texts names."""
+    """A dataset with one batch for each array of text numbers that the iterator `rows()` yields."""
     import tensorflow as tf
 
     def batches():

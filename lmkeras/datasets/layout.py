@@ -1,4 +1,4 @@
-"""How a text, or a pair of texts, stands in a classifier's input: special ids around it, and never more than fit.
+"""How a classifier's input is made of a text or a pair of texts: special ids are added, and long texts are cut.
 
 Shape letters: B batch, T tokens.
 """
@@ -19,19 +19,19 @@ LONG_TEXTS = ("start", "end", "both")
 class TextLayout:
     """[first] first text [separator] second text [last], at most `max_length` ids.
 
-    A single text that is too long keeps its start, its end, or as much of both. Of a pair that is too long the longer
-    text loses its end until both are of one length, then both do.
+    Of a single text that is too long, its start, its end, or equal parts of both are kept. If a pair is too long, its
+    longer text is cut at the end until both texts have the same length; then both are cut equally.
 
     Args:
         max_length: the most ids, special ones included.
         long_texts: what is kept of a long single text: "start", "end" or "both".
-        first: the id before every text, such as [CLS]; None for none.
+        first: the id before every text, such as [CLS]; None for no such id.
         separator: the id between the texts of a pair, such as [SEP].
-        last: the id after every text, such as [SEP]; None for none.
+        last: the id after every text, such as [SEP]; None for no such id.
         token_types: whether the network is also told which ids belong to the second text of a pair.
 
     Raises:
-        InputError: no room for a token beside the special ids, or an unknown word for long texts.
+        InputError: max_length leaves no room for two tokens beside the special ids, or long_texts is an unknown word.
 
     Source: keeping both ends of a long text: Sun et al. 2019, "How to Fine-Tune BERT for Text Classification?", 5.3.1.
 
@@ -58,7 +58,7 @@ class TextLayout:
             )
 
     def arrange(self, ids: list[int], second: list[int] | None = None) -> tuple[list[int], int]:
-        """The input's ids, and how many of them belong to the first text, its separator included."""
+        """The input's ids, and how many of them belong to the first text and the separator after it."""
         before, after = _list(self.first), _list(self.last)
         budget = self.max_length - len(before) - len(after)
         if second is None:
@@ -74,7 +74,7 @@ class TextLayout:
     def arrange_in_graph(
         self, ids: "tf.RaggedTensor", second: "tf.RaggedTensor | None" = None
     ) -> tuple["tf.RaggedTensor", "tf.Tensor"]:
-        """The same in TensorFlow: ragged ids int32 [B, T] → the inputs' ids, ragged, and the first texts' lengths."""
+        """What `arrange` does, in TensorFlow: ragged ids int32 [B, T] → (the inputs' ids, the first texts' lengths)."""
         import tensorflow as tf
 
         rows, size = ids.nrows(), tf.cast(ids.row_lengths(), tf.int32)

@@ -1,4 +1,4 @@
-"""A corpus of text, or one that is tokenized already: what a language model does with either."""
+"""Corpora of language models: text, or the ids that `lmkeras tokenize` wrote. Each function here takes both kinds."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,19 +11,23 @@ from lmkeras.tokenizers.base import BaseTokenizer
 
 
 def text_or_tokens(value: Corpus | TokenShards | str | Path | Sequence[str]) -> Corpus | TokenShards:
-    """The tokenized corpus of a folder that `lmkeras tokenize` wrote; of all else what `as_corpus` makes of it."""
+    """The corpus that a value stands for: a folder that `lmkeras tokenize` wrote is opened as tokens, all else as text.
+
+    Args:
+        value: a folder of tokens, or what `as_corpus` takes.
+    """
     return open_shards(value) or as_corpus(value)
 
 
 def split_corpus(corpus: Corpus | TokenShards, validation_fraction: float):
-    """What comes first trains, the rest validates: `split` of text, `TokenShards.split` of tokens."""
+    """Splits a corpus into its beginning, to train on, and its end, to validate on."""
     if isinstance(corpus, TokenShards):
         return corpus.split(validation_fraction)
     return split(corpus, validation_fraction)
 
 
 def tokens_of(corpus: Corpus | TokenShards, tokenizer: BaseTokenizer) -> TokenStream | TokenShards:
-    """The ids of a corpus; InputError where they are another tokenizer's, or none."""
+    """The ids of a corpus; InputError if the text has no tokens, or the shards were made with another tokenizer."""
     if not isinstance(corpus, TokenShards):
         return tokenize(corpus, tokenizer)
     corpus.require_tokenizer(tokenizer)
@@ -31,7 +35,7 @@ def tokens_of(corpus: Corpus | TokenShards, tokenizer: BaseTokenizer) -> TokenSt
 
 
 def stream_of(corpus: Corpus | TokenShards, tokenizer: BaseTokenizer) -> TokenStream:
-    """The ids of a corpus as one array, those of shards too; InputError as for `tokens_of`."""
+    """The ids of a corpus as one array, also if they are stored in shards; InputError as for `tokens_of`."""
     tokens = tokens_of(corpus, tokenizer)
     return tokens.stream() if isinstance(tokens, TokenShards) else tokens
 
@@ -39,5 +43,5 @@ def stream_of(corpus: Corpus | TokenShards, tokenizer: BaseTokenizer) -> TokenSt
 def training_windows(
     tokens: TokenStream | TokenShards, length: int, batch_size: int, seed: int = 0
 ) -> TrainingWindows | ShardedWindows:
-    """TrainingWindows of a stream, ShardedWindows of shards; the arguments are theirs."""
+    """Training windows: TrainingWindows for a stream, ShardedWindows for shards, which take the same arguments."""
     return (ShardedWindows if isinstance(tokens, TokenShards) else TrainingWindows)(tokens, length, batch_size, seed)

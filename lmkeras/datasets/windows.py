@@ -1,4 +1,4 @@
-"""A corpus as one array of ids on disk, and windows of it for training and for judging.
+"""A corpus as one array of ids on disk, and windows cut from it for training and for evaluation.
 
 Shape letters: B batch, T tokens of a window.
 """
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 _BATCH_CHARACTERS = 1 << 22  # how much text is tokenized at a time
 _DIGESTED_AT_A_TIME = 1 << 22  # ids
 Batch = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]
-_SHOWN_AS_STARTS = 16  # one window in so many, see TrainingWindows
+_SHOWN_AS_STARTS = 16  # one window in this many is shown as the start of a text, see TrainingWindows
 
 
 class Frame(NamedTuple):
-    """The special ids around each text in running text.
+    """The special ids that stand around each text where the texts of a corpus follow one another.
 
     Attributes:
-        before: stands before every text, so that the first token of a text is predicted too.
-        after: stands after every text; None where `before` says that the text before it has ended.
+        before: the id before every text, so that the first token of a text is predicted too.
+        after: the id after every text; None if the `before` of the next text is what marks the end.
     """
 
     before: int
@@ -53,7 +53,7 @@ class Frame(NamedTuple):
 
     @property
     def size(self) -> int:
-        """How many ids it adds to each text."""
+        """How many ids the frame adds to each text."""
         return 1 if self.after is None else 2
 
     def around(self, ids: list[int]) -> list[int]:
@@ -63,15 +63,15 @@ class Frame(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class TokenStream:
-    """The ids of a corpus, each text in its frame: with today's tokenizers 0 w1 … wn 0 u1 … um.
+    """The ids of a corpus, each text in its frame: if id 0 stands before texts, 0 w1 … wn 0 u1 … um.
 
     Attributes:
         ids: the ids, an array in memory or a memory map of a file.
         starts: where each text's frame begins in `ids`, increasing.
         characters: number of characters of all texts.
-        unknown_tokens: number of ids that stand for something without an id of its own.
-        frame: what stands around each text.
-        filler: the id that fills rows up where nothing looks at it.
+        unknown_tokens: number of tokens that the tokenizer does not know and replaces by its unknown id.
+        frame: the special ids around each text.
+        filler: the id that fills up rows that are too short; no result depends on it.
     """
 
     ids: np.ndarray
@@ -83,11 +83,11 @@ class TokenStream:
 
     @property
     def tokens(self) -> int:
-        """Number of tokens, the frames not counted."""
+        """Number of tokens, not counting the frames."""
         return len(self.ids) - self.frame.size * len(self.starts)
 
     def digest(self) -> str:
-        """What no other corpus has: of the ids and where texts begin, in hexadecimal."""
+        """A fingerprint (SHA-256, in hexadecimal) of the ids and of where texts begin."""
         digest = hashlib.sha256(f"{self.ids.dtype} {len(self.ids)}".encode())
         for numbers in (self.ids, self.starts):
             for first in range(0, len(numbers), _DIGESTED_AT_A_TIME):
@@ -104,10 +104,10 @@ def tokenize(texts: Iterable[str], tokenizer: BaseTokenizer) -> TokenStream:
 
     Returns:
         The ids as a memory map of a file in the system's temporary folder (TMPDIR names another). The file has no name,
-        so that it is gone when the process is.
+        so the system removes it when the process ends.
 
     Raises:
-        InputError: not one token came out, or the tokenizer has no id to stand before a text.
+        InputError: the corpus has no token at all, or the tokenizer has no id that can stand before a text.
     """
     dtype = np.uint16 if tokenizer.vocabulary_size <= 1 << 16 else np.int32
     unknown, frame = tokenizer.special.unknown, Frame.of(tokenizer.special)
@@ -136,15 +136,16 @@ def tokenize(texts: Iterable[str], tokenizer: BaseTokenizer) -> TokenStream:
 class TrainingWindows:
     """Windows of a token stream in random order, in batches, forever; the order is a function of (seed, epoch).
 
-    In each epoch the stream is cut into windows of T + 1 ids from another random start, each window sharing
-    one id with the next, so that no id is a target twice in an epoch, and the few at the ends that fill no batch are
-    others in every epoch.
+    In each epoch the stream is cut into windows of T + 1 ids, starting at a random place. The last id of a window is
+    the first of the next, so no id is a target twice in an epoch. The few ids at both ends of the stream that do not
+    fill a batch are left out; they are different ones in every epoch.
 
-    Where texts are so long that their starts are rare, every sixteenth window is shown as if a text started there:
-    without that the network would not know what to make of the id before a prompt.
+    If texts are long, windows rarely begin where a text begins, and the network would hardly learn what the id before a
+    text means, which also stands before every prompt. Then one window in sixteen, chosen at random, has its first id
+    replaced by that id, as if a text started there.
 
     Args:
-        stream: the corpus; shortened windows and batches serve one that does not fill them.
+        stream: the corpus; if it is too small for the windows or batches asked for, they are made smaller.
         length: T.
         batch_size: B.
         seed: fixes the order.
@@ -171,7 +172,7 @@ class TrainingWindows:
         return self._batches(self.ids[first:], steps=self.steps_per_epoch, random=random, first_step=first_step)
 
     def _batches(self, ids: np.ndarray, steps: int, random: np.random.Generator, first_step: int) -> Iterator[Batch]:
-        """The windows that `ids` begins with, as many as `steps` batches take, in random order."""
+        """The first windows of `ids`, as many as `steps` batches take, in random order."""
         rows = random.permutation(steps * self.batch_size).reshape(steps, self.batch_size)
         as_starts = random.random(rows.shape) < (1 / _SHOWN_AS_STARTS if self._starts_are_rare else 0)
         offsets = np.arange(self.length + 1)
@@ -182,7 +183,7 @@ class TrainingWindows:
             yield {"input_ids": inputs}, targets, np.ones(targets.shape, np.float32)
 
     def dataset(self, first_step: int = 0) -> "tf.data.Dataset":
-        """All batches from `first_step` on, as a tf.data.Dataset without end, made ready ahead of their use."""
+        """All batches from `first_step` on, as a tf.data.Dataset without end, which prefetches them."""
         import tensorflow as tf
 
         def batches():
@@ -201,11 +202,11 @@ def text_windows(stream: TokenStream, length: int, stride: int | None = None) ->
     Args:
         stream: the corpus.
         length: T, the most ids a window shows.
-        stride: the most tokens a window judges; the T - stride before them are shown for context only. T where it
-            is None, so that windows do not overlap.
+        stride: the most tokens a window judges; the T - stride tokens before them are shown for context only. None
+            means T, so that windows do not overlap.
 
     Yields:
-        (the ids of a window, at most T + 1 of them; how many of the last are judged).
+        (the ids of a window, at most T + 1 of them; how many of them, counted from the end, are judged).
     """
     stride = length if stride is None else stride
     if not 1 <= stride <= length:
@@ -233,7 +234,8 @@ def evaluation_windows(
 
     Returns:
         Dataset of ({"input_ids": int32 [B, T]}, int32 [B, T], float32 [B, T]); weights are 1 where a target is to be
-        judged and 0 in context and padding. The last batch is filled with rows of weight 0: all shapes are equal.
+        judged and 0 in context and padding. The last batch is filled up with rows of weight 0, so that all batches have
+        the same shape.
     """
     import tensorflow as tf
 

@@ -1,8 +1,7 @@
-"""The generation loop: one trace for all lengths, over a language network's state.
+"""The generation loop: draws token after token from a language network, in a graph that is traced once for all lengths.
 
-All prompts of a batch are read in one pass, whatever their lengths; then the rows draw a token each, all at the same
-time. Each row has positions of its own and looks at its own tokens alone, so its text does not depend on the rows
-beside it.
+All prompts of a batch are read in one pass, whatever their lengths. After that, each step draws one token for every
+row. A row counts its own positions and looks only at its own tokens, so its text does not depend on the other rows.
 
 Shape letters: B rows, P prompt length, T total length, W width of what is read at once, V vocabulary.
 """
@@ -20,7 +19,7 @@ from lmkeras.layers.attention import compiled_steps
 from lmkeras.networks.network import Network
 from lmkeras.tokenizers.special import SpecialIds
 
-# XLA compiles anew for every shape: lengths are rounded up to multiples, and what is beyond stays empty
+# XLA compiles anew for every shape, so lengths are rounded up to multiples of these; places beyond a text stay empty
 _CACHE_MULTIPLE = 64
 _TEXT_MULTIPLE = 512
 _UNLIMITED = 1 << 30  # more tokens than any text has
@@ -31,13 +30,14 @@ class Sampling:
     """How the next token is chosen."""
 
     temperature: float = 1.0
-    """0: always the likeliest token; below 1: safer than the model; 1: as the model has it; above 1: wilder."""
+    """0: always the likeliest token; below 1: likely tokens more often; 1: the model's probabilities; above 1: unlikely
+    tokens more often."""
     top_k: int = 0
-    """Draw from this many of the likeliest tokens only; 0: from all."""
+    """Draw only from this many of the likeliest tokens; 0: from all."""
     top_p: float = 1.0
-    """Draw from the likeliest tokens that reach this probability together; 1: from all."""
+    """Draw only from the likeliest tokens whose probabilities together reach this value; 1: from all."""
     repetition_penalty: float = 1.0
-    """Tokens already in the text become less likely above 1; 1: no penalty."""
+    """Above 1, tokens that are already in the text become less likely; 1: no penalty."""
     seed: int = 0
     """The same seed gives the same text."""
 
@@ -54,7 +54,7 @@ class Sampling:
             raise InputError(f"seed must fit in 32 bits, got {self.seed}")
 
     def tensors(self) -> dict[str, tf.Tensor]:
-        """The same as scalar tensors, so that another temperature needs no new trace."""
+        """The settings as scalar tensors, so that other values, such as another temperature, need no new trace."""
         return {
             field.name: tf.constant(getattr(self, field.name), tf.int32 if field.type is int else tf.float32)
             for field in dataclasses.fields(self)
@@ -62,20 +62,20 @@ class Sampling:
 
 
 class GenerationLoop:
-    """Generates ids from ids with a language network.
+    """Continues ids with ids that a language network finds likely.
 
-    A network that is not recurrent looks at its `context_length` of tokens at most. So it sees a text through a window,
-    which begins at the text's first token; when the window has grown to that length, its first half is given up and the
-    rest read anew, as the first token of what is read. Where a window begins depends on the number of the text's tokens
-    alone.
+    A network that is not recurrent looks at no more than `context_length` tokens, so it sees a text through a window.
+    The window begins at the text's first token and grows with the text. When it is full, its first half is dropped and
+    the rest is read anew, with positions counted from the new beginning. Where the window begins depends only on the
+    number of tokens of the text.
 
     Args:
         network: a built language network with logits at every position.
-        special: the special ids of the tokenizer that the network was trained with. Drawing one of the `ends` ends a
-            text and is not part of it; `unknown` is never drawn, because it says nothing to a reader.
-        compiled: whether XLA compiles single steps where the network says that this is faster, once for each number of
-            texts and length of the cache; without it the loop is made of TensorFlow's plain operations, which any
-            server has.
+        special: the special ids of the tokenizer that the network was trained with. A text ends when one of the `ends`
+            is drawn, which is not part of the text. `unknown` is never drawn, because it says nothing to a reader.
+        compiled: whether XLA may compile single steps, for networks whose `steps_with_xla` says that this is faster. It
+            compiles once for each number of texts and length of the cache. If False, the loop consists of TensorFlow's
+            plain operations, which any server has.
     """
 
     def __init__(self, network: Network, special: SpecialIds, compiled: bool = True):
@@ -113,8 +113,9 @@ class GenerationLoop:
 
         Returns:
             The state of generation for `advance`: a dictionary of tensors, B being prompts times samples. Among them:
-            "ids", int32 [B, T]: each prompt and what was added to it; behind them stands filler, which is no text.
-            "lengths", int32 [B]: ids of each row that are its text, the prompt's "prompt_lengths", int32 [B], included.
+            "ids", int32 [B, T]: each prompt, the tokens that were added to it, and then filler, which is not text.
+            "lengths", int32 [B]: number of ids of each row that are text, those of the prompt included.
+            "prompt_lengths", int32 [B]: number of ids of each row's prompt.
             "finished", bool [B]: which texts are complete.
             "logits", float32 [B, V]: of each text's next token.
         """
@@ -131,7 +132,7 @@ class GenerationLoop:
             "prompt_lengths": lengths,
             "finished": tf.fill([rows], max_new_tokens == 0),
             "seen": tf.tensor_scatter_nd_update(seen, at, tf.ones_like(at[:, 0], tf.bool)),
-            "drawn": tf.constant(0),  # tokens drawn for each text, which are as many for all that are not complete
+            "drawn": tf.constant(0),  # tokens drawn so far, the same number for all texts that are not complete
             "max_new_tokens": max_new_tokens,
             "samples": samples,
             "sample_index": tf.range(rows) % samples,
@@ -139,7 +140,7 @@ class GenerationLoop:
         }
 
     def _read(self, ids, lengths, finished):
-        """Reads the windows of all rows in one pass, so that they end in the same column, shorter ones behind filler.
+        """Reads the windows of all rows in one pass. They end in the same column; before shorter ones stands filler.
 
         Returns:
             "logits" [B, V] after each row's last token; "network", the network's state; "room", int32 scalar, how many
@@ -147,9 +148,9 @@ class GenerationLoop:
         """
         half = self._limit // 2
         first = half * tf.maximum(0, (lengths - self._limit + half - 1) // half)
-        # of a complete text the last token will do: nothing follows, and a long window would leave others no room
+        # of a complete text the last token is enough: nothing follows, and a long window would leave others no room
         first = tf.where(finished, lengths - 1, first)
-        width = tf.maximum(tf.reduce_max(lengths - first), 1)  # of no rows at all the maximum is far below 0
+        width = tf.maximum(tf.reduce_max(lengths - first), 1)  # without any rows, the maximum is far below 0
         at = tf.range(width) + (lengths - width)[:, None]  # [B, W], which of the row's ids stands in each column
         window = tf.gather(ids, tf.maximum(at, 0), batch_dims=1)
         slots = tf.minimum(_rounded_up(tf.shape(ids)[1], _CACHE_MULTIPLE), self._limit)
@@ -188,7 +189,7 @@ class GenerationLoop:
         return (state["drawn"] < stop) & ~tf.reduce_all(state["finished"])
 
     def _steps(self, state, sampling, uniform, stop):
-        """Token after token, until `stop` or until there is no room for another."""
+        """Draws token after token, until `stop` of them are drawn, all texts are complete, or the cache is full."""
 
         def body(state):
             new, state = self._one_token(state, sampling, uniform)
@@ -202,16 +203,16 @@ class GenerationLoop:
             return tf.while_loop(going_on, body, (state,))[0]
 
     def _read_on(self, state, sampling, uniform):
-        """One token where there is no room for it: the window of the longest text has moved on, all are read anew.
+        """Draws one token for which the cache has no room, and then reads the windows of all texts anew.
 
-        A text whose window has not moved reads the same tokens again.
+        The window of the longest text has then moved on. A text whose window has not moved reads the same tokens again.
         """
         _, state = self._one_token(state, sampling, uniform)
         return {**state, **self._read(state["ids"], state["lengths"], state["finished"])}
 
     @staticmethod
     def _uniform(seed, steps, samples):
-        """Chance, [samples, steps]: a text's n-th draw depends on the seed, n and which sample of its prompt it is."""
+        """Random numbers [samples, steps]: a text's n-th draw depends only on the seed, n and the sample's number."""
 
         def draws(sample_index):
             return tf.random.stateless_uniform([steps], tf.stack([seed, sample_index]), alg="philox")
@@ -219,7 +220,7 @@ class GenerationLoop:
         return tf.map_fn(draws, tf.range(samples), fn_output_signature=tf.float32)
 
     def _one_token(self, state, sampling, uniform):
-        """The next token [B] of every text, and the state with it but for the logits after it."""
+        """Draws the next token [B] of every text; the new state contains it, but its logits are still the old ones."""
         ids, lengths = state["ids"], state["lengths"]
         drawn = self._draw(state, sampling, uniform)
         finished = state["finished"] | tf.gather(self._ends, drawn)
@@ -235,7 +236,7 @@ class GenerationLoop:
         return new, {**state, **changed}
 
     def _draw(self, state, sampling, uniform):
-        text = state["seen"] & ~self._ends  # a text's end is no repetition
+        text = state["seen"] & ~self._ends  # the end of a text is never a repetition
         logits = penalize_repetition(state["logits"], text, sampling["repetition_penalty"])
         logits = tf.where(self._banned, float("-inf"), logits)
         chance = tf.gather(uniform[:, state["drawn"]], state["sample_index"])

@@ -1,7 +1,7 @@
 """log P(w1..wn) by the chain rule, for texts of any length in bounded memory.
 
-The first token of a text is scored given the id that stands before a text. Where the tokenizer has no such id there is
-nothing to score it with: the first token is then given, and scores begin with the second.
+The first token of a text is scored given the id that the tokenizer puts before every text. If the tokenizer has no such
+id, the first token cannot be scored, and scores begin with the second token.
 
 Shape letters: B batch, T tokens, V vocabulary.
 """
@@ -33,24 +33,24 @@ class ScoringLoop:
     def _score(self, ids):
         """log P(w_i | w_1 .. w_{i-1}) of every token.
 
-        A recurrent network carries its state from the first token to the last. Another network sees the text in windows
-        of its context length, each without those before it, and the whole text at once where it has none.
+        A recurrent network carries its state from the first token to the last. Any other network sees the text in
+        windows of its context length, each without the windows before it; if it has no limit, it sees the whole text.
 
         Args:
-            ids: int32 [B, T + 1], each row beginning with what its first score is given: the id that stands before a
-                text, or the text's first token.
+            ids: int32 [B, T + 1]. The first id of each row is not scored: it is the id that stands before a text, or
+                the text's first token.
 
         Returns:
-            float32 [B, T], in nats, <= 0; what a row's filling-up scores means nothing.
+            float32 [B, T], in nats, <= 0. The scores of ids that only fill up a shorter row have no meaning.
         """
         network = self.network
         rows, length = tf.shape(ids)[0], tf.maximum(0, tf.shape(ids)[1] - 1)
         size = (
             _PIECE if network.body.recurrent else network.body.context_length
-        )  # of a piece, where it is known beforehand
+        )  # length of a piece; None if it depends on the text
         limit = tf.maximum(1, length) if size is None else size
         pieces = tf.maximum(1, (length + limit - 1) // limit)  # at least one, so that there is something to stack
-        # with ids of any kind, whose scores are cut off
+        # the last piece is filled up with zeros, whose scores are cut off at the end
         ids = tf.pad(ids, [[0, 0], [0, pieces * limit + 1 - tf.shape(ids)[1]]])
         state = network.initial_state(rows, limit) if network.body.recurrent else ()
         results = tf.TensorArray(tf.float32, size=pieces, element_shape=[None, size])
@@ -72,18 +72,18 @@ class ScoringLoop:
 
 @dataclasses.dataclass(frozen=True)
 class TextScore:
-    """What a text scores: log P(w1..wn) = sum of log P(wi | w1..wi-1)."""
+    """The score of a text: log P(w1..wn) = sum of log P(wi | w1..wi-1)."""
 
     log_probability: float
-    """Of all the tokens together, in nats, <= 0."""
+    """Log probability of all scored tokens together, in nats, <= 0."""
     tokens: list[str]
-    """The text's tokens; without the first, which is given, where the tokenizer has no id that stands before a text."""
+    """The tokens that were scored: all of the text, or all but the first if no id stands before a text."""
     token_log_probabilities: list[float]
-    """Of each of the tokens after all those before it, in nats, <= 0."""
+    """Log probability of each of these tokens, given all tokens before it, in nats, <= 0."""
 
     @property
     def perplexity(self) -> float:
-        """exp of the mean negative log probability of a token; 1 where there is no token to score."""
+        """exp of the mean negative log probability of a token; 1 if no token was scored."""
         return perplexity(-self.log_probability / len(self.tokens)) if self.tokens else 1.0
 
 

@@ -1,4 +1,4 @@
-"""Text in, text out over the generation loop: samples, stop texts, and text as it comes."""
+"""Generates texts from prompts with the generation loop: several samples, stop texts, and text piece by piece."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,12 +9,12 @@ from lmkeras.errors import InputError
 from lmkeras.networks.network import Network
 from lmkeras.tokenizers.base import BaseTokenizer
 
-_STREAM_TOKENS = 8  # tokens generated between two looks at a text that is given out as it comes
-_STOP_TOKENS = 16  # and at one that ends where a stop text begins
+_STREAM_TOKENS = 8  # tokens generated before the next piece of a streamed text is given out
+_STOP_TOKENS = 16  # tokens generated before the text is searched for stop texts again
 
 
 class TextGenerator:
-    """Writes what follows prompts.
+    """Continues prompts with generated text.
 
     Args:
         network: a built language network with logits at every position.
@@ -30,21 +30,21 @@ class TextGenerator:
     def generate(
         self, prompts: Sequence[str], max_new_tokens: int, sampling: Sampling, stop: str | Sequence[str], samples: int
     ) -> list[list[str]]:
-        """Whole texts.
+        """Generates whole texts.
 
         Args:
-            prompts: each gets the texts that it would get alone.
+            prompts: the texts to continue; they do not influence one another.
             max_new_tokens: the most tokens to add to each, at least 1.
             sampling: how tokens are chosen.
-            stop: texts before which to stop.
-            samples: texts to write for each prompt.
+            stop: a stop text or several; a generated text ends before the first of them.
+            samples: number of texts to generate for each prompt.
 
         Returns:
             For each prompt its new texts, without the prompt.
 
         Raises:
-            InputError: an impossible number, an empty stop text, or an empty prompt where the tokenizer has no id that
-                starts a text.
+            InputError: a number is out of range, a stop text is empty, or a prompt is empty although the tokenizer has
+                no id that starts a text.
         """
         stops, state = _stops(stop), self._start(prompts, samples, max_new_tokens)
         steps, ended = tf.constant(_STOP_TOKENS if stops else tf.int32.max // 2), False
@@ -58,10 +58,10 @@ class TextGenerator:
         return [texts[i : i + samples] for i in range(0, len(texts), samples)]
 
     def stream(self, prompt: str, max_new_tokens: int, sampling: Sampling, stop: str | Sequence[str]) -> Iterator[str]:
-        """One text as it comes; arguments as in `generate`.
+        """Generates one text piece by piece; the arguments are those of `generate`.
 
         Yields:
-            Non-empty pieces, never half a character, nor what may turn out to begin a stop text.
+            Non-empty pieces. Incomplete characters, and text that may turn out to begin a stop text, are held back.
         """
         stops, state = _stops(stop), self._start([prompt], 1, max_new_tokens)
         return self._pieces(state, sampling.tensors(), stops)
@@ -99,7 +99,7 @@ class TextGenerator:
         return self.loop.start(padded, lengths, tf.constant(samples), tf.constant(max_new_tokens))
 
     def _new_texts(self, state) -> list[str]:
-        """What each row's text has more than its prompt: a space between words belongs to what is new."""
+        """The text of each row after its prompt; a space between the prompt and the next word belongs to it."""
         texts, first = [], len(self._before)
         columns = (state[name].numpy().tolist() for name in ("ids", "prompt_lengths", "lengths"))
         for ids, prompt_length, length in zip(*columns, strict=True):
@@ -116,17 +116,17 @@ def _stops(stop: str | Sequence[str]) -> list[str]:
 
 
 def _first(text: str, stops: Sequence[str]) -> int | None:
-    """Where the first stop text begins, None where there is none."""
+    """Where the first stop text begins; None if the text contains none."""
     return min((at for at in map(text.find, stops) if at >= 0), default=None)
 
 
 def _whole(text: str) -> str:
-    """An unfinished text without the character at its end whose bytes have not all come."""
+    """An unfinished text without a last character of which some bytes are still missing."""
     return text.rstrip("\ufffd")
 
 
 def _safe_length(text: str, stops: Sequence[str]) -> int:
-    """How much of an unfinished text is sure to stay: not what may turn out to begin a stop text."""
+    """How many characters of an unfinished text are final: all but an end that may turn out to begin a stop text."""
     length = len(text)
     for stop in stops:
         begun = (size for size in range(min(len(stop) - 1, len(text)), 0, -1) if text.endswith(stop[:size]))

@@ -1,1 +1,1 @@
-"""What a trained model is exported to."""
+"""The formats to which a trained model is exported."""

@@ -1,4 +1,4 @@
-"""SavedModels: written whole, or not at all."""
+"""Writes SavedModels, either completely or not at all."""
 
 import contextlib
 import fcntl
@@ -17,16 +17,16 @@ _SAVED_MODEL_NAMES = {"saved_model.pb", "fingerprint.pb", "variables", "assets",
 
 
 def write_saved_model(module: tf.Module, signatures: dict, folder: str | Path, overwrite: bool = False) -> None:
-    """Writes a SavedModel aside and moves it into its place, so that the folder is never half of one.
+    """Writes a SavedModel to a temporary folder, then moves it into place, so that it is never incomplete there.
 
     Args:
-        module: what the SavedModel holds.
-        signatures: its functions by name.
+        module: the module to save.
+        signatures: functions of the module, by the names of the SavedModel's signatures.
         folder: a new folder, or an empty one.
-        overwrite: whether a SavedModel that is there already is replaced.
+        overwrite: whether to replace a SavedModel that is there already.
 
     Raises:
-        InputError: the folder holds something else, or a SavedModel that is not to be replaced.
+        InputError: the folder holds a SavedModel and overwrite is False, or it holds something else.
     """
     folder = Path(folder)
     if folder.is_dir() and any(folder.iterdir()):
@@ -45,13 +45,13 @@ def write_saved_model(module: tf.Module, signatures: dict, folder: str | Path, o
         if folder.exists():
             os.replace(folder, f"{aside}/old")
         os.replace(f"{aside}/new", folder)
-    # only now: where an export was killed between those two moves, what it left is all that there was
+    # not before: if an export was killed between the two moves above, what it left is the only copy of the old model
     _remove_leftovers(folder.parent, prefix)
 
 
 @contextlib.contextmanager
 def _locked(folder: str | Path) -> Iterator[None]:
-    """A context in which the folder is locked, however the process ends; BlockingIOError where another has it."""
+    """A context that holds a lock on a folder, which also ends with the process; BlockingIOError if it is locked."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -61,7 +61,7 @@ def _locked(folder: str | Path) -> Iterator[None]:
 
 
 def _remove_leftovers(parent: Path, prefix: str) -> None:
-    """Removes what exports to the same place left aside when they were killed, but not what is being written."""
+    """Removes temporary folders of exports to the same place that were killed; those still in use are locked."""
     for leftover in parent.iterdir():
         if re.fullmatch(rf"{re.escape(prefix)}\w{{8}}", leftover.name):
             with contextlib.suppress(OSError), _locked(leftover):

@@ -1,8 +1,8 @@
 """Multi-head self-attention, over a whole text at once or token by token with a key/value cache.
 
-A cache has slots for tokens, which the rows of a batch share: a step writes the next tokens of all rows into the same
-slots, at one place of the cache. So texts of different lengths end in the same slot, and before the first token of a
-shorter one stands filler, at which nothing looks.
+A cache has one slot for each token. A step writes the next tokens of all rows of a batch into the same slots, so texts
+of different lengths end in the same slot. The slots before the first token of a shorter text hold filler, which no
+token looks at.
 
 Shape letters: B batch, T tokens, L cache length in slots, D width, H heads, K key size of one head.
 """
@@ -29,8 +29,8 @@ def attention_weights(queries, keys, allowed=None):
         allowed: bool, broadcastable to [B, H, T, L]: which keys a query may look at; None for all.
 
     Returns:
-        float32 [B, H, T, L], whatever the inputs' precision; each row sums to 1, in equal parts where it may look at
-        nothing.
+        float32 [B, H, T, L], whatever the inputs' precision. Each row sums to 1; a query that may look at no key gets
+        equal weights for all.
 
     Source: Vaswani et al. 2017, equation 1.
     """
@@ -44,7 +44,7 @@ def _weights(queries, keys, allowed, dtype, bounded=False):
 
 
 def attend(queries, keys, values, allowed=None, dropout_layer=None, training=False, bounded=False):
-    """softmax(Q Kᵀ / sqrt(K)) V: the values [B, H, L, K] by `attention_weights`, as [B, H, T, K].
+    """softmax(Q Kᵀ / sqrt(K)) V: for each query the mean of the values, weighted by `attention_weights`: [B, H, T, K].
 
     Args:
         queries: [B, H, T, K].
@@ -87,7 +87,7 @@ def unprojected_self_attention(x, mask=None, causal=False):
 
 
 def _allowed(length, mask, causal):
-    """bool [B or 1, 1, T or 1, T], which key each query may look at; None for all. See `SelfAttention` for `mask`."""
+    """bool [B or 1, 1, T or 1, T], which keys each query may look at; None for all. See `SelfAttention` for `mask`."""
     allowed = None
     if causal:
         positions = ops.arange(length)
@@ -100,12 +100,12 @@ def _allowed(length, mask, causal):
 
 
 def fresh(initializer):
-    """A copy that draws values of its own: one Keras initializer gives the same values whenever it is called."""
+    """A copy of an initializer that draws new values: one Keras initializer gives the same values at every call."""
     return initializer.clone() if isinstance(initializer, keras.initializers.Initializer) else initializer
 
 
 def token_mask(mask):
-    """The mask that later layers get: a mask of tokens [B, T] holds for them too, one of pairs [B, T, T] does not."""
+    """The mask for later layers: a mask of tokens [B, T] itself; None instead of one of pairs of tokens [B, T, T]."""
     return mask if mask is None or len(mask.shape) == 2 else None
 
 
@@ -114,7 +114,7 @@ _compiled = contextvars.ContextVar("compiled_steps", default=False)
 
 @contextlib.contextmanager
 def compiled_steps():
-    """Within it `SelfAttention.step` is traced for XLA, which changes a cache where it stands."""
+    """A context in which `SelfAttention.step` is traced for XLA, which can change a cache without copying it."""
     token = _compiled.set(True)
     try:
         yield
@@ -126,8 +126,8 @@ def _placed(cache, new, start):
     """The cache [B·H, L, K] with `new` [B·H, T, K] in the slots start .. start + T - 1."""
     if _compiled.get():
         return ops.slice_update(cache, (0, start, 0), ops.cast(new, cache.dtype))
-    # outside XLA a slice's update is compiled anew for every shape, and not every server has it
-    token = ops.arange(ops.shape(cache)[1]) - start  # [L], which token of `new` each slot gets: 0 to T - 1, or none
+    # outside XLA, `slice_update` is compiled anew for every shape, and not every server has that operation
+    token = ops.arange(ops.shape(cache)[1]) - start  # [L], number of the token of `new` for each slot, if in 0 .. T - 1
     length = ops.shape(new)[1]
     spread = ops.take(ops.cast(new, cache.dtype), ops.clip(token, 0, length - 1), axis=1)
     inside = ops.logical_and(token >= 0, token < length)
@@ -140,18 +140,18 @@ class SelfAttention(keras.layers.Layer):
 
     Args:
         num_heads: H.
-        key_dim: K, size of one head; D / H where it is None.
+        key_dim: K, size of one head; None for D / H.
         causal: whether a token sees itself and earlier tokens only.
         rotary: whether queries and keys are rotated by their positions (K must be even).
         normalize_qk: whether queries and keys are scaled to root mean square 1 (keeps large steps stable).
         use_bias: whether the four projections have a bias.
         dropout: share of attention weights dropped in training, in [0, 1).
-        kernel_initializer: how the matrices begin; None for Glorot and Bengio's uniform values.
+        kernel_initializer: Keras initializer of the matrices; None for the uniform one of Glorot and Bengio.
 
     Call arguments:
         x: [B, T, D].
-        mask: bool [B, T], True for real tokens, as padding is never looked at; or [B, T, T], True where a query (the
-            second dimension) may look at a key (the third, the second may be 1 for all queries alike).
+        mask: bool [B, T], True for tokens and False for padding, which no token looks at; or bool [B, T, T], True where
+            a query (second dimension, which may be 1 for all queries alike) may look at a key (third dimension).
 
     Source: Vaswani et al. 2017, section 3.2; rotations: Su et al. 2021; normalised queries and keys: Henry et al. 2020.
     """
@@ -191,7 +191,7 @@ class SelfAttention(keras.layers.Layer):
             raise InputError(f"rotary positions need an even key size, got {self._key_dim}; choose fewer heads")
         inner = self.num_heads * self._key_dim
         common = {"use_bias": self.use_bias, "dtype": self.dtype_policy}
-        # three square matrices' variance, not that of one wide matrix
+        # gives the one wide matrix the variance that three separate matrices would have
         spread = keras.initializers.VarianceScaling(2 * d_model / (d_model + inner), "fan_in", "uniform")
         first, last = fresh(self.kernel_initializer) or spread, fresh(self.kernel_initializer) or "glorot_uniform"
         self._qkv = keras.layers.Dense(3 * inner, kernel_initializer=first, name="query_key_value", **common)
@@ -201,7 +201,7 @@ class SelfAttention(keras.layers.Layer):
         self._dropout = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy) if self.dropout else None
 
     def _project(self, x, start=0):
-        """x [B, T, D] → queries, keys, values, each [B, H, T, K], rotated where asked; `start` as for `rotate`."""
+        """x [B, T, D] → queries, keys, values, each [B, H, T, K], rotated if `rotary`; `start` as for `rotate`."""
         batch, length = ops.shape(x)[0], ops.shape(x)[1]
         heads = ops.reshape(dense(self._qkv, x), (batch, length, 3, self.num_heads, self._key_dim))
         queries, keys, values = ops.unstack(ops.transpose(heads, (2, 0, 3, 1, 4)), 3, axis=0)
@@ -223,7 +223,7 @@ class SelfAttention(keras.layers.Layer):
         """Attention over the whole text."""
         queries, keys, values = self._project(x)
         allowed = _allowed(ops.shape(x)[1], mask, self.causal)
-        # queries and keys of root mean square 1 have products of sqrt(K) at most, and without a mask each sees itself
+        # normalised queries and keys give scaled scores of at most sqrt(K); without a mask each token sees itself
         bounded = self.normalize_qk and mask is None and self._key_dim <= 1024
         return self._join(
             attend(
@@ -238,18 +238,19 @@ class SelfAttention(keras.layers.Layer):
         )
 
     def attention_weights(self, x, mask=None):
-        """How much each token looks at each: float32 [B, H, T, T], query by key, each row's sum 1, without dropout."""
+        """How much each token looks at each other: float32 [B, H, T, T], query by key; rows sum to 1, no dropout."""
         queries, keys, _ = self._project(x)
         return attention_weights(queries, keys, _allowed(ops.shape(x)[1], mask, self.causal))
 
     def compute_mask(self, x, previous_mask=None):
-        """What later layers get of the mask."""
+        """The mask for later layers, see `token_mask`."""
         return token_mask(previous_mask)
 
     def initial_cache(self, batch_size, max_length):
         """An empty cache of `max_length` slots: keys and values, each zeros [B·H, L, K].
 
-        One dimension for texts and heads: of a dimension of 1, a single text, XLA would make a copy of the cache.
+        Texts and heads share a dimension. With a separate dimension of size 1, for a single text, XLA would copy the
+        cache.
         """
         shape = (batch_size * self.num_heads, max_length, self._key_dim)
         return {name: ops.zeros(shape, self.compute_dtype) for name in ("keys", "values")}
@@ -265,7 +266,7 @@ class SelfAttention(keras.layers.Layer):
                 hold filler. None where every row begins in slot 0.
 
         Returns:
-            ([B, T, D], the cache with these tokens added); what is given for filler means nothing.
+            ([B, T, D], the cache with these tokens added). Results for filler have no meaning.
         """
         batch, length = ops.shape(x)[0], ops.shape(x)[1]
         rows = (batch * self.num_heads, length, self._key_dim)

@@ -1,4 +1,4 @@
-"""What transformers are stacked from: the documents' post-norm block, and the pre-norm block of today's decoders.
+"""The blocks that transformers are stacked from: the original post-norm block, and the pre-norm block of new decoders.
 
 Shape letters: B batch, T tokens, D width.
 """
@@ -14,7 +14,8 @@ from lmkeras.layers.fused import add_norm, dense, fuses, gelu, product, relu_squ
 class _Block(keras.layers.Layer):
     """Attention and a feed-forward network, each with a residual connection; subclasses say where the norms stand.
 
-    What runs past them from block to block is never of less precision than float32: only what they add to it is.
+    The sum that is passed on from block to block is at least float32. Only what attention and the feed-forward network
+    add to it may have a lower precision.
     """
 
     def __init__(self, d_model: int, num_heads: int, dff: int, rate: float, **kwargs):
@@ -28,7 +29,7 @@ class _Block(keras.layers.Layer):
         self._feed_forward_dropout = keras.layers.Dropout(rate, dtype=self.dtype_policy)
 
     def build(self, input_shape):
-        """Builds the sublayers, all of them on [B, T, D] but the second matrix of the feed-forward network."""
+        """Builds the sublayers, all of them on [B, T, D] except the second matrix of the feed-forward network."""
         for layer in (self._attention, self._attention_norm, self._expand, self._feed_forward_norm):
             layer.build(input_shape)
         self._contract.build((*input_shape[:-1], self.dff))
@@ -43,7 +44,7 @@ class _Block(keras.layers.Layer):
         return "float32" if self.compute_dtype in ("bfloat16", "float16") else self.compute_dtype
 
     def compute_mask(self, x, previous_mask=None):
-        """What later layers get of the mask."""
+        """The mask for later layers, see `token_mask`."""
         return token_mask(previous_mask)
 
     def initial_cache(self, batch_size, max_length):
@@ -69,19 +70,19 @@ class _Block(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("lmkeras")
 class TransformerBlock(_Block):
-    """The documents' encoder block, post-norm: x = norm(x + attention(x)); x = norm(x + relu(x W1) W2).
+    """The original, post-norm encoder block: x = norm(x + attention(x)); x = norm(x + relu(x W1) W2).
 
     Args:
         d_model: width D.
         num_heads: attention heads.
         dff: inner width of the feed-forward network.
         rate: dropout after attention and after the feed-forward network, in [0, 1).
-        key_dim: size of one head; D / num_heads where it is None.
-        causal: whether a token sees itself and earlier tokens only, which makes a language model of it.
-        activation: the feed-forward network's, a name or a function; with "gelu" the block is BERT's.
-        epsilon: what the norms add to variances.
+        key_dim: size of one head; None for D / num_heads.
+        causal: whether a token sees only itself and earlier tokens, as a language model must.
+        activation: activation of the feed-forward network, a name or a function; with "gelu" this is BERT's block.
+        epsilon: small number that the norms add to variances.
         attention_dropout: share of attention weights dropped in training, in [0, 1).
-        kernel_initializer: how the matrices begin; None for Glorot and Bengio's uniform values.
+        kernel_initializer: Keras initializer of the matrices; None for the uniform one of Glorot and Bengio.
 
     Source: Vaswani et al. 2017, section 3.1.
     """
@@ -121,7 +122,7 @@ class TransformerBlock(_Block):
         return keras.layers.Dense(units, activation, kernel_initializer=initializer, dtype=self.dtype_policy, name=name)
 
     def attention_weights(self, x, mask=None):
-        """How much each token of x [B, T, D] looks at each: float32 [B, H, T, T]; see `SelfAttention`."""
+        """How much each token of x [B, T, D] looks at each other: float32 [B, H, T, T]; see `SelfAttention`."""
         return self._attention.attention_weights(x, mask)
 
     def _apply(self, x, attention, training):
@@ -180,7 +181,7 @@ class DecoderBlock(_Block):
         self._contract = keras.layers.Dense(d_model, use_bias=False, dtype=self.dtype_policy, name="contract")
         self._feed_forward_norm = keras.layers.RMSNormalization(dtype=self.dtype_policy)
         for norm in (self._attention_norm, self._feed_forward_norm):
-            norm.supports_masking = True  # else Keras warns of a lost mask, which attention gets from the block
+            norm.supports_masking = True  # else Keras warns that the mask is lost; attention gets it from the block
 
     def _apply(self, x, attention, training):
         y = dropout(self._attention_dropout, attention(self._norm(self._attention_norm, x)), training)

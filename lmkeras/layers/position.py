@@ -1,4 +1,4 @@
-"""Where a token stands: sinusoids added to embeddings, or rotations of queries and keys.
+"""Positions of tokens: sinusoids that are added to embeddings, or rotations of queries and keys.
 
 Shape letters: B batch, H heads, T tokens, D width, K key size of one head.
 """
@@ -42,7 +42,7 @@ class SinusoidalPositionEncoding(keras.layers.Layer):
     Call arguments:
         x: embeddings [B, T, D], T <= max_length.
         start: position of the first token: an int or a scalar tensor for all rows alike, or int32 [B], one for each
-            row. Where it is below 0 the row begins with filler, which gets the position 0.
+            row. A row whose start is below 0 begins with filler, which gets the position 0.
 
     Source: Vaswani et al. 2017, sections 3.4 and 3.5.
     """
@@ -53,14 +53,14 @@ class SinusoidalPositionEncoding(keras.layers.Layer):
         self.supports_masking = True
 
     def build(self, input_shape):
-        """Computes the table, which is a constant and no weight."""
+        """Computes the table, which is a constant and not a weight."""
         d_model = input_shape[-1]
         if d_model % 2:
             raise InputError(f"sinusoidal positions need an even width, got d_model={d_model}")
         self._table = sinusoids(self.max_length, d_model).astype("float32")
 
     def call(self, x, start=0):
-        """Scales and shifts the embeddings."""
+        """Scales the embeddings and adds the positions."""
         length, d_model = ops.shape(x)[1], x.shape[-1]
         if x.shape[1] is not None and x.shape[1] > self.max_length:
             raise InputError(f"got {x.shape[1]} tokens: the layer's max_length is {self.max_length}")
@@ -77,7 +77,8 @@ class SinusoidalPositionEncoding(keras.layers.Layer):
 
 
 def rotate(x, start=0, base: float = 10_000.0):
-    """Rotates each pair (x[i], x[i + K/2]) by the angle t · base^(-2i/K), so that products depend on distances alone.
+    """Rotates each pair (x[i], x[i + K/2]) by the angle t · base^(-2i/K): products of queries and keys then depend only
+    on the distance of their tokens.
 
     Args:
         x: queries or keys [B, H, T, K], K even.
@@ -88,7 +89,7 @@ def rotate(x, start=0, base: float = 10_000.0):
     Returns:
         Tensor like x.
 
-    Source: Su et al. 2021 (RoFormer), equation 34, with halves in place of neighbours.
+    Source: Su et al. 2021 (RoFormer), equation 34, but with pairs (i, i + K/2) instead of neighbours.
     """
     cos, sin = rotation_angles(ops.shape(x)[2], key_dim=x.shape[-1], start=start, base=base)
     return rotation(x, cos, sin, normalize=False, dtype=keras.backend.standardize_dtype(x.dtype))
@@ -104,7 +105,7 @@ def rotation_angles(length, key_dim: int, start=0, base: float = 10_000.0):
         base: see `rotate`.
 
     Returns:
-        Two float32 [T, K/2], or [B, 1, T, K/2] where each row has a start of its own.
+        Two float32 [T, K/2], or [B, 1, T, K/2] if each row has its own start.
     """
     half = key_dim // 2
     rates = ops.convert_to_tensor((base ** (-np.arange(half) / half)).astype("float32"))
@@ -120,5 +121,5 @@ def _one_for_each_row(start) -> bool:
 
 
 def _positions(start, length):
-    """The positions start, start + 1 …: int32 [T], or [B, T] where each row has a start of its own."""
+    """The positions start, start + 1 …: int32 [T], or [B, T] if each row has its own start."""
     return (start[:, None] if _one_for_each_row(start) else start) + ops.arange(length)

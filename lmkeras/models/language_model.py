@@ -17,10 +17,10 @@ class LanguageModel(Model):
 
     Args:
         network: a name ("transformer", "lstm", "gru", "simple_rnn"), or a built network for a fitted tokenizer.
-        tokenizer: a name ("byte_pair", "characters", "words"), fitted on the corpus by `fit`; or a fitted tokenizer.
-            "auto": a tokenized corpus's own, "byte_pair" for text.
-        vocabulary_size: the most ids a named tokenizer may have; None for the tokenizer's own default.
-        sizes: of a named network, see `transformer_language_model` and `lstm_language_model`.
+        tokenizer: a name ("byte_pair", "characters", "words") of a tokenizer that `fit` fits on the corpus; or a fitted
+            tokenizer. "auto": "byte_pair", or the tokenizer with which the corpus was tokenized.
+        vocabulary_size: the most ids that a tokenizer given by name may have; None for its default.
+        sizes: sizes of a network given by name, see `transformer_language_model` and `lstm_language_model`.
 
     Example:
         >>> model = LanguageModel("lstm", "characters", embedding_dim=8, units=16)
@@ -45,13 +45,14 @@ class LanguageModel(Model):
 
         Args:
             corpus: as in `fit`.
-            stride: the most tokens a window judges, the rest being context; None shows a transformer each text in
-                windows side by side, as in training. Smaller is slower and shows each token more of what stands before.
+            stride: the most tokens that a window judges; those before them are only context. None: a transformer sees
+                each text in windows that do not overlap, as in training. A smaller stride is slower, and gives each
+                token more context.
             verbose: as in `fit`.
 
         Returns:
-            loss_nats (mean per token), perplexity, tokens, characters, unknown_tokens, and bits_per_character where
-            the tokens spell the text (a tokenizer that drops punctuation or case has none).
+            loss_nats (mean per token), perplexity, tokens, characters, unknown_tokens, and bits_per_character if the
+            tokens spell the text (not with a tokenizer that drops punctuation or case).
         """
         return super().evaluate(corpus, stride=stride, verbose=verbose)
 
@@ -59,12 +60,12 @@ class LanguageModel(Model):
         """The likeliest next tokens after a prompt.
 
         Args:
-            prompt: a text, or several; the model sees what it sees when it generates.
-            top_k: how many tokens to name.
+            prompt: a text, or several texts.
+            top_k: how many tokens to return.
 
         Returns:
-            (token, probability) from the likeliest down; for several prompts a list of such lists. The empty token is
-            the end of the text.
+            A list of (token, probability), the likeliest first; for several prompts a list of such lists. The empty
+            token stands for the end of the text.
         """
         prompts = [prompt] if isinstance(prompt, str) else prompt
         likeliest = [answer for _, answer in self._runner.predict(prompts, top_k=top_k)]
@@ -95,17 +96,17 @@ class LanguageModel(Model):
         num_samples: int = 1,
         seed: int = 0,
     ) -> str | list[str] | list[list[str]]:
-        """Writes what follows a prompt.
+        """Continues a prompt with generated text.
 
         Args:
-            prompt: a text, or several; each gets the text that it would get alone.
-            max_new_tokens: the most tokens to add; a text also ends where the model ends it.
+            prompt: a text, or several texts, which do not influence one another.
+            max_new_tokens: the most tokens to add; a text ends earlier if the model ends it.
             temperature: 0 takes the likeliest token every time; see Sampling for this and the next three.
-            top_k: draw from this many of the likeliest tokens only; 0 for all.
-            top_p: draw from the likeliest tokens that reach this probability together; 1 for all.
-            repetition_penalty: above 1, tokens already in the text become less likely.
-            stop: texts before which to stop; they may span tokens and are not part of what is returned.
-            num_samples: texts to write for each prompt.
+            top_k: draw only from this many of the likeliest tokens; 0 for all.
+            top_p: draw only from the likeliest tokens whose probabilities together reach this value; 1 for all.
+            repetition_penalty: above 1, tokens that are already in the text become less likely.
+            stop: a stop text or several. The generated text ends before the first of them; they may span tokens.
+            num_samples: number of texts to generate for each prompt.
             seed: the same seed gives the same text.
 
         Returns:
@@ -126,7 +127,7 @@ class LanguageModel(Model):
     def stream(
         self, prompt: str = "", max_new_tokens: int = 200, stop: str | Sequence[str] = (), **sampling
     ) -> Iterator[str]:
-        """Writes what follows a prompt, piece by piece; the pieces together are what `generate` returns.
+        """Continues a prompt piece by piece; the pieces together are the text that `generate` returns.
 
         Args:
             prompt: a text.
@@ -135,7 +136,8 @@ class LanguageModel(Model):
             sampling: temperature, top_k, top_p, repetition_penalty and seed, see `generate`.
 
         Returns:
-            An iterator of non-empty pieces of text, never half a character, nor what may begin a stop text.
+            An iterator over non-empty pieces of text. Incomplete characters, and text that may turn out to begin a stop
+            text, are held back.
         """
         return self._runner.generator.stream(
             prompt, max_new_tokens=max_new_tokens, sampling=Sampling(**sampling), stop=stop

@@ -1,4 +1,4 @@
-"""A model's folder, read."""
+"""Loads a model from its folder."""
 
 import contextlib
 import importlib
@@ -23,7 +23,7 @@ _CLASSES = {
 
 
 def model_class(kind: str) -> type[Model]:
-    """The class that users hold for a kind of model: Model itself where the kind has none of its own."""
+    """The class that users hold for a kind of model: Model itself if the kind has no class of its own."""
     if kind not in _CLASSES:
         return Model
     module, name = _CLASSES[kind]
@@ -31,19 +31,19 @@ def model_class(kind: str) -> type[Model]:
 
 
 def load(folder: str | Path) -> Model:
-    """The model that `save` wrote; no code from the folder is run, and no more memory taken than its files are large.
+    """Loads the model that `save` wrote. No code from the folder is run, and no more memory used than its files need.
 
     Args:
-        folder: where a model was saved, such as a training run's folder.
+        folder: the folder in which a model was saved, such as a training run's folder.
 
     Returns:
         A model of the class that was saved.
 
     Raises:
-        InputError: there is no model, or a file is missing, damaged or from another model; it is named.
+        InputError: there is no model, or a file, which the message names, is missing, damaged or from another model.
     """
     config, folder = read_config(folder), Path(folder)
-    import_families()  # their classes must be registered before the network's is looked up
+    import_families()  # registers the classes of bodies and heads, which are looked up by name
     with _naming(folder / "tokenizer.json", "a tokenizer"):
         tokenizer = tokenizer_from_json(read_text(folder / "tokenizer.json", _LARGEST_TOKENIZER))
     with _naming(folder / "config.json", f"a {config['kind']}"):
@@ -54,7 +54,7 @@ def load(folder: str | Path) -> Model:
 
 @contextlib.contextmanager
 def _naming(path: Path, holds: str) -> Iterator[None]:
-    """A context whose errors name a file of the folder: this one, unless they name another one already."""
+    """A context whose errors name a file of the folder: `path`, unless the error already names a file there."""
     try:
         yield
     except InputError as error:

@@ -23,22 +23,22 @@ from lmkeras.training.strategies import replicas_of
 
 
 class Model:
-    """A task, a tokenizer and a network: trains on a corpus, judges, answers, and is kept in one folder.
+    """A task, a tokenizer and a network: trains on a corpus, is evaluated, answers texts, and is saved in one folder.
 
     Args:
         task: what is asked of a text.
-        network: a name that the task's bodies are registered under, or a built network for a fitted tokenizer; None for
-            the task's default.
-        tokenizer: a tokenizer's name, fitted on the corpus by `fit`; or a fitted tokenizer. "auto" (or None): what
-            suits network and corpus.
-        vocabulary_size: the most ids a named tokenizer may have; None for the tokenizer's own default.
-        weights: a folder or hub name of pretrained weights, for a network that has them; None to begin from nothing.
-        sizes: of a named network.
+        network: the name of a body for this kind of task, or a built network for a fitted tokenizer; None for the
+            task's default.
+        tokenizer: the name of a tokenizer that `fit` fits on the corpus; or a fitted tokenizer. "auto" (or None): the
+            tokenizer that suits network and corpus.
+        vocabulary_size: the most ids that a tokenizer given by name may have; None for its default.
+        weights: a folder or hub name of pretrained weights, for a network that has them; None for fresh weights.
+        sizes: sizes of a network given by name.
 
     Attributes:
-        task: with what it has learnt from the corpus, such as labels.
-        tokenizer: text ↔ ids, None until `fit` has made it.
-        network: ids → outputs, None until `fit` has built it.
+        task: the task, with what it has learnt from the corpus, such as labels.
+        tokenizer: text ↔ ids; None until `fit` has made it.
+        network: ids → outputs; None until `fit` has built it.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Model:
         return model
 
     def untrained(self) -> "Model":
-        """A new model of the same arguments; InputError where the network was given built."""
+        """A new, untrained model with the same arguments; InputError if this model was made from a built network."""
         if self._recipe is None:
             raise InputError("this takes a model made by a network's name, which can be built anew")
         recipe = self._recipe
@@ -95,28 +95,28 @@ class Model:
         verbose: str | int = "auto",
         **changes,
     ) -> list[dict[str, float]]:
-        """Trains on a corpus, again from where the model stands if it has been trained before.
+        """Trains on a corpus; a model that has been trained before is trained further.
 
         Args:
-            corpus: a corpus, a file, glob, folder or name that the command line takes as --text, or examples in memory:
+            corpus: a corpus; a file, glob, folder or name as for --text on the command line; or examples in memory:
                 a list of texts for a language model, which also takes a folder that `lmkeras tokenize` wrote; a list of
                 (text, label) or two lists (texts, labels) for a classifier.
-            validation: what to validate on, as corpus; None takes a part of the corpus, its end for a language model,
-                examples at random for others.
-            validation_fraction: share of the corpus taken, in (0, 1); 0 for no validation.
-            run_folder: where metrics.jsonl, curves.png, checkpoints and TensorBoard logs go; None: nowhere.
-            resume: go on from run_folder's newest checkpoint, if there is one; other arguments are to be as they were.
+            validation: the corpus to validate on, in the same form; None takes a part of the corpus: its end for a
+                language model, random examples for other models.
+            validation_fraction: share of the corpus that this part has, in (0, 1); 0 for no validation.
+            run_folder: folder for metrics.jsonl, curves.png, checkpoints and TensorBoard logs; None to write nothing.
+            resume: continue from the newest checkpoint in run_folder, if any; all other arguments must be as before.
             settings: how to train, see FitSettings and ClassifierFitSettings; None for the defaults.
             callbacks: further Keras callbacks.
-            verbose: 0 shows nothing, 1 a progress bar, 2 a line an evaluation.
+            verbose: 0 shows nothing, 1 a progress bar, 2 one line for each evaluation.
             changes: fields of the settings by name, such as epochs=3.
 
         Returns:
-            One dictionary an evaluation: loss (nats a token, or a text), the task's metrics (a classifier's accuracy)
-            and, with validation, the same with val_ before their names.
+            One dictionary for each evaluation: loss (nats per token, or per text), the task's metrics (a classifier's
+            accuracy) and, with validation, the same values with val_ before their names.
 
         Raises:
-            InputError: the corpus is none to learn from, or settings that do not go together.
+            InputError: nothing can be learnt from the corpus, or arguments do not go together.
         """
         settings = changed(settings or self.task.Settings(), changes)
         monitor = self.task.monitored(settings)
@@ -127,7 +127,7 @@ class Model:
             )
             ready = prepared(self._parts, self._recipe, train, held_out=held_out, settings=settings, replicas=replicas)
             run = run_of(ready, folder=run_folder, resume=resume)
-            self._become(ready.parts)  # nothing can be wrong with them from here on
+            self._become(ready.parts)  # all checks have been passed
             with self._training(settings) as factors:
                 return harness.fit(
                     self.network,
@@ -143,14 +143,14 @@ class Model:
     def find_learning_rate(
         self, corpus, settings: TrainingSettings | None = None, steps: int = 100, **changes
     ) -> RateFinding:
-        """Tries learning rates from small to large on a corpus; weights are what they were afterwards.
+        """Tries learning rates from small to large on a corpus; afterwards the weights are what they were before.
 
         An untrained model gets its tokenizer and its fresh network here, from this corpus.
 
         Args:
             corpus: as in `fit`.
-            settings: how to train; its optimizer, batch size and the like count.
-            steps: the most updates tried.
+            settings: how to train, such as the optimizer and the batch size; None for the defaults.
+            steps: the most updates to try.
             changes: fields of the settings by name.
 
         Returns:
@@ -165,7 +165,7 @@ class Model:
                 return find_learning_rate(self.network, batches, settings, steps=steps, rate_factors=factors)
 
     def _corpora(self, corpus, validation, fraction: float, seed: int):
-        """What trains and what validates, if anything does."""
+        """The corpus to train on, and the one to validate on or None."""
         corpus = self.task.corpus(corpus)
         if validation is not None:
             return corpus, self.task.corpus(validation)
@@ -181,7 +181,7 @@ class Model:
 
     @contextlib.contextmanager
     def _training(self, settings: TrainingSettings) -> Iterator[Mapping[str, float] | None]:
-        """See `as_trained`; afterwards nothing is kept that callbacks may have traced in the training's precision."""
+        """The context `as_trained`; at its end the runner is dropped: callbacks may have traced it in low precision."""
         try:
             with as_trained(self.network, settings) as factors:
                 yield factors
@@ -193,33 +193,33 @@ class Model:
 
         Args:
             corpus: as in `fit`.
-            options: what the task offers, such as a language model's stride.
+            options: options of the task, such as a language model's stride.
 
         Returns:
-            Values by name: of a classifier loss_nats (mean -log P of the true label), accuracy, macro_f1, examples.
+            Values by name; for a classifier loss_nats (mean -log P of the true label), accuracy, macro_f1, examples.
 
         Raises:
-            InputError: the model is not trained, or the corpus has what it does not know, such as other labels.
+            InputError: the model is not trained, or the corpus does not suit it, such as one with other labels.
         """
         return self.judge(corpus, **options)[0]
 
     def report(self, corpus, **options):
-        """What the model makes of a corpus, as tables and a picture; None where the task has no report.
+        """The result of an evaluation on a corpus, as tables and a picture; None if the task has no report.
 
         Args: those of `evaluate`.
         """
         return self.judge(corpus, **options)[1]
 
     def judge(self, corpus, **options) -> tuple[dict[str, float], object]:
-        """What `evaluate` and `report` return, by one pass over the corpus."""
+        """The results of both `evaluate` and `report`, from one pass over the corpus."""
         self._require_network()
         return self._runner.judge(self.task.corpus(corpus), **options)
 
     def predict(self, text):
-        """What the model says of a text: of a classifier a Prediction, label and probabilities.
+        """The model's answer to a text; a classifier's is a Prediction with label and probabilities.
 
         Args:
-            text: a text, or a tuple (first, second) where the model takes pairs; or a list of them.
+            text: a text, or a tuple (first, second) if the model takes pairs; or a list of them.
 
         Returns:
             The answer, or a list of answers for a list.
@@ -229,11 +229,11 @@ class Model:
         return answers[0] if single else answers
 
     def predict_each(self, texts: Iterable, at_a_time: int = 1024) -> Iterator[tuple]:
-        """Each text with the answer to it, in the order of the texts, read as they are needed.
+        """Each text with its answer, in the order of the texts, which are read as they are needed.
 
         Args:
-            texts: any number of them, as in `predict`; such as what `open_examples` reads from a file.
-            at_a_time: how many are read before the first is answered; texts of like length among them go together.
+            texts: any number of texts, as in `predict`, such as those that `open_examples` reads from a file.
+            at_a_time: how many texts are read before they are answered, in batches of similar length.
         """
         if isinstance(texts, str) or not isinstance(texts, Iterable):
             got = "one" if isinstance(texts, str) else type(texts).__name__
@@ -242,7 +242,7 @@ class Model:
 
     @property
     def _runner(self) -> Runner:
-        """What works with the trained network; made once, as long as the network is not trained again."""
+        """The Runner of the trained network; kept until the network is trained again."""
         self._require_network()
         if self._kept_runner is None:
             self._kept_runner = self.task.runner(self.network, self.tokenizer)
@@ -253,16 +253,16 @@ class Model:
             raise InputError("this model has not been trained yet: call fit first, or load one that has been saved")
 
     def export(self, folder: str | Path, overwrite: bool = False, dtype: str = "float32") -> None:
-        """Writes a SavedModel that takes text and needs TensorFlow alone; its signatures are the task's.
+        """Writes a SavedModel that takes text and needs only TensorFlow; its signatures are those of the task.
 
         Args:
             folder: a new folder, or an empty one.
-            overwrite: whether a SavedModel that is there already is replaced.
-            dtype: precision of matrix products: "float32", or of BERT "bfloat16", which is twice to three times as fast
-                on CPUs with instructions for it, slow on others, and keeps about two digits of a probability.
+            overwrite: whether to replace a SavedModel that is there already.
+            dtype: precision of matrix products: "float32", or for BERT also "bfloat16", which is two to three times as
+                fast on CPUs with instructions for it, slow on others, and keeps about two digits of a probability.
 
         Raises:
-            InputError: the folder is in use, the tokenizer cannot be exported, or not in this precision.
+            InputError: the folder is in use, or tokenizer or network cannot be exported, or not in this precision.
         """
         self._require_network()
         module, signatures = self.task.exported(self.network, self.tokenizer, dtype)
@@ -272,7 +272,7 @@ class Model:
         """Writes config.json, tokenizer.json and network.keras, from which `lmkeras.load` makes the same model.
 
         Args:
-            folder: created where it is missing; the three files replace those of an earlier model, all at the end.
+            folder: created if it does not exist; files of an earlier model are replaced once all new ones are complete.
         """
         self._require_network()
         save_model(folder, task=self.task, tokenizer=self.tokenizer, network=self.network)

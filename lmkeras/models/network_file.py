@@ -1,7 +1,7 @@
-"""network.keras, read without Keras' deserialization: nothing in it can name a class or a function to be called.
+"""Reads network.keras without Keras' deserialization, so that the file cannot name a class or a function to be called.
 
-The network is built from the sizes that config.json says, once it is clear that arrays of just these shapes are in
-the file. Only then Keras fills it with them.
+It is first checked that the file holds arrays of all the shapes that a network with the sizes in config.json has. Only
+then the network is built, and Keras fills it with these arrays.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ from lmkeras.networks.network import Network
 _WEIGHTS = "model.weights.h5"
 _MEMBERS = {"metadata.json": MEGABYTE, "config.json": MEGABYTE, _WEIGHTS: None}
 _DTYPES = ("float32", "bfloat16", "float16", "mixed_bfloat16", "mixed_float16")
-#: numbers in a table of positions, which a network has beside its weights: 16,384 tokens at a width of 1024
+#: the most numbers in a table of positions, which is not among the weights: 16,384 tokens at a width of 1024
 _LARGEST_TABLE = 2**24
 _LONGEST_NAME = 200
 
@@ -29,14 +29,14 @@ def read_network(path: str | Path, said: Mapping[str, object]) -> Network:
     """The network of a file that a model's `save` wrote.
 
     Args:
-        path: of the file.
-        said: what the model's config.json says of the network.
+        path: path of the file.
+        said: the description of the network in the model's config.json.
 
     Returns:
         The built network with its weights.
 
     Raises:
-        InputError: the file is damaged, holds something else, or another network than config.json says.
+        InputError: the file is damaged, is no network, or is another network than config.json describes.
     """
     with CheckedZip(path, _MEMBERS) as archive:
         try:
@@ -52,20 +52,20 @@ def read_network(path: str | Path, said: Mapping[str, object]) -> Network:
             _require_same(_shapes(sizes), shapes)
             network = Network.from_config(sizes)
             network.load_weights(path) if own else load_weights(network, path)
-        except Exception as error:  # each library has its own for what is damaged, and so has each network
+        except Exception as error:  # for damaged files, each library and each network has errors of its own
             raise InputError(f"{path} is damaged or in another format: {shortened(error)}") from error
     return network
 
 
 def _require_said(found: Mapping[str, object], said: Mapping[str, object]) -> None:
-    """ValueError unless config.json says the same of the network, name and number of parameters aside."""
+    """Raises ValueError unless config.json has the same sizes; name and number of parameters are not compared."""
     aside = ("name", "parameters")
     if {k: v for k, v in found.items() if k not in aside} != {k: v for k, v in said.items() if k not in aside}:
         raise ValueError("its sizes are not those that config.json says")
 
 
 def _sizes(value: object) -> object:
-    """A network's config, of plain values alone."""
+    """A network's config, checked: it contains only plain values, such as short names and sizes; else ValueError."""
     if isinstance(value, dict) and "class_name" in value:
         return _dtype(value)
     if isinstance(value, dict):
@@ -80,7 +80,7 @@ def _sizes(value: object) -> object:
 
 
 def _dtype(value: Mapping[str, object]) -> str:
-    """The one object that a network's config may hold."""
+    """The name of a dtype policy, which is the only object that a network's config may contain; else ValueError."""
     name = value["config"].get("name")
     if value["class_name"] != "DTypePolicy" or name not in _DTYPES or set(value["config"]) != {"name"}:
         raise ValueError(f"expected one of the dtypes {', '.join(_DTYPES)}, got {shortened(value)}")
@@ -88,7 +88,7 @@ def _dtype(value: Mapping[str, object]) -> str:
 
 
 def _require_plausible(sizes: Mapping[str, object], num_arrays: int) -> None:
-    """ValueError for sizes that cost time or memory without showing in any weight's shape."""
+    """Raises ValueError for huge sizes that cost time or memory but do not appear in the shape of any weight."""
     for name, value in sizes.items():
         if isinstance(value, dict):
             _require_plausible(value, num_arrays)
@@ -103,12 +103,12 @@ def _require_plausible(sizes: Mapping[str, object], num_arrays: int) -> None:
 
 def _shapes(sizes: Mapping[str, object]) -> Counter:
     """Shapes of the weights that a network of these sizes has; nothing is allocated for them."""
-    with tf.Graph().as_default():  # where a variable is a place in a graph
+    with tf.Graph().as_default():  # in a graph, variables have no memory yet
         return Counter(tuple(weight.shape) for weight in Network.from_config(sizes).weights)
 
 
 def _require_same(expected: Counter, found: Counter) -> None:
-    # the first models were saved with their optimizer's state, so that there may be more
+    # there may be more arrays, because the first models were saved together with their optimizer's state
     if missing := expected - found:
         shape = next(iter(missing))
         raise ValueError(f"its arrays are not those of a network of its sizes: none of shape {list(shape)} is left")

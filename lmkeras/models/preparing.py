@@ -1,4 +1,4 @@
-"""What stands between a corpus and the training of a model: its parts are made, checked and frozen as asked."""
+"""Prepares a training: makes the parts of a model for a corpus, checks that they fit, and makes the batches."""
 
 import contextlib
 import hashlib
@@ -18,7 +18,7 @@ from lmkeras.training.settings import TrainingSettings
 
 
 class Parts(NamedTuple):
-    """What a model is made of; tokenizer and network are None until there is a corpus to make them for."""
+    """The parts of a model; tokenizer and network are None until they are made for a corpus."""
 
     task: Task
     tokenizer: BaseTokenizer | None
@@ -29,9 +29,9 @@ class Prepared(NamedTuple):
     """All that a training needs.
 
     Attributes:
-        parts: what is trained, all of it made.
-        batches: what it is trained and validated on.
-        digests: what gives the digest of each corpus, by name.
+        parts: the parts of the model, all of them made.
+        batches: the batches to train and validate on.
+        digests: for each corpus, by name, a function that gives its digest.
     """
 
     parts: Parts
@@ -48,15 +48,15 @@ def prepared(
     held_out=None,
     replicas: int = 1,
 ) -> Prepared:
-    """Makes what is not made yet; the parts that are given stay as they are.
+    """Makes the tokenizer and the network, if they are missing, and the batches for a training.
 
     Args:
-        parts: those that there are.
-        recipe: how to make the others; None where there are all.
-        train: the corpus.
+        parts: the parts that the model has.
+        recipe: how to make missing parts; None if there are none.
+        train: the corpus to train on.
         settings: how training will be done.
-        held_out: what validates, or None.
-        replicas: how many share each batch.
+        held_out: the corpus to validate on, or None.
+        replicas: number of replicas that share each batch.
 
     Raises:
         InputError: corpus, parts and settings do not go together.
@@ -64,7 +64,7 @@ def prepared(
     task = parts.task.learned(train, held_out, settings=settings, trained=parts.network is not None)
     tokenizer = parts.tokenizer or recipe.tokenizer_for(train)
     network = parts.network or recipe.network_for(task, tokenizer, settings.seed)
-    with freeze(network.layer_groups(), settings.frozen_groups):  # refuses too many
+    with freeze(network.layer_groups(), settings.frozen_groups):  # raises InputError for too many
         task.check(network, tokenizer)
     data = task.training_data(train, tokenizer=tokenizer, network=network, settings=settings)
     judged, digests = None, {"text": data.digest}
@@ -77,22 +77,22 @@ def prepared(
 
 @contextlib.contextmanager
 def as_trained(network: Network, settings: TrainingSettings) -> Iterator[Mapping[str, float] | None]:
-    """A context in which groups of layers are frozen as the settings say; gives the learning-rate factors of others."""
+    """A context in which layers are frozen as the settings say; gives learning-rate factors, None if all are 1."""
     groups = network.layer_groups()
     with freeze(groups, settings.frozen_groups):
         yield None if settings.layer_decay == 1 else layer_factors(groups, settings.layer_decay)
 
 
 def run_of(ready: Prepared, folder: str | Path | None, resume: bool) -> Run | None:
-    """Where a training is recorded, and what it may be resumed with, such as the same text.
+    """The Run of a training: its folder, and what must be the same when it is resumed, such as the text.
 
     Args:
-        ready: what is trained.
+        ready: the prepared training.
         folder: the run's folder; None for no records.
         resume: whether to go on from the newest checkpoint in it.
 
     Raises:
-        InputError: resume, but no folder.
+        InputError: resume is True, but there is no folder.
     """
     if folder is None:
         if resume:

@@ -1,4 +1,4 @@
-"""How a model's tokenizer and network come to be: by name, for a corpus, or from pretrained weights."""
+"""How a model's tokenizer and network are made: by name for a corpus, or from pretrained weights."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -16,18 +16,18 @@ from lmkeras.tokenizers.base import BaseTokenizer
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """A network by name and sizes, and the tokenizer that feeds it.
+    """A network by name and sizes, and the tokenizer for its ids.
 
     Args:
-        task: what the network is for.
-        network: the body's name.
-        tokenizer: a tokenizer's name, "auto" or None for what suits the network; or a fitted tokenizer.
-        vocabulary_size: the most ids of a named tokenizer; None for the tokenizer's own default.
-        weights: a folder or hub name of pretrained weights; None to begin from nothing.
-        sizes: of the body.
+        task: the task of the network.
+        network: the name of the body.
+        tokenizer: the name of a tokenizer; "auto" or None for the one that suits the network; or a fitted tokenizer.
+        vocabulary_size: the most ids that a tokenizer given by name may have; None for its default.
+        weights: a folder or hub name of pretrained weights; None for fresh weights.
+        sizes: sizes of the body, by name.
 
     Raises:
-        InputError: no such network, size or tokenizer, or things that do not go together.
+        InputError: there is no such network, size or tokenizer, or arguments do not go together.
     """
 
     task: Task
@@ -49,7 +49,7 @@ class Recipe:
             kind = type(self.tokenizer).__name__
             raise InputError(f"tokenizer must be a name or a fitted tokenizer, got {kind}")
         else:
-            new_tokenizer(self._tokenizer_name, self.vocabulary_size)  # a wrong name or size is refused here
+            new_tokenizer(self._tokenizer_name, self.vocabulary_size)  # raises InputError for a wrong name or size
 
     def _check_weights(self) -> None:
         names = registry.pretrained_names(self.task.bodies)
@@ -73,7 +73,7 @@ class Recipe:
         return registry.family(self.network, self.task.bodies).tokenizer or self.task.default_tokenizer
 
     def tokenizer_for(self, corpus) -> BaseTokenizer:
-        """The tokenizer: the one that was given, that of the weights or of the corpus, or a new one fitted on it."""
+        """The tokenizer: the given one, that of the weights or of the corpus, or a new one fitted on the corpus."""
         if isinstance(self.tokenizer, BaseTokenizer):
             return self.tokenizer
         if self.weights is not None:
@@ -92,8 +92,8 @@ class Recipe:
         """A new network; the weights that are not pretrained are drawn from the seed.
 
         Args:
-            task: with what it has learnt from the corpus.
-            tokenizer: of the corpus.
+            task: the task, with what it has learnt from the corpus.
+            tokenizer: the tokenizer for the corpus.
             seed: an integer.
         """
         keras.utils.set_random_seed(seed)
@@ -108,12 +108,12 @@ class Recipe:
 
 
 def require_built(network: object, tokenizer: object, others: Mapping[str, object]) -> None:
-    """InputError where a model is not given a built network and its fitted tokenizer, and these alone.
+    """Raises InputError unless a model is given a built network and its fitted tokenizer, and nothing else.
 
     Args:
-        network: what came as the network, and is no name.
-        tokenizer: what came as the tokenizer.
-        others: arguments for networks that are yet to be built, by name; None where they were not given.
+        network: the argument `network` of the model, which is not a name.
+        tokenizer: the argument `tokenizer` of the model.
+        others: further arguments by name, which are only for networks given by name; None if they were not given.
     """
     if given := [name for name, value in others.items() if value is not None]:
         raise InputError(f"{', '.join(given)}: for a network's name; a built network has its own")

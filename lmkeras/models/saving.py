@@ -1,4 +1,4 @@
-"""A model's folder, written."""
+"""Saves a model to a folder."""
 
 import platform
 from collections.abc import Mapping
@@ -17,10 +17,10 @@ def save_model(folder: str | Path, task: Task, tokenizer: BaseTokenizer, network
     """Writes config.json, tokenizer.json and network.keras.
 
     Args:
-        folder: created where it is missing; the three files replace those of an earlier model, all at the end.
-        task: with what it has learnt.
-        tokenizer: fitted.
-        network: trained.
+        folder: created if it does not exist. Files of an earlier model are replaced, once all new ones are complete.
+        task: the task, with what it has learnt.
+        tokenizer: the fitted tokenizer.
+        network: the trained network.
     """
     sizes = {**network.get_config(), "name": type(network.body).__name__}
     config = {
@@ -42,14 +42,14 @@ def save_model(folder: str | Path, task: Task, tokenizer: BaseTokenizer, network
 
 
 def _without_optimizer(network: Network) -> Network:
-    """The same network as it was built: an optimizer's state would treble the file, and nobody reads it."""
+    """A copy without the optimizer, whose state would make the file three times as large and is never read."""
     clone = type(network).from_config(network.get_config())
     clone.set_weights(network.get_weights())
     return clone
 
 
 def without_names(config):
-    """A network's config without the names of its layers, which number what a process has made before."""
+    """A network's config without names of layers: they contain a count of the layers that the process made before."""
     if isinstance(config, Mapping):
         return {name: without_names(value) for name, value in config.items() if name != "name"}
     return config

@@ -36,13 +36,13 @@ def require_writable_file(path: str | Path, overwrite: bool) -> None:
 
 
 def write_predictions(path: str | Path, predictions: Iterable[tuple[Text, object]], task: "WholeTextTask") -> int:
-    """Writes one row a text as it comes, aside first, so that a file under this name is never half of one.
+    """Writes one row for each text, first to a temporary file, so that the file at `path` is never incomplete.
 
     Args:
         path: .csv with the columns text (and pair) and those that `task.row_names` names, for a classifier label and
             one for the probability of each label; or .jsonl with objects of text (and pair) and what `task.row` gives.
-        predictions: texts and what the model says of them.
-        task: the model's, which says how an answer is written.
+        predictions: texts with the model's answers.
+        task: the model's task, which says how an answer is written.
 
     Returns:
         The number of rows, one for each text.
@@ -72,7 +72,7 @@ def _write_csv(file, predictions, task) -> int:
 
 
 def _cells(values: Iterable[object]) -> Iterator[object]:
-    """Every number and text, those inside objects too; of a number six digits."""
+    """All numbers and texts, also those inside objects; numbers are rounded to six digits."""
     for value in values:
         if isinstance(value, Mapping):
             yield from _cells(value.values())

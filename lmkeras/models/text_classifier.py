@@ -15,17 +15,18 @@ class TextClassifier(Model):
 
     Args:
         network: a name ("dense", "cnn", "lstm", "transformer", "bert"), or a built network for a fitted tokenizer.
-        tokenizer: a name ("words", "characters", "byte_pair", "word_piece"), fitted on the corpus by `fit`; or a fitted
-            tokenizer. None or "auto": "words", and for "bert" WordPiece, that of the weights where there are any.
-        vocabulary_size: the most ids a named tokenizer may have; None for the tokenizer's own default.
+        tokenizer: a name ("words", "characters", "byte_pair", "word_piece") of a tokenizer that `fit` fits on the
+            corpus; or a fitted tokenizer. None or "auto": "words", but for "bert" "word_piece", or the tokenizer of the
+            pretrained weights.
+        vocabulary_size: the most ids that a tokenizer given by name may have; None for its default.
         max_length: the most ids of a text (or pair) that the network sees, special ones included; None for the
-            network's limit, or 512 where it has none.
-        long_texts: what is kept of a text that is longer: its "start", its "end", or as much of "both". Of a pair the
-            longer text loses its end first.
-        weights: for "bert", a folder or hub name of pretrained weights; None to begin from nothing.
-        labels: the classes' names in the order of a built network's logits; None to learn them from the corpus.
-        pairs: whether a built network classifies pairs of texts; of a named one the corpus decides.
-        sizes: of a named network, see `cnn_classifier` and its like.
+            network's limit, or 512 if it has none.
+        long_texts: what is kept of a text that is longer: its "start", its "end", or equal parts of "both". Pairs are
+            always cut at the end, the longer text first.
+        weights: for "bert", a folder or hub name of pretrained weights; None for fresh weights.
+        labels: the names of a built network's classes, in the order of its logits; None to learn them from the corpus.
+        pairs: whether a built network classifies pairs of texts; for a network given by name, the corpus decides.
+        sizes: sizes of a network given by name, see `cnn_classifier` and the other classifiers.
 
     Example:
         >>> model = TextClassifier("dense", embedding_dim=8)
@@ -54,7 +55,7 @@ class TextClassifier(Model):
 
     @property
     def labels(self) -> tuple[str, ...] | None:
-        """The classes' names in the order of the logits, None until `fit` has seen them."""
+        """The names of the classes, in the order of the logits; None until `fit` has learnt them."""
         return self.task.labels
 
     @property
@@ -69,5 +70,5 @@ class TextClassifier(Model):
 
     @property
     def long_texts(self) -> str:
-        """What is kept of a text that is longer."""
+        """What is kept of a text that is longer than max_length: "start", "end" or "both"."""
         return self.task.long_texts

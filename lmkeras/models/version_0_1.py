@@ -1,6 +1,6 @@
-"""Networks as version 0.1 saved them: each family was a class of its own, with body and head in one.
+"""Reads networks that version 0.1 saved. There, each family of networks was one class, with body and head together.
 
-What is read here is a config's plain values, and arrays by their place; the classes themselves are gone.
+These classes no longer exist. So their configs are translated, and their arrays are found by the names of attributes.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ _CLASSIFICATION = {
 
 
 def network_config(registered_name: object, config: Mapping) -> dict:
-    """The config of a Network, from that of a network of version 0.1.
+    """Translates the config of a network of version 0.1 into that of a Network.
 
     Raises:
         ValueError: version 0.1 had no such network.
@@ -49,7 +49,7 @@ def network_config(registered_name: object, config: Mapping) -> dict:
 
 
 class _AsBefore(keras.Model):
-    """The layers of a network under the attributes that they had in version 0.1, by which Keras finds their arrays."""
+    """A network's layers under the attributes that they had in version 0.1, by whose names Keras finds their arrays."""
 
     def __init__(self, network: Network):
         super().__init__()

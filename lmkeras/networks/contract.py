@@ -1,7 +1,8 @@
-"""What every body and every head of a network owes.
+"""The contracts of bodies and heads: what each of them must provide.
 
-A network is a body, which reads the text, and a head, which answers the question that a task asks of it. A body reads
-all of a text at once (a reader), or from its start, a token at a time too (a writer: a language model).
+A network consists of a body, which reads the text, and a head, which computes what a task asks for. A body that reads
+whole texts at once is a reader. A body that reads a text from its start, and can also read it one token at a time, is a
+writer; language models need a writer.
 
 Shape letters: B batch, T tokens, D width of a token's state, S size of the summary of a text.
 """
@@ -16,7 +17,7 @@ from lmkeras.errors import InputError
 
 
 def require_sizes(dropout: float, **sizes: int) -> None:
-    """InputError, which names the size, for a size that no array has, or for a dropout outside [0, 1)."""
+    """Raises InputError, naming the argument, for a size that no array can have or a dropout outside [0, 1)."""
     for name, size in sizes.items():
         if size < 1:
             raise InputError(f"{name} must be at least 1, got {size}")
@@ -27,23 +28,24 @@ def require_sizes(dropout: float, **sizes: int) -> None:
 
 
 class Body:
-    """What reads a text. A body is also a Keras layer (or model), and is registered serialisable.
+    """The part of a network that reads a text. A body is also a Keras layer (or model), registered as serialisable.
 
-    A body makes its embedding when it is constructed and all other layers when it is built, so that a head, which is
-    made between the two, may share the embedding.
+    A body makes its embedding when it is constructed, and all other layers when it is built. The head is made between
+    these two moments, so that it can share the embedding.
 
     Attributes:
         vocabulary_size: number of ids that the body knows.
-        dropout: the share of values dropped in training, which a head takes over.
-        max_length: the most tokens that one pass can look at; None where there is no limit.
+        dropout: the share of values dropped in training; a head uses the same share.
+        max_length: the most tokens that one pass can look at; None if there is no limit.
         takes_token_types: whether inputs may have token_type_ids, 1 in the second text of a pair and 0 elsewhere.
         width: D, known once the body is built.
         summary_size: S, known once the body is built.
-        initializer_range: standard deviation of a fresh matrix in the head; None for Glorot and Bengio's values.
-        default_optimizer: the optimizer that `fit` takes where no other is asked for.
-        default_learning_rate: its highest learning rate; None for what suits the optimizer.
+        initializer_range: standard deviation of a new head's matrix; None for Glorot and Bengio's values.
+        default_optimizer: the optimizer that `fit` uses if the user names none.
+        default_learning_rate: the highest learning rate for default_optimizer; None for the optimizer's own default.
         xla_on_cpu: whether compiling the whole training step with XLA was measured to be faster on CPUs.
-        bfloat16_on_cpu: whether training with products in bfloat16 was measured to serve on CPUs that have them.
+        bfloat16_on_cpu: whether training with matrix products in bfloat16 was measured to be worthwhile, on CPUs with
+            instructions for them.
     """
 
     vocabulary_size: int
@@ -62,7 +64,7 @@ class Body:
         Args:
             inputs: int32 ids [B, T], where id 0 is padding wherever it stands; or a dictionary of input_ids and perhaps
                 attention_mask (0 for padding, which comes after the tokens) and token_type_ids, each [B, T]. Without
-                an attention_mask every id but 0 is looked at.
+                an attention_mask, every id 0 is taken for padding.
         """
         if not isinstance(inputs, Mapping):
             inputs = {"input_ids": padding_last(inputs)}
@@ -71,37 +73,37 @@ class Body:
         return {**inputs, "attention_mask": ops.cast(inputs["attention_mask"], "bool")}
 
     def states(self, inputs: Mapping, training: bool = False):
-        """Inputs by name, see `inputs` → the state of every token, [B, T, D]."""
+        """The state of every token, [B, T, D], from inputs by name, which the method `inputs` gives."""
         raise NotImplementedError
 
     def summary(self, inputs: Mapping, training: bool = False):
-        """Inputs by name, see `inputs` → one vector a text, [B, S]: the mean of its tokens' states, unless told."""
+        """One vector for each text, [B, S], from inputs by name; by default, the mean of its tokens' states."""
         return masked_mean(self.states(inputs, training), inputs["attention_mask"])
 
     def layer_groups(self) -> list[list[keras.layers.Layer]]:
-        """The layers with weights, in groups from the embedding up: freezing and slower learning begin at the bottom.
+        """The layers with weights, in groups from the embedding up; the lowest may be frozen or learn more slowly.
 
-        Unless a body says otherwise: the embedding, then each other layer by itself.
+        By default, the embedding is the first group, and each other layer is a group of its own.
         """
         others = [layer for layer in self._layers if layer is not self.embedding and layer.weights]
         return [[self.embedding], *([layer] for layer in others)]
 
     def summary_layers(self) -> list[keras.layers.Layer]:
-        """The layers that nothing but the summary needs: they are frozen and learn together with the head."""
+        """The layers that only the summary needs; they belong to the group of the head."""
         return []
 
 
 class Writer(Body):
-    """A body that reads from the start of a text: a token's state depends on that token and those before it alone.
+    """A body that reads from the start of a text: the state of a token depends only on it and the tokens before it.
 
     Attributes:
         embedding_dim: D, the width of the embedding and of every state that `step` and `states` give.
         tie_embeddings: whether the embedding, transposed, is also the last matrix of a language model.
-        context_length: the most tokens that one pass can look at; None where there is no limit.
-        recurrent: whether the state after a text is all that is needed of it, of one size however long the text is.
-            Scoring then carries it from piece to piece, and generation needs no room for more tokens.
+        context_length: the most tokens that one pass can look at; None if there is no limit.
+        recurrent: whether the state after a text is all that later tokens need, and has the same size for every text.
+            Then scoring carries the state from piece to piece, and generation needs no cache that grows with the text.
         steps_with_xla: whether single steps compiled by XLA were measured to be faster on CPUs.
-        training_length: tokens in a training window where nothing else is asked for.
+        training_length: tokens in a training window if the user sets no other length.
     """
 
     context_length: int | None = None
@@ -110,11 +112,11 @@ class Writer(Body):
 
     @property
     def training_length(self) -> int | None:
-        """Tokens in a training window where nothing else is asked for."""
+        """Tokens in a training window if the user sets no other length."""
         return self.context_length
 
     def inputs(self, inputs) -> Mapping:
-        """Inputs by name: no token looks at what comes after it, so padding behind a text needs no mask."""
+        """Inputs by name. They need no mask: padding comes after a text, and no token looks at what comes after it."""
         return inputs if isinstance(inputs, Mapping) else {"input_ids": inputs}
 
     def initial_state(self, rows, max_length=None):
@@ -125,7 +127,7 @@ class Writer(Body):
             max_length: the most tokens that will be read of each; None for context_length.
 
         Returns:
-            A dictionary of tensors, nested; its "positions", int32 [B], are the tokens that each row has had so far.
+            A nested dictionary of tensors; its entry "positions", int32 [B], is the number of tokens read in each row.
         """
         raise NotImplementedError
 
@@ -135,22 +137,22 @@ class Writer(Body):
         Args:
             ids: int32 [B, T], the next T tokens (1 while generating, more to read prompts at once).
             state: what `initial_state` or an earlier step returned.
-            mask: bool [B, T], False for filler, which may stand only before a row's first token: texts of different
-                lengths are read together by letting them end at the same place. None where all are tokens.
+            mask: bool [B, T], False for filler. Texts of different lengths that are read together end in the same
+                column, so filler may stand only before a row's first token. None if there is no filler.
 
         Returns:
-            (states [B, T, D], the new state). Each row's states are those of one full pass over its own tokens; those
-            of filler mean nothing.
+            (states [B, T, D], the new state). The states of a row equal those of one full pass over its own tokens;
+            states of filler have no meaning.
         """
         raise NotImplementedError
 
 
 class Head(keras.layers.Layer):
-    """What answers a task's question from what a body has read.
+    """The part of a network that computes a task's outputs from what a body has read.
 
     Attributes:
-        reads: what `call` gets of the body: "states" [B, T, D] or "summary" [B, S].
-        keras_loss: the Keras loss that equals `loss` with weights of 1; None where Keras has none.
+        reads: what `call` gets from the body: "states" [B, T, D] or "summary" [B, S].
+        keras_loss: the Keras loss that equals `loss` with weights of 1; None if Keras has none.
     """
 
     reads: str = "summary"
@@ -158,7 +160,7 @@ class Head(keras.layers.Layer):
 
     def __init__(self, **kwargs):
         super().__init__(autocast=False, **kwargs)  # the layers inside cast for themselves
-        self.supports_masking = True  # Keras warns where a recurrent layer that skips filler stands below another
+        self.supports_masking = True  # recurrent layers that skip filler pass on a mask, which heads ignore
 
     def connect(self, body: Body) -> None:
         """Called once before the head is built, for a head that shares weights with the body."""
@@ -167,38 +169,42 @@ class Head(keras.layers.Layer):
         """The sum of each target's loss times its share, a scalar.
 
         Args:
-            outputs: what `call` gave.
+            outputs: what `call` returned.
             targets: as the task encodes them.
-            shares: each target's weight over the sum of all weights in the batch, on all replicas together.
+            shares: each target's weight divided by the sum of all weights in the batch, over all replicas.
         """
         raise NotImplementedError
 
     def direct_loss(self, features, targets, shares, training):
-        """`loss` straight from what the body gave, without outputs, where that saves memory; None where it does not."""
+        """The value of `loss`, computed from the body's features without making all outputs, to save memory.
+
+        Returns:
+            The loss; None if this head has no such way, or cannot use it here.
+        """
         return
 
 
 def padding_last(ids):
-    """Ids [B, T] in their order, every 0 after the rest: Keras' pad_sequences puts zeros first."""
+    """Ids [B, T] with every 0 moved behind the other ids, whose order stays: Keras' pad_sequences puts zeros first."""
     length = ops.shape(ids)[1]
     return ops.take_along_axis(ids, ops.argsort(ops.arange(length) + length * ops.cast(ids == 0, "int32"), axis=1), 1)
 
 
 def masked_mean(x, mask):
-    """The mean of x [B, T, D] over the tokens where mask [B, T] is True; zeros where there are none: [B, D]."""
+    """The mean of x [B, T, D] over the tokens for which mask [B, T] is True, [B, D]; zeros if there are none."""
     weights = ops.expand_dims(ops.cast(mask, x.dtype), -1)
     return ops.sum(x * weights, axis=1) / ops.maximum(ops.sum(weights, axis=1), 1)
 
 
 def masked_max(x, mask):
-    """The largest of x [B, T, D] over the tokens where mask [B, T] is True; zeros where there are none: [B, D]."""
+    """The maximum of x [B, T, D] over the tokens for which mask [B, T] is True, [B, D]; zeros if there are none."""
     mask = ops.expand_dims(mask, -1)
     largest = ops.max(ops.where(mask, x, ops.cast(-1e4, x.dtype)), axis=1)
     return ops.where(ops.any(mask, axis=1), largest, ops.zeros_like(largest))
 
 
 def total_over_replicas(value: tf.Tensor) -> tf.Tensor:
-    """The sum of a tensor over all replicas that run this step; the tensor itself where there is one replica."""
+    """The sum of a tensor over all replicas that run this step; the tensor itself if there is only one replica."""
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return value

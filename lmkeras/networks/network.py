@@ -18,10 +18,10 @@ from lmkeras.networks.contract import Body, Head, total_over_replicas
 
 @keras.saving.register_keras_serializable("lmkeras")
 class HeadLoss(keras.losses.Loss):
-    """What the harness compiles a network with: the loss that the network's head defines.
+    """The Keras loss with which lmkeras compiles a network: it stands for the loss that the network's head defines.
 
-    A network that was compiled with this asks its head for the loss, which may have a way to it that never makes the
-    outputs. Keras' own way, from the outputs alone, is therefore closed.
+    A network that is compiled with it asks its head for the loss. The head may compute the loss without ever making the
+    outputs, so this class cannot be called with outputs, as other Keras losses can.
     """
 
     def call(self, targets, outputs):
@@ -29,7 +29,7 @@ class HeadLoss(keras.losses.Loss):
         raise TypeError("this loss is computed by a Network's own head: compile another model with a Keras loss")
 
     def get_config(self):
-        """Nothing: it has no settings."""
+        """An empty dictionary: this loss has no settings."""
         return {}
 
 
@@ -38,21 +38,22 @@ class Network(keras.Model):
     """A body and a head. It is built, with fresh weights, as soon as it is constructed.
 
     Called with int32 ids [B, T], or with a dictionary of input_ids and perhaps attention_mask and token_type_ids, each
-    [B, T], it gives what its head gives: float32 logits.
+    [B, T], it returns the outputs of its head: float32 logits.
 
-    Compiled with a Keras loss of its user, `fit` and `evaluate` are Keras' own. Compiled with `HeadLoss` the loss of a
-    batch is sum(loss · weight) / sum(weight) over all targets of the batch, on all replicas together. So it is too,
-    weighted updates aside, with the Keras loss that equals the head's, where the head can spare the logits.
+    Compiled with a Keras loss, it trains and evaluates as any keras.Model. Compiled with `HeadLoss`, the loss of a
+    batch is sum(loss · weight) / sum(weight) over all targets of the batch, on all replicas together. The Keras loss
+    that equals the head's (`Head.keras_loss`) is computed in this way too, because that can save the memory of the
+    logits. Updates with sample weights are the exception, because there Keras divides by another number.
 
     Args:
-        body: what reads the texts.
-        head: what answers.
-        default_learning_rate: what `fit` takes where no other is asked for; None for the body's own.
+        body: the part that reads the texts.
+        head: the part that computes the outputs.
+        default_learning_rate: the learning rate that `fit` uses if the user gives none; None for the body's.
     """
 
     def __init__(self, body: Body, head: Head, default_learning_rate: float | None = None, **kwargs):
         super().__init__(**kwargs)
-        # a body that is built has made all of its layers before the head was made, others made their embedding alone
+        # a body that is built made all its layers before the head was made; one that is not built, only its embedding
         self._made_first = None if body.built else len(body._layers)
         self.body, self.head = body, head
         self.default_learning_rate = default_learning_rate
@@ -73,12 +74,12 @@ class Network(keras.Model):
         self.built = True
 
     def features(self, inputs, training=False):
-        """What the head gets of the body."""
+        """What the body gives the head: states or summaries, as the head asks for."""
         read = self.body.states if self.head.reads == "states" else self.body.summary
         return read(self.body.inputs(inputs), training=training)
 
     def call(self, inputs, training=False):
-        """What the head makes of the inputs."""
+        """The head's outputs for the inputs."""
         return self.head(self.features(inputs, training), training=training)
 
     def initial_state(self, rows, max_length=None):
@@ -93,19 +94,19 @@ class Network(keras.Model):
     def train_step(self, data):
         """One update."""
         inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
-        of_user = weights is not None and not isinstance(self.loss, HeadLoss)  # Keras divides by another number then
+        of_user = weights is not None and not isinstance(self.loss, HeadLoss)  # Keras divides by another number
         if of_user or not self._is_judged_by_head():
             return super().train_step(data)
         with tf.GradientTape() as tape:
             loss = self._batch_loss(inputs, targets, weights, training=True)
-            if self.losses:  # what layers of a user's own have added
+            if self.losses:  # which a user's own layers have added
                 loss += sum(self.losses) / tf.distribute.get_strategy().num_replicas_in_sync
             loss = self.optimizer.scale_loss(loss)
         self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
         return self.get_metrics_result()
 
     def test_step(self, data):
-        """One batch of an evaluation: however examples are cut into batches, the mean loss is the same."""
+        """One batch of an evaluation, counted by its weights: the mean loss does not depend on how batches are cut."""
         inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
         if not self._is_judged_by_head():
             return super().test_step(data)
@@ -119,13 +120,13 @@ class Network(keras.Model):
         return equal is not None and type(loss) is type(equal) and loss.get_config() == equal.get_config()
 
     def _batch_loss(self, inputs, targets, weights, training):
-        """This replica's part of the batch's loss, which is added to the metrics on the way."""
+        """This replica's part of the batch's loss; also updates the metrics."""
         weights = tf.nest.map_structure(_weights_like, targets) if weights is None else weights
         weights = tf.nest.map_structure(lambda weight: ops.cast(weight, "float32"), weights)
         totals = tf.nest.map_structure(tf.reduce_sum, weights)
         everywhere = tf.nest.map_structure(lambda total: tf.maximum(total_over_replicas(total), 1e-9), totals)
         shares = tf.nest.map_structure(tf.divide, weights, everywhere)
-        self._clear_losses()  # as Keras does where a whole model is called: what layers added in the step before
+        self._clear_losses()  # those of the step before, as Keras does when a whole model is called
         features = self.features(inputs, training)
         others = len(self.metrics) > 1
         loss = None if others else self.head.direct_loss(features, targets, shares, training=training)
@@ -133,7 +134,7 @@ class Network(keras.Model):
             outputs = self.head(features, training=training)
             loss = self.head.loss(outputs, targets, shares)
         if others:
-            if isinstance(self.loss, HeadLoss):  # a metric of the harness counts targets, however much each weighs
+            if isinstance(self.loss, HeadLoss):  # metrics count every target once, whatever its weight
                 weights = tf.nest.map_structure(lambda weight: ops.cast(weight != 0, "float32"), weights)
             self.compute_metrics(inputs, targets, outputs, sample_weight=weights)
         total, of_all = tf.nest.flatten(totals)[0], tf.nest.flatten(everywhere)[0]
@@ -141,7 +142,7 @@ class Network(keras.Model):
         return loss
 
     def described(self) -> str:
-        """What it is made of, for messages."""
+        """The classes of body and head, for error messages."""
         return f"one of {type(self.body).__name__} and {type(self.head).__name__}"
 
     def layer_groups(self) -> list[list[keras.layers.Layer]]:
@@ -154,10 +155,10 @@ class Network(keras.Model):
         """What an exported model runs: a function from inputs by name to outputs, and the variables that it reads.
 
         Args:
-            dtype: precision of matrix products; another than float32 is for bodies that have a form for it.
+            dtype: precision of matrix products; another than float32 needs a body with a method `packed` (BERT).
 
         Raises:
-            InputError: the body has no such precision.
+            InputError: the body cannot be exported in this precision.
         """
         pack = getattr(self.body, "packed", None)
         if pack is not None and self.head.reads == "summary":
@@ -182,10 +183,10 @@ class Network(keras.Model):
                 waiting.extendleft(layer._layers)
 
     def save_pretrained(self, folder: str | Path, labels: Sequence[str] | None = None) -> None:
-        """Writes the folder that transformers reads, for a body that has a form there.
+        """Writes a checkpoint that the library transformers can read, if it has a network with such a body.
 
         Args:
-            folder: created where it is missing; an earlier checkpoint's files are replaced.
+            folder: created if it does not exist; the files of an earlier checkpoint are replaced.
             labels: the classes' names; None for LABEL_0, LABEL_1 and so on.
 
         Raises:
@@ -197,7 +198,7 @@ class Network(keras.Model):
         write(self.head, folder, labels)
 
     def get_config(self):
-        """The body's and the head's constructors' arguments, and the names of their classes."""
+        """The classes of body and head by name, with the arguments of their constructors."""
         parts = {"body": self.body, "head": self.head}
         described = {
             role: {"registered_name": keras.saving.get_registered_name(type(part)), "config": part.get_config()}
@@ -207,10 +208,10 @@ class Network(keras.Model):
 
     @classmethod
     def from_config(cls, config: Mapping) -> "Network":
-        """The network of what `get_config` gave, with fresh weights.
+        """Builds the network that `get_config` described, with fresh weights.
 
         Raises:
-            ValueError: a name is not that of a registered body or head.
+            ValueError: a name is not the name of a registered body or head.
         """
         parts = {}
         for role, contract in (("body", Body), ("head", Head)):

@@ -17,8 +17,8 @@ class Family(NamedTuple):
 
     Attributes:
         new: makes the body from sizes; a class or a function.
-        tokenizer: the name of the tokenizer that suits it; None for the task's own choice.
-        pretrained: makes the body from a folder or hub name of pretrained weights; None where there are none.
+        tokenizer: the name of the tokenizer that suits the body; None for the task's own choice.
+        pretrained: makes the body from a folder or hub name of pretrained weights; None if there are no such weights.
         pretrained_tokenizer: reads the tokenizer that belongs to such weights.
     """
 
@@ -32,7 +32,7 @@ def register_body(name: str, kind: str, **others) -> Callable[[Callable], Callab
     """Decorates a body's class, or a function that makes a body from sizes, so that `new_body` finds it.
 
     Args:
-        name: how users name it.
+        name: the name by which users choose the body.
         kind: "readers", of whole texts, or "writers", which language models need.
         others: further attributes of its Family.
     """
@@ -60,7 +60,7 @@ def new_body(name: str, kind: str, **sizes):
 
 
 def check(name: str, sizes: Iterable[str], kind: str) -> None:
-    """InputError where no body has that name, or where it has no size of one of these names."""
+    """Raises InputError if no body has that name, or if the body has no size with one of these names."""
     taken = sizes_of(name, kind)
     for size in sizes:
         if size not in taken:
@@ -68,15 +68,15 @@ def check(name: str, sizes: Iterable[str], kind: str) -> None:
 
 
 def sizes_of(name: str, kind: str) -> list[str]:
-    """The names of the sizes that a body takes; InputError where no body has that name."""
+    """The names of the sizes that a body takes; InputError if no body has that name."""
     body = family(name, kind).new
-    settled = getattr(body, "keywords", {})  # what the name itself stands for
+    settled = getattr(body, "keywords", {})  # sizes that the name already fixes, such as the cell of "gru"
     parameters = inspect.signature(body).parameters.values()
     return [p.name for p in parameters if p.name not in settled and p.kind is not inspect.Parameter.VAR_KEYWORD]
 
 
 def registered_here(kind: str, known: Iterable[str]) -> dict[str, Callable]:
-    """What makes the bodies that this process has registered beside the known ones, by name; imports nothing."""
+    """The constructors, by name, of bodies that this process has registered and that are not known; imports nothing."""
     return {name: family.new for name, family in _bodies[kind].items() if name not in known}
 
 
@@ -93,7 +93,7 @@ def import_families() -> None:
 
 
 def family(name: str, kind: str) -> Family:
-    """What is registered under a body's name; InputError where there is nothing."""
+    """What is registered under a body's name; InputError if nothing is."""
     import_families()
     if name not in _bodies[kind]:
         raise unknown_name("network", name, sorted(_bodies[kind]))

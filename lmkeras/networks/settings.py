@@ -1,4 +1,4 @@
-"""What named networks are made of, documented once for the command line; the bodies hold the defaults."""
+"""Kinds and sizes of networks, documented once for the command line; the defaults are those of the bodies."""
 
 import dataclasses
 from typing import Annotated, Literal
@@ -7,7 +7,7 @@ import tyro
 
 
 class _Sizes:
-    """Sizes by name, None where the body's default holds."""
+    """Fields that are sizes of a network; None stands for the body's default."""
 
     weights: str | None = None
 
@@ -19,26 +19,26 @@ class _Sizes:
 
 @dataclasses.dataclass(frozen=True)
 class WriterSettings(_Sizes):
-    """A network that writes, by name and sizes; a size that is not given is the body's default."""
+    """The network of a language model: its kind and sizes. A size that is not given has the default of its kind."""
 
     network: Literal["transformer", "lstm", "gru", "simple_rnn"] = "transformer"
     """The kind of network."""
     num_layers: int | None = None
-    """Blocks or recurrent layers; None: 4 for transformers, 1 for recurrent networks."""
+    """Number of blocks, or of recurrent layers; None: 4 for transformers, 1 for recurrent networks."""
     dropout: float | None = None
     """Share of values dropped in training, from 0 to below 1; None: 0.0."""
     tie_embeddings: bool | None = None
-    """Whether the embedding is also the last layer's matrix; None: False."""
+    """Whether the embedding is also used as the last layer's matrix; None: False."""
     d_model: int | None = None
     """Width of a transformer; None: 128."""
     num_heads: int | None = None
-    """Attention heads of each block of a transformer; None: 4."""
+    """Number of attention heads in each block of a transformer; None: 4."""
     dff: int | None = None
     """Inner width of a transformer's feed-forward networks; None: 4 times d_model."""
     context_length: int | None = None
-    """The most tokens a transformer looks at; None: 128."""
+    """The most tokens that a transformer looks at; None: 128."""
     block: Literal["pre_norm", "post_norm"] | None = None
-    """A transformer's blocks: RMSNorm and rotary positions, or the documents' TransformerBlock; None: pre_norm."""
+    """Blocks of a transformer: new ones with RMSNorm and rotary positions, or the original ones; None: pre_norm."""
     embedding_dim: int | None = None
     """Width of a recurrent network's embedding; None: 256."""
     units: int | None = None
@@ -47,7 +47,7 @@ class WriterSettings(_Sizes):
 
 @dataclasses.dataclass(frozen=True)
 class ReaderSettings(_Sizes):
-    """A network that reads whole texts, by name and sizes; a size that is not given is the body's default."""
+    """A network that reads whole texts: its kind and sizes. A size that is not given has the default of its kind."""
 
     network: Literal["dense", "cnn", "lstm", "transformer", "bert"] = "cnn"
     """The kind of network."""
@@ -58,24 +58,24 @@ class ReaderSettings(_Sizes):
     embedding_dim: int | None = None
     """Width of the embedding of dense, cnn and lstm; None: 128, and 300 for cnn."""
     units: int | None = None
-    """Size of dense's hidden layer or of lstm's state in each direction; None: no hidden layer, 64 for lstm."""
+    """Size of dense's hidden layer, or of lstm's state in each direction; None: no hidden layer, 64 for lstm."""
     filters: int | None = None
-    """Filters of each width of cnn; None: 100."""
+    """Number of filters of each width of cnn; None: 100."""
     widths: tuple[int, ...] | None = None
-    """How many tokens cnn's filters see at once; None: 3 4 5."""
+    """Widths of the filters of cnn: how many tokens a filter sees at once; None: 3 4 5."""
     num_layers: int | None = None
-    """Layers of lstm, blocks of transformer and bert; None: 1, and 2 for bert."""
+    """Number of layers of lstm, or of blocks of transformer and bert; None: 1, and 2 for bert."""
     bidirectional: bool | None = None
-    """Whether lstm also reads texts from their end; None: True."""
+    """Whether lstm also reads texts backwards; None: True."""
     pooling: Literal["max", "mean", "last"] | None = None
-    """What is taken of lstm's outputs over the text; None: max."""
+    """How the outputs of lstm for all tokens become one vector: largest, mean or last values; None: max."""
     d_model: int | None = None
     """Width of transformer and bert; None: 64, and 128 for bert."""
     num_heads: int | None = None
-    """Attention heads of each block; None: 4."""
+    """Number of attention heads in each block; None: 4."""
     dff: int | None = None
     """Inner width of the feed-forward networks; None: 4 times d_model."""
 
 
-#: what is documented of each kind of body
+#: the settings of each kind of body
 NETWORK_SETTINGS = {"readers": ReaderSettings, "writers": WriterSettings}

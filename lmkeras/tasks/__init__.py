@@ -1,4 +1,4 @@
-"""Tasks: what is asked of a text, one file a task."""
+"""Tasks: what is asked of a text, one file for each task."""
 
 from lmkeras.tasks.registry import register_task, task_of, tasks
 

@@ -1,9 +1,10 @@
 """The contract of a task: what is asked of a text, and everything that depends on what is asked.
 
 A task knows its examples, how they become batches, the head that answers, the metrics, the report and the signatures
-of an exported model. Fitting, resuming, saving, loading, exporting, the command line and the server know no task.
+of an exported model. Fitting, resuming, saving, loading, exporting, the command line and the server use only this
+contract, and know no single task.
 
-This module and the tasks' modules import no TensorFlow, so that the command line's help comes at once.
+This module and the tasks' modules import no TensorFlow, so that the command line shows its help at once.
 """
 
 import abc
@@ -28,8 +29,8 @@ class Metric(NamedTuple):
     """A number that training reports beside the loss.
 
     Attributes:
-        name: as in metrics.jsonl; of the validation part val_ stands before it.
-        higher_is_better: its direction.
+        name: as in metrics.jsonl, where the value on the validation part has val_ before its name.
+        higher_is_better: whether a higher value is better.
     """
 
     name: str
@@ -37,13 +38,13 @@ class Metric(NamedTuple):
 
 
 class TrainingData(NamedTuple):
-    """What a training reads.
+    """The batches to train on.
 
     Attributes:
-        dataset: given a number of updates, the batches that come after so many, without end. A batch is (dictionary of
-            inputs, targets, weights).
-        steps_per_epoch: how many batches are one pass over the corpus.
-        digest: gives what no other corpus has, in hexadecimal.
+        dataset: a function that takes a number of updates and returns the batches that come after them, without end. A
+            batch is (dictionary of inputs, targets, weights).
+        steps_per_epoch: how many batches make one pass over the corpus.
+        digest: gives a fingerprint of the corpus, in hexadecimal.
     """
 
     dataset: Callable[[int], "tf.data.Dataset"]
@@ -52,11 +53,11 @@ class TrainingData(NamedTuple):
 
 
 class ValidationData(NamedTuple):
-    """What the weights are judged on in training.
+    """The batches on which a network is evaluated during training.
 
     Attributes:
-        dataset: batches as in training, of known number.
-        digest: gives what no other corpus has, in hexadecimal.
+        dataset: batches of the same form as in training; their number is known.
+        digest: gives a fingerprint of the corpus, in hexadecimal.
     """
 
     dataset: "tf.data.Dataset"
@@ -81,24 +82,24 @@ class TextColumns(Columns):
 
 @dataclasses.dataclass(frozen=True)
 class NoOptions:
-    """No options."""
+    """The options of a task that has none."""
 
 
 class Runner(abc.ABC):
-    """A trained network at work: what a task's verbs need, with what was traced once and is kept."""
+    """Evaluates and predicts with a trained network; keeps the functions that it has traced."""
 
     @abc.abstractmethod
     def judge(self, corpus, **options) -> tuple[dict[str, float], Any]:
-        """Values by name, and a report with `text()` and `draw(picture)`, or None where the task has none.
+        """Judges a corpus: values by name, and a report with `text()` and `draw(picture)`, or None without a report.
 
         Args:
-            corpus: what `Task.corpus` gave.
+            corpus: what `Task.corpus` returned.
             options: the fields of `Task.Evaluation`.
         """
 
     @abc.abstractmethod
     def predict(self, texts: Iterable, at_a_time: int = 1024) -> Iterable[tuple[Any, Any]]:
-        """Each text with the answer to it, in the order of the texts, of which so many at a time are read."""
+        """Each text with its answer, in the order of the texts, which are read and answered `at_a_time` at a time."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +114,7 @@ class Task(abc.ABC):
     kind: ClassVar[str]
     #: what messages call such a model, with its article
     title: ClassVar[str]
-    #: `lmkeras train COMMAND`
+    #: the word COMMAND in `lmkeras train COMMAND`
     command: ClassVar[str]
     #: what the command's help says: "summary", "text", "validation", "tokenizer", "vocabulary_size"
     help: ClassVar[Mapping[str, str]] = {}
@@ -121,13 +122,13 @@ class Task(abc.ABC):
     Example: ClassVar[type]
     #: where tables hold the parts of an example
     Columns: ClassVar[type] = Columns
-    #: what the user may choose beside network and tokenizer: the fields that the user sets, with their help
+    #: the options of `lmkeras train` beside network and tokenizer: fields of the task that the user may set
     Options: ClassVar[type] = NoOptions
-    #: what may be chosen where a model is judged
+    #: the options of `evaluate`
     Evaluation: ClassVar[type] = NoOptions
-    #: how to train
+    #: the settings of `fit`
     Settings: ClassVar[type[TrainingSettings]] = TrainingSettings
-    #: which bodies can do it: "readers" of whole texts, or "writers"
+    #: the kind of bodies that suit the task: "readers" of whole texts, or "writers"
     bodies: ClassVar[str] = "readers"
     default_network: ClassVar[str] = "cnn"
     tokenizers: ClassVar[Sequence[str]] = ("words", "characters", "byte_pair", "word_piece")
@@ -139,26 +140,26 @@ class Task(abc.ABC):
     signatures: ClassVar[Sequence[str]]
     #: whether `lmkeras predict` answers texts one by one
     answers_texts: ClassVar[bool] = True
-    #: whether a judgement comes with a report: `text()` gives its tables, `draw(picture)` draws it
+    #: whether `judge` returns a report: its `text()` gives tables, its `draw(picture)` draws it
     reports: ClassVar[bool] = False
 
-    # what is learnt from, and kept
+    # the corpus, and what is learnt from it
 
     def config(self) -> dict:
-        """What config.json says of the task."""
+        """The entries of the task in config.json."""
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     @classmethod
     def from_config(cls, config: Mapping) -> "Task":
-        """The task of what `config` gave, after a journey through JSON."""
+        """The task that `config` described; JSON has made lists of its tuples."""
         return cls(**{field.name: config[field.name] for field in dataclasses.fields(cls)})
 
     def open(self, sources: Sequence[str], columns: Columns, encoding: str):
-        """The corpus that files stand for: unless a task says otherwise, tables with a column for each field."""
+        """Opens files as a corpus; by default, tables with a column for each field of an example."""
         return open_rows(sources, example=self.Example, columns=vars(columns), encoding=encoding)
 
     def open_texts(self, sources: Sequence[str], columns: TextColumns, encoding: str) -> Iterable:
-        """Texts without what is to be said of them, for `predict`: unless a task says otherwise, of the text column."""
+        """Opens files of texts without answers, for `predict`; by default, the texts of the text (and pair) column."""
         from lmkeras.corpora import open_examples
 
         return open_examples(
@@ -166,39 +167,39 @@ class Task(abc.ABC):
         )
 
     def corpus(self, value):
-        """What `fit` and `evaluate` make of their argument: a corpus, a source, or examples in memory."""
+        """The corpus that an argument of `fit` or `evaluate` stands for: a corpus, a source, or examples in memory."""
         return as_rows(value, self.Example)
 
     def split(self, corpus, validation_fraction: float, seed: int):
-        """(what trains, what validates); unless a task says otherwise, examples taken at random."""
+        """Splits a corpus: (the part to train on, the part to validate on); by default, examples at random."""
         return split_rows(corpus, validation_fraction, seed)
 
     def texts(self, corpus: Rows) -> Iterable[str]:
-        """All texts of the examples, for a tokenizer to be fitted on."""
+        """All texts of the examples, on which a tokenizer is fitted."""
         return corpus.column(0)
 
     def tokenizer_in(self, corpus) -> "BaseTokenizer | None":
-        """The tokenizer that a corpus was made with; None for text."""
+        """The tokenizer with which a corpus was tokenized; None for a corpus of text."""
         return None
 
     def learned(self, train, held_out, settings: TrainingSettings, trained: bool) -> "Task":
         """The task with what it learns from a corpus.
 
         Args:
-            train: the corpus.
-            held_out: what validates, or None.
+            train: the corpus to train on.
+            held_out: the corpus to validate on, or None.
             settings: how training will be done.
-            trained: whether there is a network already, which the facts learnt before belong to.
+            trained: whether there is a network already. It belongs to facts that were learnt before, which must stay.
 
         Raises:
-            InputError: the corpus is none to learn this task from.
+            InputError: this task cannot be learnt from the corpus.
         """
         return self
 
     # the network
 
     def sizes(self) -> dict[str, int]:
-        """Sizes of a body that the task's options say, where the body has them."""
+        """Sizes of the body that follow from the task's options; they are used for bodies that have such sizes."""
         return {}
 
     def vocabulary_size(self, tokenizer: "BaseTokenizer") -> int:
@@ -207,11 +208,11 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def head(self, body: "Body", dropout: float | None = None) -> "Head":
-        """A fresh head for a body; its dropout is the body's where it is None."""
+        """A new head for a body; dropout None means the body's dropout."""
 
     @abc.abstractmethod
     def check(self, network: "Network", tokenizer: "BaseTokenizer") -> None:
-        """InputError where a network, its tokenizer and the task do not belong together."""
+        """Raises InputError if a network, its tokenizer and the task do not belong together."""
 
     # training
 
@@ -219,21 +220,21 @@ class Task(abc.ABC):
     def training_data(
         self, corpus, tokenizer: "BaseTokenizer", network: "Network", settings: TrainingSettings
     ) -> TrainingData:
-        """The batches of a corpus."""
+        """The batches of a corpus to train on."""
 
     @abc.abstractmethod
     def validation_data(self, corpus, tokenizer: "BaseTokenizer", network: "Network", replicas: int) -> ValidationData:
-        """The batches of what validates, shared among so many replicas."""
+        """The batches of a corpus to validate on, which `replicas` replicas can share."""
 
     def keras_metrics(self) -> "list[keras.metrics.Metric]":
         """New Keras metrics under the names of `metrics`."""
         return []
 
     def monitored(self, settings: TrainingSettings) -> Metric:
-        """What chooses the best weights, under the name that it has in the logs.
+        """The metric that decides which weights are the best, under its name in Keras' logs.
 
         Raises:
-            InputError: the settings name no metric of this task.
+            InputError: the settings name a monitor that is not a metric of this task.
         """
         known = {f"val_{name}": up for name, up in (("loss", False), *self.metrics)}
         name = settings.monitor or f"val_{self.monitor}"
@@ -241,16 +242,16 @@ class Task(abc.ABC):
             raise InputError(f"unknown monitor {name!r}: expected one of {', '.join(known)}")
         return Metric(name, known[name])
 
-    # at work
+    # with a trained network
 
     @abc.abstractmethod
     def runner(self, network: "Network", tokenizer: "BaseTokenizer") -> Runner:
-        """What evaluates and predicts with a trained network."""
+        """The Runner that evaluates and predicts with a trained network."""
 
     @abc.abstractmethod
     def exported(self, network: "Network", tokenizer: "BaseTokenizer", dtype: str) -> "tuple[tf.Module, dict]":
-        """A module of TensorFlow's own operations, from text to answers, and its functions by signature."""
+        """A module of TensorFlow's own operations, from text to answers, and its functions by signature name."""
 
     def after_training(self, train, held_out) -> Iterable[str]:
-        """Lines that the command line prints when training and judging are done."""
+        """Lines that the command line prints after training and evaluation."""
         return ()

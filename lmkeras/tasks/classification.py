@@ -26,7 +26,7 @@ from lmkeras.training.settings import ClassifierFitSettings
 
 
 class LabelledText(NamedTuple):
-    """An example."""
+    """An example: a text or a pair of texts, and its label."""
 
     text: Text
     label: str
@@ -45,7 +45,7 @@ class ClassifierOptions(TextLengths):
     """How much of a text a classifier sees."""
 
     long_texts: Literal["start", "end", "both"] = "start"
-    """what is kept of longer texts: their start, their end, or as much of both."""
+    """what is kept of longer texts: their start, their end, or equal parts of both."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Prediction:
 
     Attributes:
         label: the label with the highest probability.
-        probabilities: of every label, in the order of the model's labels; they sum to 1.
+        probabilities: the probability of every label, in the order of the model's labels; they sum to 1.
     """
 
     label: str
@@ -85,7 +85,7 @@ class Prediction:
 @register_task
 @dataclasses.dataclass(frozen=True)
 class Classification(WholeTextTask):
-    """Which of its labels a text has. The labels are learnt from the corpus, or belong to a network that is built."""
+    """Which of some labels a text has. The labels are learnt from the corpus, or are given with a built network."""
 
     labels: tuple[str, ...] | None = None
     """The classes' names in the order of the logits, None until a corpus has shown them."""
@@ -99,7 +99,7 @@ class Classification(WholeTextTask):
         "subfolder for each label, tfds:NAME:SPLIT, builtin:python-docstrings.",
         "validation": "labelled text to validate on; None: examples of every label taken from the training text.",
         "tokenizer": "how text becomes tokens; auto: words, and for bert WordPiece.",
-        "vocabulary_size": "the most tokens there may be; None: 10000 words, every character, 4096 byte pairs, 8192 "
+        "vocabulary_size": "the largest number of different tokens; None: 10000 words, every character, 4096 byte pairs, 8192 "
         "pieces.",
     }
     Example: ClassVar[type] = LabelledText
@@ -133,12 +133,12 @@ class Classification(WholeTextTask):
         return as_labelled_corpus(value)
 
     def split(self, corpus, validation_fraction, seed):
-        """Examples at random, with the same share of every label in both parts."""
-        require_several_labels(corpus.label_counts())  # before its examples are fewer
+        """Takes examples at random, with the same share of every label in both parts."""
+        require_several_labels(corpus.label_counts())  # checked on all examples, as a part may lack a label
         return split_labelled(corpus, validation_fraction, seed)
 
     def texts(self, corpus):
-        """The texts, of pairs both."""
+        """All texts; of a pair, both."""
         return corpus.texts()
 
     def learned(self, train, held_out, settings, trained):
@@ -148,7 +148,7 @@ class Classification(WholeTextTask):
         labels = self.labels or tuple(counts)
         for part in (counts, {} if held_out is None else held_out.label_counts()):
             require_known_labels(part, labels)
-        settings.weights_of({label: counts.get(label, 0) for label in labels})  # refuses labels that there are not
+        settings.weights_of({label: counts.get(label, 0) for label in labels})  # raises InputError for unknown labels
         return dataclasses.replace(
             super().learned(train, held_out=held_out, settings=settings, trained=trained), labels=labels
         )
@@ -160,7 +160,7 @@ class Classification(WholeTextTask):
         return ClassesHead(len(self.labels), body.dropout if dropout is None else dropout, body.initializer_range)
 
     def check(self, network, tokenizer):
-        """InputError where the network has another number of classes than there are labels, or see `layout`."""
+        """Raises InputError if network and labels differ in their number of classes, or if `layout` raises it."""
         classes = getattr(network.head, "num_classes", None)
         if classes is None:
             raise InputError(f"network must be a name or a classification network, got {network.described()}")
@@ -173,7 +173,7 @@ class Classification(WholeTextTask):
         super().check(network, tokenizer)
 
     def targets(self, values):
-        """The number of each label, int32 [N]; InputError where a label is not known."""
+        """The number of each label, int32 [N]; InputError if a label is not known."""
         require_known_labels(Counter(values), self.labels)
         number = {label: i for i, label in enumerate(self.labels)}
         return np.array([number[label] for label in values], np.int32)
@@ -199,15 +199,15 @@ class Classification(WholeTextTask):
         return {"label": answer.label, "probabilities": answer.probabilities}
 
     def row_names(self):
-        """label, and the probability of each label."""
+        """The column label, and a column "probability NAME" for each label."""
         return ["label", *(f"probability {label}" for label in self.labels)]
 
     def line(self, answer):
-        """Label and its probability, between tabs."""
+        """Label and its probability, separated by a tab."""
         return f"{answer.label}\t{answer.probability:.4f}"
 
     def judged(self, outputs, targets):
-        """loss_nats (mean -log P of the true label), accuracy, macro_f1 and the number of examples."""
+        """loss_nats (mean -log P of the true label), accuracy, macro_f1 and number of examples; and the report."""
         losses = np.logaddexp.reduce(outputs, axis=1) - np.take_along_axis(outputs, targets[:, None], 1)[:, 0]
         report = ClassificationReport.from_predictions(targets, outputs.argmax(axis=1), self.labels)
         scores = {"accuracy": report.accuracy, "macro_f1": report.macro_f1, "examples": report.examples}

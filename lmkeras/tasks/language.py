@@ -13,13 +13,13 @@ from lmkeras.tasks.base import Runner, Task, TrainingData, ValidationData
 from lmkeras.tasks.registry import register_task
 from lmkeras.training.settings import FitSettings
 
-_WINDOW = 64  # tokens in a training window where neither the user nor the network says
-_EVALUATION_WINDOW = 512  # of a network without a limit
+_WINDOW = 64  # tokens in a training window, if neither the user nor the network says how many
+_EVALUATION_WINDOW = 512  # tokens in a window of an evaluation, for networks without a limit
 _XZ_CHARACTERS = 20_000_000  # xz is slow: with more text than this, training ends without the comparison
 
 
 class RunningText(NamedTuple):
-    """An example."""
+    """An example: a text."""
 
     text: str
 
@@ -29,13 +29,13 @@ class LanguageEvaluation:
     """How a language model is judged."""
 
     stride: int | None = None
-    """tokens judged in each window, the rest being context; None: windows side by side."""
+    """how many tokens of each window are judged, the others are context; None: all, or half for recurrent networks."""
 
 
 @register_task
 @dataclasses.dataclass(frozen=True)
 class Language(Task):
-    """What follows a text: the probability of each token after those before it."""
+    """What follows a text: the probability of each token, given the tokens before it."""
 
     kind: ClassVar[str] = "language_model"
     title: ClassVar[str] = "a language model"
@@ -45,8 +45,8 @@ class Language(Task):
         "text": "files, globs or folders of .txt, .csv, .tsv or .jsonl (.gz too), tfds:NAME:SPLIT, "
         "builtin:python-docs; or one folder that `lmkeras tokenize` wrote.",
         "validation": "text to validate on; None: the last part of the training text.",
-        "tokenizer": "how text becomes tokens; auto: byte_pair, or what tokenized text was made with.",
-        "vocabulary_size": "the most tokens there may be; None: 4096 byte pairs, 10000 words, every character.",
+        "tokenizer": "how text becomes tokens; auto: byte_pair, or the tokenizer with which the text was tokenized.",
+        "vocabulary_size": "the largest number of different tokens; None: 4096 byte pairs, 10000 words, every character.",
     }
     Example: ClassVar[type] = RunningText
     Evaluation: ClassVar[type] = LanguageEvaluation
@@ -62,7 +62,7 @@ class Language(Task):
         """The corpus that files and other names stand for, or the tokenized one in a folder.
 
         Raises:
-            InputError: a name stands for nothing, or a tokenized corpus is to be mixed with another.
+            InputError: a name stands for nothing, or a tokenized corpus is given together with another.
         """
         tokenized = list(filter(None, map(open_shards, sources)))
         if tokenized and len(sources) > 1:
@@ -74,7 +74,7 @@ class Language(Task):
         return text_or_tokens(value)
 
     def split(self, corpus, validation_fraction, seed):
-        """What comes first trains, the rest validates."""
+        """The beginning of the corpus is trained on, its end validates."""
         return split_corpus(corpus, validation_fraction)
 
     def texts(self, corpus):
@@ -86,13 +86,13 @@ class Language(Task):
         return corpus.tokenizer if isinstance(corpus, TokenShards) else None
 
     def head(self, body, dropout=None):
-        """Logits of the token that follows; such a head has no dropout of its own."""
+        """A head that gives logits of the next token; it has no dropout of its own."""
         from lmkeras.networks.heads.language import LanguageHead
 
         return LanguageHead(body.vocabulary_size, body.tie_embeddings)
 
     def check(self, network, tokenizer):
-        """InputError where the network is none of this task, or has another vocabulary than the tokenizer."""
+        """Raises InputError if the network is not a language network or has another vocabulary than the tokenizer."""
         from lmkeras.networks.contract import Writer
 
         every_position = getattr(network.head, "every_position", None)
@@ -125,7 +125,7 @@ class Language(Task):
         return ValidationData(judged_windows(network.body, stream, replicas=replicas), stream.digest)
 
     def runner(self, network, tokenizer):
-        """What writes, scores and judges."""
+        """A LanguageRunner, which generates, scores and judges."""
         return LanguageRunner(network, tokenizer)
 
     def exported(self, network, tokenizer, dtype):
@@ -136,7 +136,10 @@ class Language(Task):
         return module, {"generate": module.generate, "score": module.score}
 
     def after_training(self, train, held_out):
-        """What xz needs for the validation text, which every machine can compress; nothing for tokens or much text."""
+        """A comparison with the compressor xz: bits per character that it needs for the validation text.
+
+        There is none for a tokenized corpus, and none for so much text that xz would take long.
+        """
         if not isinstance(train, Corpus) or not isinstance(held_out, Corpus):
             return
         if train.count()[1] + held_out.count()[1] > _XZ_CHARACTERS:
@@ -146,7 +149,7 @@ class Language(Task):
 
 
 class LanguageRunner(Runner):
-    """A language model at work.
+    """Generates, scores and judges with a trained language network.
 
     Args:
         network: a language network with logits at every position.
@@ -159,7 +162,7 @@ class LanguageRunner(Runner):
 
     @property
     def generator(self):
-        """What writes."""
+        """The TextGenerator, made when it is first needed."""
         from lmkeras.decoding.text import TextGenerator
 
         if self._generator is None:
@@ -168,7 +171,7 @@ class LanguageRunner(Runner):
 
     @property
     def scorer(self):
-        """What gives texts their probabilities."""
+        """The TextScorer, made when it is first needed."""
         from lmkeras.decoding.score import TextScorer
 
         if self._scorer is None:
@@ -189,7 +192,7 @@ class LanguageRunner(Runner):
         return {**values, **counts}, None
 
     def predict(self, texts: Iterable[str], at_a_time: int = 1, top_k: int = 10):
-        """Each prompt with the likeliest next tokens, (token, probability) from the likeliest down."""
+        """Each prompt with its likeliest next tokens, as (token, probability), the likeliest first."""
         return ((text, self.generator.predict(text, top_k)) for text in texts)
 
 
@@ -197,11 +200,12 @@ def judged_windows(body, stream: TokenStream, stride: int | None = None, replica
     """Windows in which every token of a stream is judged once, as a tf.data.Dataset.
 
     Args:
-        body: the network's; one that carries its state sees half of a window as context, so that a token's loss is
-            near that of the whole text before it, others see windows side by side, as in training.
+        body: the network's body.
         stream: the corpus.
-        stride: the most tokens a window judges; None for what suits the body.
-        replicas: how many share each batch.
+        stride: the most tokens that a window judges. None: half a window for a recurrent body, with the other half as
+            context, so that a token's loss is near that given the whole text before it; whole windows side by side for
+            other bodies, as in training.
+        replicas: number of replicas that share each batch.
 
     Raises:
         InputError: the stride is longer than a window, or below 1.
@@ -211,5 +215,5 @@ def judged_windows(body, stream: TokenStream, stride: int | None = None, replica
         stride = length // 2
     if stride is not None and not 1 <= stride <= length:
         raise InputError(f"stride must be from 1 to {length}, the length of a window, got {stride}")
-    rows = -(-max(1, 4096 // length) // replicas) * replicas  # as many for each
+    rows = -(-max(1, 4096 // length) // replicas) * replicas  # a multiple of replicas
     return evaluation_windows(stream, length, batch_size=rows, stride=stride)

@@ -1,4 +1,4 @@
-"""Tasks by kind: each registers itself, and whatever works for every task finds it here."""
+"""The registered tasks, by kind. Each task registers itself; models and the command line find it here."""
 
 import importlib
 
@@ -16,14 +16,14 @@ def register_task(task: type) -> type:
 
 
 def tasks() -> dict[str, type]:
-    """All tasks by kind, those that this process has registered included."""
+    """All tasks by kind, including those that this process has registered."""
     for module in _MODULES:
         importlib.import_module(f"lmkeras.tasks.{module}")
     return dict(_tasks)
 
 
 def task_of(kind: str) -> type:
-    """The task of a kind; InputError where this version has none."""
+    """The task of a kind; InputError if this version has no such kind."""
     found = tasks()
     if kind not in found:
         raise InputError(f"there is no kind of model {kind!r}; this version knows {', '.join(found)}")

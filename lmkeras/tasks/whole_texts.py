@@ -1,4 +1,4 @@
-"""What tasks share that say one thing of a whole text, or of a pair of texts, such as its class.
+"""The base of tasks that give one answer to a whole text, or to a pair of texts, such as its class.
 
 Shape letters: B batch, T tokens, N texts.
 """
@@ -18,7 +18,7 @@ from lmkeras.errors import InputError
 from lmkeras.tasks.base import Runner, Task, TrainingData, ValidationData
 from lmkeras.tokenizers.utf8 import encodable
 
-_MAX_LENGTH = 512  # where neither the user nor the network sets a limit
+_MAX_LENGTH = 512  # if neither the user nor the network sets a limit
 _BATCH_IDS = 8192
 
 
@@ -27,17 +27,17 @@ class TextLengths:
     """How much of a text the network sees."""
 
     max_length: int | None = None
-    """the most tokens of a text that the network sees; None: the network's limit, 512 where it has none."""
+    """the most tokens of a text that the network sees; None: the network's limit, or 512 if it has none."""
     long_texts: str = "start"
-    """what is kept of longer texts: their start, their end, or as much of both."""
+    """what is kept of longer texts: their start, their end, or equal parts of both."""
 
     def __post_init__(self):
-        TextLayout(_MAX_LENGTH if self.max_length is None else self.max_length, self.long_texts)  # refuses wrong ones
+        TextLayout(_MAX_LENGTH if self.max_length is None else self.max_length, self.long_texts)  # checks them
 
 
 @dataclasses.dataclass(frozen=True)
 class WholeTextTask(TextLengths, Task):
-    """A task whose examples are (text, what is to be said of it), where a text may be a pair of texts."""
+    """A task whose examples are (text, right answer), where the text may be a pair of texts."""
 
     pairs: bool = False
     """Whether an example is a pair of texts."""
@@ -46,50 +46,50 @@ class WholeTextTask(TextLengths, Task):
 
     @abc.abstractmethod
     def targets(self, values: list) -> np.ndarray:
-        """What is to be said of each text, as the loss takes it: [N, …].
+        """The right answer for each text, in the form that the loss takes: [N, …].
 
         Args:
             values: the second field of each example.
         """
 
     def weights(self, targets: np.ndarray, settings) -> np.ndarray | None:
-        """How much each target counts in training; None for 1 each."""
+        """How much each target counts in training; None if each counts 1."""
         return None
 
     @abc.abstractmethod
     def answer(self, outputs: np.ndarray) -> Any:
-        """What is said of a text, from the head's outputs for it."""
+        """The answer to a text, from the head's outputs for it."""
 
     def row(self, answer: Any) -> Mapping[str, object]:
         """An answer as a JSON object, for `lmkeras predict --output`."""
         return {"answer": answer}
 
     def row_names(self) -> Sequence[str]:
-        """The headings of the columns that a table has for an answer: one for each number or text in `row`."""
+        """The headings of a table's columns for an answer: one for each number or string that `row` contains."""
         return ["answer"]
 
     def line(self, answer: Any) -> str:
-        """An answer as `lmkeras predict` prints it before the text."""
+        """An answer as `lmkeras predict` prints it, before the text."""
         return str(answer)
 
     @abc.abstractmethod
     def judged(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[dict[str, float], Any]:
-        """Values by name and the report of answers [N, …] beside what was to be said [N, …]."""
+        """Values by name, and the report, from the outputs [N, …] for texts and the right answers [N, …]."""
 
     @abc.abstractmethod
     def in_graph_answers(self, outputs) -> dict:
-        """Tensors by name, from the head's outputs for a batch, in TensorFlow's own operations."""
+        """The answers as tensors by name, from the head's outputs for a batch, in TensorFlow's own operations."""
 
     def vocabulary_size(self, tokenizer):
-        """One id more than the tokenizer has, to stand between two texts, where it has no separator of its own."""
+        """The tokenizer's; one id more, to stand between the texts of a pair, if the tokenizer has no separator."""
         return tokenizer.vocabulary_size + (tokenizer.special.separator is None)
 
     def sizes(self):
-        """The longest text, where a body asks for it."""
+        """max_length, if it is set."""
         return {} if self.max_length is None else {"max_length": self.max_length}
 
     def learned(self, train, held_out, settings, trained):
-        """Notes whether examples are pairs; refuses a validation part, or a network, of the other kind."""
+        """Notes whether examples are pairs; InputError if the validation part or the network is of the other kind."""
         pairs = _of_pairs(train)
         if held_out is not None and _of_pairs(held_out) != pairs:
             raise of_the_other_kind(pairs)
@@ -98,11 +98,11 @@ class WholeTextTask(TextLengths, Task):
         return dataclasses.replace(self, pairs=pairs)
 
     def layout(self, network, tokenizer) -> TextLayout:
-        """How texts stand in a network's input: between the tokenizer's special ids, where it has any.
+        """How the network's input is made of texts and the tokenizer's special ids.
 
         Raises:
-            InputError: max_length is more than the network can look at, or too little; the tokenizer has ids that the
-                network has not; or nothing can separate pairs.
+            InputError: max_length is too small, or more than the network can look at; the tokenizer has ids that the
+                network does not know; or there is no id to separate the texts of a pair.
         """
         limit, known = network.body.max_length, network.body.vocabulary_size
         if self.max_length is not None and limit is not None and self.max_length > limit:
@@ -129,11 +129,11 @@ class WholeTextTask(TextLengths, Task):
         )
 
     def check(self, network, tokenizer):
-        """InputError where `layout` finds something wrong."""
+        """Raises InputError if `layout` does."""
         self.layout(network, tokenizer)
 
     def encode(self, corpus, tokenizer, network) -> tuple[EncodedExamples, np.ndarray]:
-        """The texts of a corpus as a network reads them, and what is to be said of each."""
+        """The texts of a corpus as a network reads them, and the right answer for each."""
         values = []
 
         def texts():
@@ -145,7 +145,7 @@ class WholeTextTask(TextLengths, Task):
         return examples, self.targets(values)
 
     def encode_texts(self, texts: Iterable[Text], tokenizer, layout: TextLayout) -> EncodedExamples:
-        """Texts as a network reads them; InputError where one is a pair and should be single, or the other way."""
+        """Texts as a network reads them; InputError if one is a pair but should be single, or the other way round."""
         return EncodedExamples.encode((self._of_my_kind(text) for text in texts), tokenizer, layout)
 
     def _of_my_kind(self, text: Text) -> Text:
@@ -154,7 +154,7 @@ class WholeTextTask(TextLengths, Task):
         return text
 
     def training_data(self, corpus, tokenizer, network, settings):
-        """Texts of like length together, in an order that the seed fixes."""
+        """Batches of texts of similar length, in an order that the seed fixes."""
         examples, targets = self.encode(corpus, tokenizer, network)
         weights = self.weights(targets, settings)
         train = TrainingExamples(
@@ -163,12 +163,12 @@ class WholeTextTask(TextLengths, Task):
         return TrainingData(train.dataset, train.steps_per_epoch, train.digest)
 
     def validation_data(self, corpus, tokenizer, network, replicas):
-        """Every text once, the shortest first."""
+        """Batches that contain every text once, the shortest texts first."""
         examples, targets = self.encode(corpus, tokenizer, network)
         return ValidationData(evaluation_batches(examples, targets), functools.partial(examples.digest, targets))
 
     def runner(self, network, tokenizer):
-        """What answers texts in batches."""
+        """A TextRunner, which answers texts in batches."""
         return TextRunner(self, network, tokenizer)
 
     def exported(self, network, tokenizer, dtype):
@@ -180,11 +180,11 @@ class WholeTextTask(TextLengths, Task):
 
 
 class TextRunner(Runner):
-    """Texts to answers, in batches of texts of like length.
+    """Answers texts with a trained network, in batches of texts of similar length.
 
     Args:
-        task: what is said of texts.
-        network: what says it.
+        task: the task that the network was trained for.
+        network: the trained network.
         tokenizer: the tokenizer that the network was trained with.
     """
 
@@ -194,7 +194,7 @@ class TextRunner(Runner):
 
     @functools.cached_property
     def _forward(self):
-        """Inputs → outputs, traced once: TensorFlow warns of what is traced anew for model after model."""
+        """The function inputs → outputs, traced once: TensorFlow warns if every call for a new model traces again."""
         import tensorflow as tf
 
         names = ("input_ids", "attention_mask", *(("token_type_ids",) if self._layout.token_types else ()))
@@ -216,12 +216,12 @@ class TextRunner(Runner):
         return found
 
     def judge(self, corpus, **options):
-        """Values and report of a corpus."""
+        """Values by name, and the report of a corpus."""
         examples, targets = self._task.encode(corpus, self._tokenizer, self._network)
         return self._task.judged(self.outputs(examples), targets)
 
     def predict(self, texts, at_a_time=1024) -> Iterator[tuple[Text, Any]]:
-        """Each text with its answer, in the order of the texts, of which so many at a time are read."""
+        """Each text with its answer, in the order of the texts, which are read and answered `at_a_time` at a time."""
         texts = iter(texts)
         while some := [_text(text) for text in itertools.islice(texts, at_a_time)]:
             outputs = self.outputs(self._task.encode_texts(some, self._tokenizer, self._layout))
@@ -244,7 +244,7 @@ def _text(value: object) -> Text:
 
 
 def of_the_other_kind(pairs: bool) -> InputError:
-    """The error for a single text where a model takes pairs, or the other way round."""
+    """The error for a single text given to a model that takes pairs, or the other way round."""
     if pairs:
         return InputError(
             "this model classifies pairs of texts, and got a single one: give (first, second), or name the second "

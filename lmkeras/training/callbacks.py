@@ -1,4 +1,7 @@
-"""What a run needs around Keras' fit, as callbacks: where to stop, what to write."""
+"""Callbacks around Keras' fit: they count updates, stop training, and write metrics and checkpoints.
+
+Keras' epoch is, in this module, the time from one evaluation to the next.
+"""
 
 import json
 import math
@@ -13,7 +16,7 @@ from lmkeras.training.state import TrainingState, are_finite
 
 
 class Updates(keras.callbacks.Callback):
-    """Counts updates and ends training after exactly `total`, with the evaluation that ends an epoch.
+    """Counts updates and ends training after exactly `total` of them, followed by a last evaluation.
 
     Args:
         total: number of updates in all.
@@ -21,7 +24,7 @@ class Updates(keras.callbacks.Callback):
 
     Attributes:
         done: number of updates so far.
-        epoch: number of evaluations so far; all of them where training has ended.
+        epoch: number of evaluations that an earlier process has made; of all evaluations if its training had ended.
     """
 
     def __init__(self, total: int, interval: int):
@@ -30,40 +33,47 @@ class Updates(keras.callbacks.Callback):
         self._cut = False
 
     def resume(self, done: int, ended: bool) -> None:
-        """Goes on after an earlier process's updates; in the middle of an interval Keras' first epoch is cut short."""
+        """Continues the count of an earlier process.
+
+        If that process stopped between two evaluations, Keras' first epoch is shorter: it ends at the next evaluation.
+
+        Args:
+            done: number of updates that the earlier process has made.
+            ended: whether its training had ended, such as by early stopping.
+        """
         if type(done) is not int or not 0 <= done <= self.total or type(ended) is not bool:
             raise ValueError(f"expected a number of updates up to {self.total}, got {done!r} and {ended!r}")
         self.done, self._cut = done, done % self.interval != 0
         self.epoch = -(-self.total // self.interval) if ended else done // self.interval
 
     def on_train_begin(self, logs=None):
-        """Says where training goes on, if anything is to be said."""
+        """Prints after which update training continues, unless the progress display is off."""
         if self.done and self.params.get("verbose"):
             print(f"going on after update {self.done} of {self.total}")
 
     @property
     def at_evaluation(self) -> bool:
-        """Whether the evaluation comes next that ends an epoch."""
+        """Whether an evaluation comes next, because an epoch or the whole training is complete."""
         return self.done % self.interval == 0 or self.done >= self.total
 
     def on_train_batch_end(self, batch, logs=None):
-        """Counts."""
+        """Counts the update, and stops Keras after the last one and at the end of a shortened first epoch."""
         self.done += 1
         if self.done >= self.total or (self._cut and self.at_evaluation):
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch, logs=None):
-        """Goes on after a first epoch that was cut."""
+        """Lets training continue after a shortened first epoch."""
         if self._cut and self.done < self.total:
             self.model.stop_training = False
         self._cut = False
 
 
 class StopAtNaN(keras.callbacks.Callback):
-    """Ends training when a loss or a weight is no number any more: nothing can be learned from there.
+    """Ends training when a loss or a weight has become NaN or infinite, because nothing can be learned from then on.
 
     Args:
-        updates: counts.
+        updates: the callback that counts updates.
 
     Attributes:
         message: what happened and what to do; None while all is well.
@@ -76,19 +86,19 @@ class StopAtNaN(keras.callbacks.Callback):
         self._updates = updates
 
     def on_train_batch_end(self, batch, logs=None):
-        """Looks at the mean loss of the epoch so far, which one NaN spoils."""
+        """Checks the mean loss of the epoch so far, which a single NaN turns into NaN."""
         loss = float((logs or {}).get("loss", 0.0))
         if not math.isfinite(loss):
             self._stop(f"the loss became {loss}")
 
     def on_epoch_end(self, epoch, logs=None):
-        """Looks at what the evaluation found, and at the weights that training ends with."""
+        """Checks the values of the evaluation and, at the end of training, the weights."""
         wrong = [name for name, value in (logs or {}).items() if not math.isfinite(float(value))]
         if wrong:
             self._stop(f"{wrong[0]} became {float(logs[wrong[0]])}")
         elif self._updates.done >= self._updates.total and not are_finite(dict(enumerate(self.model.get_weights()))):
             self._stop("a weight became NaN or infinite")
-        if self.message is not None:  # whatever another callback wants, there is no next epoch
+        if self.message is not None:  # Updates may have set it to False
             self.model.stop_training = True
 
     def _stop(self, what: str):
@@ -99,27 +109,28 @@ class StopAtNaN(keras.callbacks.Callback):
 
 
 class Evaluations(keras.callbacks.Callback):
-    """Notes each evaluation, with a run in metrics.jsonl too, of which curves.png is drawn when training ends.
+    """Collects the values of each evaluation; in a run it also writes metrics.jsonl and, at the end, curves.png.
 
     Args:
-        lines: one dictionary an evaluation: those of an earlier process to begin with, this one's are added.
-        updates: counts.
-        folder: the run's folder; None where there is no run.
+        lines: the list of evaluations, one dictionary each. It holds those of an earlier process, if there was one; new
+            ones are appended to it.
+        updates: the callback that counts updates.
+        folder: the run's folder; None if nothing is to be written.
     """
 
-    OWN = ("step", "learning_rate")  # what a line has beside the values that Keras reports
+    OWN = ("step", "learning_rate")  # entries of a line in addition to the values that Keras reports
 
     def __init__(self, lines: list[dict], updates: Updates, folder: Path | None):
         super().__init__()
         self.lines, self._updates, self._folder = lines, updates, folder
 
     def on_train_begin(self, logs=None):
-        """Starts the file: empty, or with what an earlier process had written up to its checkpoint."""
+        """Starts metrics.jsonl: empty, or in a resumed run with the evaluations up to the checkpoint."""
         if self._folder is not None:
             self._file.write_text("".join(map(_json_line, self.lines)))
 
     def on_epoch_end(self, epoch, logs=None):
-        """Adds step, learning rate of the next update, and all that Keras reports."""
+        """Adds a line: the step, the learning rate of the next update, and all values that Keras reports."""
         line = {
             **dict(zip(self.OWN, (self._updates.done, float(self.model.optimizer.learning_rate)), strict=True)),
             **{name: float(value) for name, value in (logs or {}).items()},
@@ -140,21 +151,22 @@ class Evaluations(keras.callbacks.Callback):
 
 
 def _json_line(line: dict) -> str:
-    """A line of metrics.jsonl; JSON has no NaN and no infinity, for which null stands."""
+    """A line of metrics.jsonl; NaN and infinity are written as null, because JSON does not have them."""
     return json.dumps({name: value if math.isfinite(value) else None for name, value in line.items()}) + "\n"
 
 
 class CheckpointWriter(keras.callbacks.Callback):
-    """Writes a checkpoint after each evaluation, every so many updates between them, and when a signal comes.
+    """Writes a checkpoint after each evaluation, after every `every` updates, and when a signal asks to stop.
 
     Args:
-        checkpoints: where to.
-        state: what to.
-        facts: what else a checkpoint shall say.
-        every: updates between checkpoints.
-        updates: counts.
-        nan: after what it finds nothing is written: there would be nothing to go on from.
-        note: the signal that has come.
+        checkpoints: the run's checkpoints, which new ones are added to.
+        state: the state of the training, such as weights and optimizer, which is written.
+        facts: further entries of each checkpoint, such as the settings of the training.
+        every: number of updates from one checkpoint to the next, within an epoch.
+        updates: the callback that counts updates.
+        nan: the callback that looks for NaN. Once it has found one, no checkpoint is written, because training could
+            not continue from it.
+        note: says whether a signal such as SIGTERM or Ctrl-C has come.
     """
 
     def __init__(
@@ -172,11 +184,11 @@ class CheckpointWriter(keras.callbacks.Callback):
         self._every, self._updates, self._nan, self._note = every, updates, nan, note
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Keras has just reset the metrics that a checkpoint from within an epoch brings back."""
+        """Restores metrics from a checkpoint that was written within an epoch; Keras has just reset them."""
         self._state.restore_metrics()
 
     def on_train_batch_end(self, batch, logs=None):
-        """Between evaluations: an evaluation that comes next has its own checkpoint after it."""
+        """Writes a checkpoint if one is due, but not right before an evaluation, which is followed by its own."""
         if self._updates.at_evaluation or self.model.stop_training:
             return
         if self._note.due is not None:
@@ -185,7 +197,7 @@ class CheckpointWriter(keras.callbacks.Callback):
             self._write(within_epoch=True)
 
     def on_epoch_end(self, epoch, logs=None):
-        """After an evaluation; the last of the callbacks, so that all others have seen it."""
+        """Writes a checkpoint after an evaluation. This callback comes last, so all others have seen the evaluation."""
         if self._note.due is not None:
             self._stop(within_epoch=False)
         self._write(within_epoch=False)
@@ -198,6 +210,6 @@ class CheckpointWriter(keras.callbacks.Callback):
     def _write(self, within_epoch: bool) -> Path | None:
         arrays = self._state.arrays(within_epoch)
         if self._nan.message is not None or not are_finite(arrays):
-            return None  # the one before it stays the newest
+            return None  # the checkpoint before this one stays the newest
         facts = {**self._state.facts(), **self._facts, "step": self._updates.done, "stopped": self.model.stop_training}
         return self._checkpoints.write(self._updates.done, arrays, facts)

@@ -1,10 +1,10 @@
 """Training on several devices, of one machine or of several, by TensorFlow's strategies.
 
-Every replica has a copy of all weights and takes its rows of each batch; gradients are added up among replicas before
-they are clipped and applied, so that the weights are those of one process with the same batches.
+Every replica has a copy of all weights and takes some of the rows of each batch. Gradients are added up over all
+replicas before they are clipped and applied, so the weights are the same as in one process with the same batches.
 
-Keras' own functions for a strategy are not used: in 3.15 they fail with several workers, where they reduce scalars
-along an axis, and they average means of uneven parts.
+Keras' own functions for a strategy are not used. In Keras 3.15 they fail with several workers, because they reduce
+scalars along an axis, and they average the means of replicas whose numbers of rows differ.
 """
 
 import contextlib
@@ -18,16 +18,16 @@ from lmkeras.errors import InputError
 from lmkeras.training.interruption import SignalNote
 from lmkeras.training.strategies import worker_number
 
-_SEED_STEP = 0x9E3779B9  # between the dropout seeds of one replica and the next: no sum of few settings' seeds
+_SEED_STEP = 0x9E3779B9  # from one replica's dropout seed to the next; so large that small seeds do not meet
 
 
 @contextlib.contextmanager
 def on_every_replica(network: keras.Model, strategy: tf.distribute.Strategy | None) -> Iterator[keras.Model]:
-    """A context that gives the network to train: a copy on every replica, whose weights the network has at the end.
+    """A context that gives a copy of a network on every replica; at its end, the network gets the copy's weights.
 
     Args:
         network: a built network.
-        strategy: None for one replica, where the network itself is given.
+        strategy: the replicas; None for one replica, where the context gives the network itself.
     """
     if strategy is None:
         yield network
@@ -35,9 +35,9 @@ def on_every_replica(network: keras.Model, strategy: tf.distribute.Strategy | No
     with strategy.scope(), tf.variable_creator_scope(_seeds_apart):
         twin = type(network).from_config(network.get_config())
     for layer, of in zip(twin._flatten_layers(), network._flatten_layers(), strict=True):
-        layer.trainable = of.trainable  # parents come first
+        layer.trainable = of.trainable  # sets its children too, which come after it
     twin.set_weights(network.get_weights())
-    twin._distribute_strategy = None  # with one, Keras would build it once more, from values it does not understand
+    twin._distribute_strategy = None  # else Keras would try to build the built network again, and fail
     try:
         with strategy.scope():
             yield twin
@@ -55,7 +55,7 @@ def _seeds_apart(create, **options):
 
 
 def spread_seeds(network: keras.Model, strategy: tf.distribute.Strategy) -> None:
-    """Gives each replica's dropout other random numbers; those of the first replica stay."""
+    """Gives the dropout of each replica a seed of its own; the first replica keeps the seed that is set."""
     first = worker_number(strategy) * len(strategy.extended.worker_devices)
     for variable in network.variables:
         if "seed_generator_state" in variable.path:
@@ -68,17 +68,17 @@ def spread_seeds(network: keras.Model, strategy: tf.distribute.Strategy) -> None
 def shared_batches(
     dataset: tf.data.Dataset, strategy: tf.distribute.Strategy, count: int
 ) -> tf.distribute.DistributedDataset:
-    """Each replica's rows of each batch: of B rows among N replicas, replica k has those from B·k/N to B·(k + 1)/N.
+    """Shares each batch among replicas: of B rows, replica k of N gets the rows from B·k/N to B·(k + 1)/N.
 
-    Every worker makes all batches, which are the same everywhere, and takes its rows; nothing is sent.
+    Every worker makes all batches, which are the same on all workers, and takes its rows, so no rows are sent.
 
     Args:
-        dataset: batches, tuples of arrays or of dictionaries of them, whose first axis is that of the rows.
-        strategy: whose replicas share them.
+        dataset: batches, tuples of arrays or of dictionaries of arrays, whose first axis is that of the rows.
+        strategy: the strategy whose replicas share the batches.
         count: how many batches there are, or tf.data.INFINITE_CARDINALITY.
 
     Raises:
-        InputError: batches all have the same number of rows, and it cannot be shared evenly.
+        InputError: the number of rows, the same in all batches, cannot be shared evenly.
     """
     replicas = strategy.num_replicas_in_sync
     size = tf.nest.flatten(dataset.element_spec)[0].shape[0]
@@ -117,14 +117,14 @@ def set_functions(
     averages: Sequence[keras.metrics.Metric],
     note: SignalNote | None,
 ) -> None:
-    """Gives a compiled network functions for Keras' fit that run a step on every replica.
+    """Gives a compiled network the functions that Keras' fit calls, so that each step runs on every replica.
 
     Args:
-        network: with its weights on every replica.
-        strategy: of these replicas.
-        averages: what is averaged over an epoch, the loss first.
-        note: a signal to one worker is told to all with the next update, so that all stop at the same one; None where
-            there are no signals to tell.
+        network: a network with a copy of its weights on every replica.
+        strategy: the strategy of these replicas.
+        averages: the metrics that are averaged over an epoch, the loss first.
+        note: says whether this worker has received a signal. Each update tells all workers, so that they stop after the
+            same update. None if signals are not noted.
     """
 
     def train(data):
@@ -138,7 +138,7 @@ def set_functions(
         logs = strategy.run(lambda data, stop: {**train(data), "stop": stop}, args=(data, stop))
         return {name: strategy.reduce("MEAN", value, axis=None) for name, value in logs.items()}
 
-    # without a word among replicas: what they have counted is added up when it is read
+    # replicas do not communicate here: their metrics are added up when Keras reads them
     @tf.function(reduce_retracing=True, autograph=False)
     def judge_everywhere(data):
         strategy.run(judge, args=(data,))
@@ -152,13 +152,13 @@ def set_functions(
 
     def judge_function(iterator):
         judge_everywhere(next(iterator))
-        return dict.fromkeys((metric.name for metric in averages), 0.0)  # Keras looks at the names alone
+        return dict.fromkeys((metric.name for metric in averages), 0.0)  # Keras uses only the names
 
     network.train_function, network.test_function = train_function, judge_function
 
 
 def _one_row_at_least(tensor):
-    """A replica without rows of its own gets a row of zeros, whose weight is zero too: it changes no sum."""
+    """Gives a replica without rows one row of zeros. Its weight is zero too, so it changes no sum."""
     if tensor.shape[0] is not None:
         return tensor
     missing = tf.cast(tf.shape(tensor)[0] == 0, tf.int32)

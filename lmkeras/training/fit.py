@@ -1,4 +1,4 @@
-"""The training harness: Keras' own compile, fit and evaluate, with what a run needs around them."""
+"""Training and evaluation: Keras' own compile, fit and evaluate, with records, checkpoints, resuming and devices."""
 
 import contextlib
 import dataclasses
@@ -27,18 +27,19 @@ from lmkeras.training.strategies import is_chief, is_multi_worker, require_the_s
 
 _log = logging.getLogger("lmkeras")
 
-# What may be another when a run is resumed; everything else decides what the numbers in a checkpoint mean.
+# Settings that may differ when a run is resumed. All others decide what the numbers in a checkpoint mean.
 _MAY_CHANGE = (
     *("learning_rate", "schedule", "warmup_steps", "weight_decay", "clip_norm", "patience", "device", "distribute"),
     *("precision", "xla", "tensorboard", "checkpoint_every", "keep_checkpoints"),
 )
 
 
+# Errors of TensorFlow that do not mean that another worker is lost.
 _NOT_OF_WORKERS = tf.errors.ResourceExhaustedError, tf.errors.InvalidArgumentError, tf.errors.UnimplementedError
 
 
 def uses_xla(network: Network, choice: str, policy: str = "float32") -> bool | str:
-    """What Keras' jit_compile should be.
+    """The value for `jit_compile` in Keras' compile.
 
     Args:
         network: its body's `xla_on_cpu` says whether XLA was measured to help on CPUs.
@@ -72,20 +73,20 @@ def fit(
         network: what to train.
         batches: what to train and validate on.
         settings: how to train.
-        judgement: by what to judge it.
-        run: where records go; None for nowhere.
-        callbacks: further Keras callbacks; what they remember is not in a checkpoint.
-        verbose: Keras' progress display: 0 none, 1 bar, 2 a line an evaluation.
-        rate_factors: see `layer_rates`; None for one learning rate everywhere.
+        judgement: the metrics to report, and the one that decides which weights are best.
+        run: the folder for records and checkpoints; None to write none.
+        callbacks: further Keras callbacks; checkpoints do not contain their state.
+        verbose: Keras' progress display: 0 none, 1 a bar, 2 one line for each evaluation.
+        rate_factors: see `with_layer_rates`; None for the same learning rate everywhere.
 
     Returns:
-        One dictionary an evaluation, those before a resumption included: loss, the metrics and, with validation, the
-        same with val_ before their names; losses in nats.
+        One dictionary for each evaluation, including those before the run was resumed: loss (nats), the metrics and,
+        with validation, the same values with val_ before their names.
 
     Raises:
-        InputError: the loss became NaN or infinite (with validation, the best weights until then are kept), a
-            checkpoint is of another training or cannot be written, or a worker was lost.
-        Interrupted: a signal came; the run has a checkpoint.
+        InputError: the loss became NaN or infinite (with validation, the best weights until then are kept), the
+            checkpoint is that of another training or cannot be written, or a worker was lost.
+        Interrupted: SIGTERM or Ctrl-C came; a run has written a checkpoint before it stopped.
     """
     steps = batches.steps_per_epoch
     updates = Updates(settings.total_steps(steps), settings.steps_between_evaluations(steps))
@@ -118,7 +119,7 @@ def fit(
 
 
 def _share(network, strategy, averages, batches: Batches, note):
-    """Makes the network train and judge on all replicas; returns batches that are shared among them."""
+    """Makes the network train and evaluate on all replicas; returns batches that are shared among them."""
     spread_seeds(network, strategy)
     set_functions(network, strategy=strategy, averages=averages, note=note)
     train, validation = batches.train, batches.validation
@@ -128,7 +129,7 @@ def _share(network, strategy, averages, batches: Batches, note):
 
 
 def _compile(network, settings, policy, total, metrics, rate_factors) -> list[keras.metrics.Metric]:
-    """Compiles the network; returns what is averaged over an epoch."""
+    """Compiles the network; returns the metrics that are averaged over an epoch, the loss first."""
     optimizer = _optimizer(network, settings=settings, policy=policy, total=total)
     if rate_factors is not None:
         optimizer = with_layer_rates(optimizer, rate_factors)
@@ -156,7 +157,7 @@ def _optimizer(network, settings, policy, total):
 
 
 def _seed_dropout(network: Network, seed: int) -> None:
-    """Dropout starts from the seed in every fit, whatever was drawn before."""
+    """Sets the random state of dropout from the seed, so that a fit does not depend on what was drawn before it."""
     for index, layer in enumerate(network.layers_as_made()):
         if generator := getattr(layer, "seed_generator", None):
             generator.state.assign([seed % 2**32, index])
@@ -164,9 +165,9 @@ def _seed_dropout(network: Network, seed: int) -> None:
 
 @contextlib.contextmanager
 def _recorded(run: Run | None, settings: TrainingSettings, state: TrainingState, updates: Updates, strategy):
-    """What stands around the updates: callbacks that count and record them, one that writes checkpoints, the signals.
+    """A context around Keras' fit: gives callbacks that record updates, one that writes checkpoints, and a SignalNote.
 
-    At its end a loss that was no number is an InputError, and so is a worker that was lost.
+    At its end it raises an InputError if the loss or a weight became NaN or infinite.
     """
     nan, chief = StopAtNaN(updates), is_chief(strategy)
     if run is None:
@@ -176,7 +177,7 @@ def _recorded(run: Run | None, settings: TrainingSettings, state: TrainingState,
         checkpoints = Checkpoints(run.folder, settings.keep_checkpoints, read_only=not chief)
         lengths = {"total": updates.total, "interval": updates.interval}
         made_of = {**run.made_of, **dataclasses.asdict(settings), **lengths}
-        facts = {"made_of": json.loads(json.dumps(made_of))}  # as a checkpoint will give it back
+        facts = {"made_of": json.loads(json.dumps(made_of))}  # in the form in which a checkpoint gives it back
         _begin(run, checkpoints=checkpoints, state=state, updates=updates, made_of=facts["made_of"])
         require_the_same(updates.done, strategy)
         records = [updates, nan, Evaluations(state.lines, updates, run.folder if chief else None), *state.callbacks]
@@ -196,7 +197,7 @@ def _recorded(run: Run | None, settings: TrainingSettings, state: TrainingState,
                 )
             except Interrupted:
                 for callback in records:
-                    callback.on_train_end()  # the best weights, the curves
+                    callback.on_train_end()  # puts the best weights back, draws the curves
                 raise
     if nan.message:
         raise InputError(nan.message + _last_good(checkpoints))
@@ -204,7 +205,7 @@ def _recorded(run: Run | None, settings: TrainingSettings, state: TrainingState,
 
 @contextlib.contextmanager
 def _naming_lost_workers(strategy, updates: Updates, run: Run | None):
-    """Whatever TensorFlow says where another worker does not answer, in words that help."""
+    """A context that turns TensorFlow's errors about workers that do not answer into an InputError with advice."""
     try:
         yield
     except tf.errors.OpError as error:
@@ -225,7 +226,7 @@ def _last_good(checkpoints: Checkpoints | None) -> str:
 
 
 def _begin(run: Run, checkpoints: Checkpoints, state: TrainingState, updates: Updates, made_of: dict) -> None:
-    """Makes the run's folder ready, and puts back what its newest checkpoint has if the run is resumed."""
+    """Makes the run's folder ready; if the run is resumed, restores the state from its newest checkpoint."""
     run.folder.mkdir(parents=True, exist_ok=True)
     checkpoints.tidy()
     newest = checkpoints.newest() if run.resume else None
@@ -233,7 +234,7 @@ def _begin(run: Run, checkpoints: Checkpoints, state: TrainingState, updates: Up
         raise InputError(f"no checkpoint in {checkpoints.folder} is intact: start anew, without resume (--overwrite)")
     if newest is None:
         checkpoints.clear()
-        for name in ("train", "validation"):  # whose curves would be drawn into this run's
+        for name in ("train", "validation"):  # else TensorBoard would mix an earlier run's curves with ours
             if not checkpoints.read_only:
                 shutil.rmtree(run.folder / "logs" / name, ignore_errors=True)
         return
@@ -241,14 +242,14 @@ def _begin(run: Run, checkpoints: Checkpoints, state: TrainingState, updates: Up
         _require_same_training(newest, made_of)
         state.restore(newest.arrays, newest.facts)
         updates.resume(newest.facts["step"], newest.facts["stopped"])
-    except (KeyError, TypeError, AttributeError, ValueError) as error:  # whole, but not written by a training
+    except (KeyError, TypeError, AttributeError, ValueError) as error:  # an intact file that no training wrote
         if isinstance(error, InputError):
             raise
         raise InputError(f"{newest.path} is not the checkpoint of a training ({error!r}): remove it") from error
 
 
 def _require_same_training(checkpoint: Checkpoint, made_of: dict) -> None:
-    """InputError where a checkpoint's arrays mean something else now; what may be another is reported."""
+    """Raises InputError if a checkpoint's arrays would mean something else now; logs differences that are allowed."""
     then = checkpoint.facts["made_of"]
     for name in {**then, **made_of}:
         value, now = then.get(name), made_of.get(name)
@@ -263,10 +264,10 @@ def _require_same_training(checkpoint: Checkpoint, made_of: dict) -> None:
 
 
 def evaluate(network: Network, dataset: tf.data.Dataset, verbose: str | int = 0) -> dict[str, float]:
-    """Mean loss over a data set, each target weighted as the data set says.
+    """Mean loss, and metrics if the network is compiled with some, over a dataset; each target has its weight.
 
     Args:
-        network: a network; its optimizer and metrics, if it is compiled, are left as they are.
+        network: a network; if it is compiled already, its optimizer and metrics stay as they are.
         dataset: batches of (inputs, targets, weights).
         verbose: as in `fit`.
     """

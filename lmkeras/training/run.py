@@ -1,4 +1,4 @@
-"""What a training is given beside the network and the settings: batches, what it is judged by, and a folder."""
+"""What `fit` needs beside a network and settings: batches, metrics to judge by, and a folder for records."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -10,43 +10,44 @@ import tensorflow as tf
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """Where the records of a training go, and whether it goes on where an earlier process stopped.
+    """The folder for the records of a training, and whether to continue a training that an earlier process began.
 
     A checkpoint is written after each evaluation, every settings.checkpoint_every updates, and when SIGTERM or Ctrl-C
-    comes. A training that is killed and resumed ends with the same numbers, bit for bit on a CPU, as one that is not.
+    comes. A training that is killed and resumed ends with the same numbers as one that was never stopped, bit for bit
+    on a CPU.
     """
 
     folder: Path
-    """For metrics.jsonl, curves.png, checkpoints/ and TensorBoard's logs/; made where it is missing."""
+    """Folder for metrics.jsonl, curves.png, checkpoints/ and TensorBoard's logs/; created if it does not exist."""
     resume: bool = False
-    """Go on from the newest checkpoint, if there is one; otherwise checkpoints in the folder are removed."""
+    """Whether to continue from the newest checkpoint, if there is one; if False, checkpoints there are removed."""
     made_of: Mapping[str, object] = dataclasses.field(default_factory=dict)
-    """What must be the same in the process that resumes, by name, such as digests of tokenizer and text."""
+    """Values that must be the same when the run is resumed, by name, such as digests of tokenizer and text."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Batches:
-    """What a training reads. Every batch is (dictionary of inputs, targets, weights)."""
+    """The data of a training. Every batch is (dictionary of inputs, targets, weights)."""
 
     train: Callable[[int], tf.data.Dataset]
-    """Given a number of updates, the batches that come after so many, without end."""
+    """A function that takes a number of updates and returns the batches that come after them, without end."""
     steps_per_epoch: int
-    """How many of them are one pass over the corpus."""
+    """How many batches make one pass over the corpus."""
     validation: tf.data.Dataset | None = None
-    """What the weights are judged on: with it, the best ones are kept."""
+    """Batches to evaluate on; with them, training ends with the weights that were best on them."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Judgement:
-    """By what a training is judged beside its loss."""
+    """The metrics of a training beside its loss, and which value decides what weights are the best."""
 
     metrics: Callable[[], list[keras.metrics.Metric]] = list
-    """Makes the metrics that are reported in training and validation."""
+    """A function that makes the metrics that are reported in training and validation."""
     monitor: str = "val_loss"
-    """The name, in the logs, of what says which weights are the best."""
+    """The name, in Keras' logs, of the value that decides which weights are the best."""
     higher_is_better: bool = False
-    """The monitor's direction."""
+    """Whether a higher value of the monitor is better."""
 
 
-#: what there is to judge by in any case
+#: judging by the loss alone, which every training has
 BY_LOSS = Judgement()

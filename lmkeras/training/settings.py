@@ -10,56 +10,55 @@ from lmkeras.errors import InputError, unknown_name
 
 @dataclasses.dataclass(frozen=True)
 class TrainingSettings:
-    """How to train, whatever the task. Nothing here changes what the network is."""
+    """How to train, for every task. None of these settings changes the layers or sizes of the network."""
 
     epochs: int = 10
-    """Passes over the training text; unused where steps is given. (Keras' progress bar counts evaluations.)"""
+    """Passes over the training text, if steps is not given. (Keras' progress bar counts evaluations as epochs.)"""
     steps: int | None = None
-    """Number of updates in all."""
+    """Number of updates in the whole training; None: as many as epochs needs."""
     batch_size: int = 32
-    """Windows, or texts to classify, in an update."""
+    """Number of training windows (language model) or of texts (classifier) in one update."""
     optimizer: Literal["muon", "adamw", "adam"] | None = None
-    """How gradients become updates; None: what suits the network (muon for transformers that write, else adamw)."""
+    """How gradients become updates; None: muon for transformer language models, adamw for all other networks."""
     learning_rate: float | None = None
-    """Highest learning rate; None: what suits the network, or the optimizer (muon 0.02, adamw and adam 0.003)."""
+    """Highest learning rate; None: the default of the network, or of the optimizer (muon 0.02, others 0.003)."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
-    """How the learning rate falls, to zero at the end, after the warm-up."""
+    """Learning rate after the warm-up: linear and cosine fall to zero at the end, constant does not change."""
     warmup_steps: int | None = None
-    """Updates in which the learning rate climbs to its highest; None: a twentieth of all, 100 at most."""
+    """Updates at the start in which the learning rate rises to its highest; None: a twentieth of all, at most 100."""
     weight_decay: float = 0.0
-    """Decoupled weight decay of muon and adamw: each update takes weight_decay · learning rate off every weight, as a
-    share of it."""
+    """Pulls weights to zero: each update of muon or adamw multiplies them by 1 - weight_decay · learning rate."""
     clip_norm: float | None = 1.0
-    """Longest gradient, over all weights together; None: as long as it comes."""
+    """Largest norm of the gradient over all weights; a larger gradient is scaled down to it. None: no limit."""
     evaluate_every: int | None = None
-    """Updates between evaluations; None: an epoch, or a fifth of the training where that is shorter."""
+    """Updates from one evaluation to the next; None: an epoch, or a fifth of the training if that is shorter."""
     monitor: str | None = None
-    """What says which weights are the best, and what patience waits for: val_loss, or val_ and the name of one of the
-    task's metrics, such as val_accuracy; None: what the task is about. The lower loss is better where it is equal."""
+    """Value that decides which weights are the best and when patience ends: val_loss, or a metric such as val_accuracy;
+    None: the task's main value. If it is equal in two evaluations, the one with the lower val_loss is better."""
     patience: int | None = None
-    """Evaluations after which training ends if none was better than those before; None: never early."""
+    """Training ends early after this many evaluations in a row without a better one; None: it never ends early."""
     frozen_groups: int = 0
-    """Groups of layers, from the embedding up, that keep their weights."""
+    """Number of groups of layers, counted from the embedding up, whose weights are not trained."""
     layer_decay: float = 1.0
-    """Learning rate of each group of layers over that of the group above it, above 0 up to 1."""
+    """Learning rate of a group of layers divided by that of the group above it; below 1, lower layers learn slower."""
     seed: int = 0
-    """Fixes the initial weights of a network that is built for this training, data order and dropout."""
+    """Seed of all random numbers: initial weights (if the network is new), order of the data, dropout."""
     device: str = "auto"
     """Where to train: auto, cpu, gpu or gpu:N."""
     distribute: Literal["none", "mirrored", "multi_worker"] = "none"
-    """What shares each batch: nothing, this machine's GPUs (or logical CPUs), or the processes that TF_CONFIG names."""
+    """Whether several devices share each batch. none: one device; mirrored: the GPUs (or logical CPUs) of this machine;
+    multi_worker: the processes that the environment variable TF_CONFIG names."""
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
-    """Precision of the layers' arithmetic; weights stay float32. auto: matrix products in bfloat16 on a CPU that has
-    instructions for them, for networks that gain by it; else float32."""
+    """Precision of the layers' arithmetic; weights stay float32. auto: bfloat16 for matrix products if the CPU has
+    instructions for it and the network gains from it, else float32."""
     xla: Literal["auto", "on", "off"] = "auto"
-    """Whether XLA compiles the whole update; auto: where it was measured to help. Parts of it are compiled in any
-    case."""
+    """Whether XLA compiles the whole update; auto: if it was measured to be faster. Some parts always are compiled."""
     tensorboard: bool = True
-    """Whether a run's folder gets TensorBoard logs."""
+    """Whether TensorBoard logs are written to the run's folder."""
     checkpoint_every: int = 500
-    """Updates between checkpoints in a run's folder; each evaluation comes with one too."""
+    """Number of updates from one checkpoint in the run's folder to the next; each evaluation writes one as well."""
     keep_checkpoints: int = 2
-    """How many of the newest checkpoints stay; each is about four times the size of the weights."""
+    """How many of the newest checkpoints are kept; each is about four times as large as the weights."""
 
     def __post_init__(self):
         counts = ("epochs", "steps", "batch_size", "window_length", "evaluate_every", "patience")
@@ -91,7 +90,11 @@ class TrainingSettings:
             raise InputError(f"seed must be from 0 to {2**32 - 1}, got {self.seed}")
 
     def total_steps(self, steps_per_epoch: int) -> int:
-        """Number of updates in all, for a corpus of so many updates an epoch."""
+        """Number of updates in the whole training.
+
+        Args:
+            steps_per_epoch: number of updates in one pass over the corpus.
+        """
         return self.epochs * steps_per_epoch if self.steps is None else self.steps
 
     def steps_between_evaluations(self, steps_per_epoch: int) -> int:
@@ -113,7 +116,7 @@ class ClassifierFitSettings(TrainingSettings):
     """How to train a classifier."""
 
     class_weights: Literal["none", "balanced"] | dict[str, float] = "none"
-    """How much an example of each label counts: equally, as much less as there are more of them, or by label."""
+    """How much examples count. none: all the same; balanced: every label the same in total; or a weight by label."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -133,11 +136,11 @@ class ClassifierFitSettings(TrainingSettings):
             counts: the number of training examples with each label.
 
         Returns:
-            A weight for each label in the order of the counts; None where all weigh 1. Balanced, a label's weight is
-            the mean count over its own, so that all labels have the same weight together.
+            A weight for each label in the order of the counts; None if all weights are 1. Balanced weights are the mean
+            count of a label divided by the count of this label, so that each label has the same weight in total.
 
         Raises:
-            InputError: class_weights names a label that there is not.
+            InputError: class_weights names a label that is not among the counts.
 
         Example:
             >>> ClassifierFitSettings(class_weights="balanced").weights_of({"ham": 30, "spam": 10})
@@ -147,7 +150,8 @@ class ClassifierFitSettings(TrainingSettings):
             return None
         if self.class_weights == "balanced":
             return [sum(counts.values()) / (len(counts) * max(1, count)) for count in counts.values()]
-        weights = {str(label): weight for label, weight in self.class_weights.items()}  # a label may be a number
+        # labels are text, but a user may give numbers
+        weights = {str(label): weight for label, weight in self.class_weights.items()}
         for label in weights:
             if label not in counts:
                 raise unknown_name("label in class_weights", label, counts)
@@ -164,7 +168,7 @@ def _choices(settings: type[TrainingSettings], field: str) -> list[str | None]:
 
 
 def changed(settings: TrainingSettings, changes: Mapping[str, object]) -> TrainingSettings:
-    """The settings with some fields changed; TypeError for a field that they have not."""
+    """A copy of the settings with some fields changed; TypeError if a name is not a field of the settings."""
     names = [field.name for field in dataclasses.fields(settings)]
     for name in changes:
         if name not in names:

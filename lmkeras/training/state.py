@@ -1,4 +1,4 @@
-"""All that the next update of a training depends on, taken out of it and put back."""
+"""The state of a training: everything that its next update depends on, to be written to a checkpoint and restored."""
 
 from collections.abc import Mapping
 
@@ -10,14 +10,14 @@ from lmkeras.errors import InputError
 
 
 class BestWeights(keras.callbacks.Callback):
-    """Keeps the best weights and ends training where evaluations no longer bring better ones.
+    """Keeps the weights of the best evaluation, and ends training when no better one has come for a while.
 
-    Where an evaluation equals the best one so far in the monitored metric, the lower validation loss decides.
+    If two evaluations are equal in the monitored metric, the one with the lower validation loss is better.
 
     Args:
         monitor: the metric that decides, by the name that it has in the logs, such as "val_accuracy".
-        higher_is_better: the metric's direction.
-        patience: number of evaluations without a better one after which training ends.
+        higher_is_better: whether a higher value of the metric is better.
+        patience: training ends after this many evaluations in a row that were not better than the best one.
     """
 
     def __init__(self, monitor: str, higher_is_better: bool, patience: int):
@@ -43,13 +43,14 @@ class BestWeights(keras.callbacks.Callback):
             self.model.set_weights(self.weights)
 
     def facts(self) -> dict:
-        """What there is beside the weights, of JSON's types."""
+        """The state of this callback except the weights, in types that JSON has."""
         return dict(self._facts)
 
     def restore(self, facts: dict, weights: list[np.ndarray] | None) -> None:
-        """Goes on from what `facts` gave and the weights that it had."""
+        """Restores the state: what `facts` returned, and the best weights at that time."""
         wait, best = facts["wait"], facts["best"]
-        self._facts = {"wait": wait + 0, "best": best and [value + 0.0 for value in best]}  # numbers, or TypeError
+        # + 0 raises TypeError for a value that is not a number
+        self._facts = {"wait": wait + 0, "best": best and [value + 0.0 for value in best]}
         self.weights = weights
 
 
@@ -58,12 +59,12 @@ class TrainingState:
 
     Args:
         network: a compiled network whose optimizer is built.
-        metrics: what is averaged over an epoch.
-        best: keeps the best weights; None where nothing does.
+        metrics: the metrics that are averaged over an epoch.
+        best: the callback that keeps the best weights; None without validation.
 
     Attributes:
-        lines: one dictionary an evaluation; whoever evaluates adds to it.
-        callbacks: those whose state this is.
+        lines: one dictionary for each evaluation; the callback Evaluations appends to it.
+        callbacks: the callbacks whose state is a part of this one: `best`, if it is given.
     """
 
     def __init__(self, network: keras.Model, metrics: list[keras.metrics.Metric], best: BestWeights | None):
@@ -78,7 +79,7 @@ class TrainingState:
         self._metric_values = None
 
     def arrays(self, within_epoch: bool) -> dict[str, np.ndarray]:
-        """Every number, by name; the metrics' only within an epoch, as the next one begins without."""
+        """All variables as arrays, by name; those of metrics only within an epoch, because the next one resets them."""
         arrays = {
             f"{group}.{index}": np.asarray(tf.convert_to_tensor(variable.value))
             for group, variables in self._variables.items()
@@ -90,11 +91,11 @@ class TrainingState:
         return arrays
 
     def facts(self) -> dict:
-        """Everything else, of JSON's types."""
+        """Everything else, in types that JSON has."""
         return {"lines": self.lines, "best": None if self._best is None else self._best.facts()}
 
     def restore(self, arrays: dict[str, np.ndarray], facts: dict) -> None:
-        """Puts all back; the metrics wait for the epoch to begin, as Keras resets them then.
+        """Restores everything but metrics, which Keras resets when the epoch begins; see `restore_metrics`.
 
         Raises:
             InputError: the arrays are not those of this network and optimizer.
@@ -115,7 +116,8 @@ class TrainingState:
                 variable.assign(arrays[f"{group}.{index}"])
         if within_epoch:
             self._metric_values = [arrays[f"metrics.{index}"] for index in range(len(self._metrics))]
-        self.lines[:] = [{name: value + 0 for name, value in line.items()} for line in facts["lines"]]  # all numbers
+        # + 0 raises TypeError for a value that is not a number
+        self.lines[:] = [{name: value + 0 for name, value in line.items()} for line in facts["lines"]]
         if self._best is not None:
             self._best.restore(facts["best"], weights)
 
@@ -128,7 +130,7 @@ class TrainingState:
         return weights
 
     def restore_metrics(self) -> None:
-        """Puts the metrics back that `restore` was given; once."""
+        """Restores the metrics that `restore` was given, the first time that it is called."""
         if self._metric_values is not None:
             for variable, value in zip(self._metrics, self._metric_values, strict=True):
                 variable.assign(value)

@@ -1,1 +1,1 @@
-"""Bodies: what reads a text, one file a family."""
+"""Bodies: the parts of networks that read a text, one file for each family."""

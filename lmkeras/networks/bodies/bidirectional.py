@@ -18,13 +18,13 @@ from lmkeras.networks.registry import register_body
 
 
 def _turned(x, mask):
-    """x [B, T, D] with the tokens of each text, which come first, in reverse; the padding stays where it is."""
+    """x [B, T, D] with the tokens of each text in reverse order; the padding after them stays where it is."""
     at, length = ops.arange(ops.shape(x)[1]), ops.sum(ops.cast(mask, "int32"), axis=1, keepdims=True)
     return ops.take_along_axis(x, ops.expand_dims(ops.where(mask, length - 1 - at, at), -1), axis=1)
 
 
 def _last(x, mask):
-    """x [B, T, D] at each text's last token; zeros where there is none: [B, D]."""
+    """x [B, T, D] at the last token of each text, [B, D]; zeros if the text has no tokens."""
     following = ops.pad(mask[:, 1:], ((0, 0), (0, 1)))
     return masked_mean(x, ops.logical_and(mask, ops.logical_not(following)))
 
@@ -61,7 +61,7 @@ class RecurrentReader(EmbeddingReader):
         """Makes the recurrent layers."""
         directions = ["forward", "backward"] if self.bidirectional else ["forward"]
         self.recurrent_layers = [
-            # cuDNN's kernel runs on GPUs alone, and what is exported shall run anywhere
+            # cuDNN's kernel runs only on GPUs, but an exported network must run anywhere
             [LSTM(self.units, return_sequences=True, use_cudnn=False, name=f"{name}_{i}") for name in directions]
             for i in range(self.num_layers)
         ]
@@ -74,28 +74,28 @@ class RecurrentReader(EmbeddingReader):
         self.width = self.summary_size = width
 
     def states(self, inputs, training=False):
-        """The last layer's outputs [B, T, D] for every token, each direction's beside the other's."""
+        """The last layer's outputs for every token, both directions side by side: [B, T, D]."""
         return self._beside(self._last_outputs(inputs, training), inputs["attention_mask"])
 
     def summary(self, inputs, training=False):
-        """One vector a text of the last layer's outputs, each direction's beside the other's."""
+        """One vector for each text, pooled from the last layer's outputs, both directions side by side."""
         pool, mask = _POOLINGS[self.pooling], inputs["attention_mask"]
         return ops.concatenate([pool(y, mask) for y in self._last_outputs(inputs, training)], axis=-1)
 
     def _last_outputs(self, inputs, training):
-        """Each direction's outputs [B, T, units] of the last layer, in the order in which it reads."""
+        """The last layer's outputs [B, T, units], a tensor for each direction, in the order in which that one reads."""
         x, mask = self.embedding(inputs["input_ids"]), inputs["attention_mask"]
         for layers in self.recurrent_layers[:-1]:
             x = self.dropout_layer(self._beside(self._outputs(x, mask, layers), mask), training=training)
         return self._outputs(x, mask, self.recurrent_layers[-1])
 
     def _outputs(self, x, mask, layers):
-        """Each direction's outputs in the order in which it reads, in which no padding comes before a token."""
+        """The outputs of each direction, in the order in which it reads; in both, padding comes after all tokens."""
         inputs = (x, _turned(x, mask)) if self.bidirectional else (x,)
         return [layer(y) for layer, y in zip(layers, inputs, strict=True)]
 
     def _beside(self, outputs, mask):
-        """Outputs of each direction, in the order in which it reads → all in the text's order, [B, T, D]."""
+        """Joins the outputs of the directions, each in its own reading order, in the text's order: [B, T, D]."""
         return ops.concatenate([outputs[0], *(_turned(back, mask) for back in outputs[1:])], axis=-1)
 
     def layer_groups(self):
@@ -127,9 +127,9 @@ def lstm_classifier(
         units: size of each layer's state, in each direction.
         num_layers: number of layers.
         bidirectional: whether each layer also reads the text from its end.
-        pooling: what the last layer hears of the outputs over the text: the largest of each unit, the mean, or the
-            last alone.
-        dropout: share dropped between layers and before the last one in training, in [0, 1).
+        pooling: how the outputs for all tokens become one vector for the dense layer: each unit's largest output, its
+            mean, or its last one in the direction of reading.
+        dropout: share of values dropped in training between layers and before the dense layer, in [0, 1).
 
     Returns:
         A built network, int32 ids [B, T] → float32 logits [B, C]. Padding is never read before a token, in either

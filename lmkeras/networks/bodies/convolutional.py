@@ -1,4 +1,4 @@
-"""The convolutional reader: what the best place in a text says to each filter.
+"""The convolutional reader: the largest output of each filter over all places of a text.
 
 Shape letters: B batch, T tokens, D width.
 """
@@ -19,7 +19,7 @@ from lmkeras.networks.registry import register_body
 @register_body("cnn", "readers")
 @keras.saving.register_keras_serializable("lmkeras")
 class Convolutions(EmbeddingReader):
-    """Embedding, convolutions, the largest over the text; `cnn_classifier` explains the arguments."""
+    """Embedding, convolutions, maximum over the text; `cnn_classifier` explains the arguments."""
 
     def __init__(
         self,
@@ -47,22 +47,22 @@ class Convolutions(EmbeddingReader):
         self.summary_size = self.filters * len(self.widths)
 
     def summary(self, inputs, training=False):
-        """The largest output of each filter over the windows that hold a token at least."""
+        """The largest output of each filter over the windows that contain at least one token."""
         mask = ops.cast(ops.expand_dims(inputs["attention_mask"], -1), self.compute_dtype)
         x = ops.cast(self.states(inputs), self.compute_dtype) * mask
         return ops.concatenate([self._largest(x, mask, convolution) for convolution in self.convolutions], axis=-1)
 
     def _largest(self, x, mask, convolution):
-        """[B, T, D] → [B, filters]; a window may reach over either end of the text by all but one token."""
+        """[B, T, D] → [B, filters]; all places of a window but one may lie beyond either end of the text."""
         beyond = convolution.kernel_size[0] - 1
         outputs = ops.relu(convolution(ops.pad(x, ((0, 0), (beyond, beyond), (0, 0)))))
-        # a window of padding alone gives relu(bias), which is no part of the text. Tokens come first, so that a window
-        # holds one where its first place does, or where it begins before a text that has any
+        # a window of padding alone gives relu(bias), which says nothing about the text. Tokens come before padding, so
+        # a window holds a token if its first place does, or if it begins before a text that is not empty
         holds_a_token = ops.concatenate([ops.repeat(mask[:, :1], beyond, axis=1), mask], axis=1)
-        return ops.max(outputs * holds_a_token, axis=1)  # outputs are at least 0, and 0 is what no window gives
+        return ops.max(outputs * holds_a_token, axis=1)  # relu's outputs are at least 0, so a 0 changes no maximum
 
     def layer_groups(self):
-        """The embedding, then the convolutions together, for none stands above another."""
+        """The embedding, then all convolutions together, because they stand side by side."""
         return [[self.embedding], self.convolutions]
 
     def get_config(self):
@@ -85,7 +85,7 @@ def cnn_classifier(
         num_classes: C, at least 2.
         embedding_dim: width D of the embedding.
         filters: number of filters of each width.
-        widths: how many tokens a filter sees at once, for each kind of filter.
+        widths: for each kind of filter, how many tokens it sees at once.
         dropout: share of the filters' results dropped in training, in [0, 1).
 
     Returns:

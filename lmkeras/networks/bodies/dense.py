@@ -1,4 +1,4 @@
-"""The simplest reader: the mean of the words' vectors, and perhaps a hidden layer of it.
+"""The simplest reader: the mean of the word vectors of a text, optionally followed by a hidden layer.
 
 Shape letters: B batch, T tokens, D width.
 """
@@ -28,7 +28,7 @@ class MeanEmbedding(EmbeddingReader):
         self.units = units
 
     def build_layers(self, shape):
-        """Makes the hidden layer, where there is one."""
+        """Makes the hidden layer, if `units` asks for one."""
         self.hidden = None
         if self.units is not None:
             self.hidden = keras.layers.Dense(self.units, "relu", name="hidden")
@@ -36,7 +36,7 @@ class MeanEmbedding(EmbeddingReader):
             self.summary_size = self.units
 
     def summary(self, inputs, training=False):
-        """The mean over the tokens, and the hidden layer of it."""
+        """The mean over the tokens, passed through the hidden layer if there is one."""
         mean = masked_mean(self.states(inputs), inputs["attention_mask"])
         return mean if self.hidden is None else self.hidden(mean)
 
@@ -55,7 +55,7 @@ def dense_classifier(
         num_classes: C, at least 2.
         embedding_dim: width D of the embedding.
         units: size of a hidden layer with relu between the mean and the last layer; None for no such layer.
-        dropout: share of what enters the last layer dropped in training, in [0, 1).
+        dropout: share of the last layer's inputs dropped in training, in [0, 1).
 
     Returns:
         A built network, int32 ids [B, T] → float32 logits [B, C].

@@ -1,4 +1,4 @@
-"""What bodies begin with: an embedding, and for readers what stands between it and the summary.
+"""Base classes of the bodies that begin with an embedding: one for readers and one for writers.
 
 Shape letters: B batch, T tokens, D width.
 """
@@ -14,7 +14,8 @@ class EmbeddingReader(Body, keras.layers.Layer):
     Args:
         vocabulary_size: V, number of ids.
         embedding_dim: width of the embedding.
-        dropout: share dropped in training, in [0, 1), where the subclass says, and before a classifier's last layer.
+        dropout: share of values dropped in training, in [0, 1): before a classifier's last layer, and where the
+            subclass says.
     """
 
     default_learning_rate = 0.001
@@ -30,12 +31,12 @@ class EmbeddingReader(Body, keras.layers.Layer):
     def build(self, input_shape):
         """Builds the embedding on [B, T] and the other layers on [B, T, D]."""
         self.embedding.build(input_shape)
-        self.width = self.summary_size = self.embedding_dim  # unless a subclass says otherwise
+        self.width = self.summary_size = self.embedding_dim  # a subclass may change these
         self.build_layers((*input_shape, self.embedding_dim))
         self.built = True
 
     def build_layers(self, shape) -> None:
-        """Makes and builds what comes after the embedding, on [B, T, D]; sets `width` and `summary_size`."""
+        """Makes and builds the layers after the embedding, on [B, T, D]; may set `width` and `summary_size`."""
 
     def states(self, inputs, training=False):
         """The embeddings [B, T, D]."""
@@ -57,7 +58,7 @@ class EmbeddingWriter(Writer, keras.layers.Layer):
         vocabulary_size: V, number of ids.
         embedding_dim: D, width of the embedding.
         tie_embeddings: whether the embedding, transposed, is also the last matrix of a language model.
-        dropout: share dropped in training, in [0, 1), where the subclass says.
+        dropout: share of values dropped in training, in [0, 1), where the subclass says.
     """
 
     def __init__(self, vocabulary_size: int, embedding_dim: int, tie_embeddings: bool, dropout: float, **kwargs):
@@ -67,7 +68,7 @@ class EmbeddingWriter(Writer, keras.layers.Layer):
         self.tie_embeddings = tie_embeddings
         self.dropout = dropout
         if tie_embeddings:
-            # as a last matrix the embedding needs the scale of one: logits of about unit size
+            # the embedding is also the last matrix: this scale gives logits of about unit size
             spread = keras.initializers.RandomNormal(stddev=embedding_dim**-0.5)
             self.embedding = keras.layers.ReversibleEmbedding(
                 vocabulary_size, embedding_dim, embeddings_initializer=spread, name="embedding"

@@ -26,9 +26,9 @@ _CELLS = {"lstm": LSTM, "gru": keras.layers.GRU, "simple_rnn": keras.layers.Simp
 class RecurrentWriter(EmbeddingWriter):
     """Embedding and recurrent layers; `lstm_language_model` explains the arguments."""
 
-    xla_on_cpu = False  # the loop over time: 6.2k tokens/s with XLA, 6.8k without (2 x 200, vocabulary 10,000)
+    xla_on_cpu = False  # slower for a loop over time: 6.2k tokens/s, 6.8k without XLA (2 x 200, vocabulary 10,000)
     recurrent = True
-    steps_with_xla = False  # 16 texts of 512 units came at 3.1k tokens/s with XLA, 3.6k without
+    steps_with_xla = False  # slower: 3.1k tokens/s with XLA, 3.6k without (16 texts, 512 units)
     training_length = 64
 
     def __init__(
@@ -53,7 +53,7 @@ class RecurrentWriter(EmbeddingWriter):
 
     @property
     def bfloat16_on_cpu(self) -> bool:
-        """Whether bfloat16 products serve: an LSTM's cell states stay float32, a GRU's outputs are states too."""
+        """True for LSTMs, whose cell states stay float32; the states of the others would lose digits in bfloat16."""
         return self.cell == "lstm"
 
     def build(self, input_shape):
@@ -63,7 +63,7 @@ class RecurrentWriter(EmbeddingWriter):
             for i in range(self.num_layers)
         ]
         self.dropout_layer = keras.layers.Dropout(self.dropout)
-        # a tied last layer needs the embedding's width
+        # a last layer that is tied to the embedding needs states of the embedding's width
         self.resize = keras.layers.Dense(self.embedding_dim, name="resize") if self.tie_embeddings else None
         self.embedding.build(input_shape)
         width = self.embedding_dim
@@ -93,7 +93,7 @@ class RecurrentWriter(EmbeddingWriter):
         return x if self.resize is None else self.resize(x)
 
     def initial_state(self, rows, max_length=None):
-        """Zeros [B, units] for every layer's states; the length of the text does not matter."""
+        """Zeros [B, units] for the states of every layer; max_length is not used, as states do not grow with a text."""
         zeros = ops.zeros((rows, self.units), self.compute_dtype)
         states = 2 if self.cell == "lstm" else 1  # an LSTM has an output and a cell state
         return {"positions": ops.zeros((rows,), "int32"), "layers": [[zeros] * states for _ in self.recurrent_layers]}
@@ -105,18 +105,18 @@ class RecurrentWriter(EmbeddingWriter):
             x, layers = self._recur(x, state["layers"], None)
         else:
             tokens = ops.sum(ops.cast(mask, "int32"), axis=1)
-            # a recurrence that leaves filler out is slower: it serves only where there is filler
+            # recurrent layers are slower with a mask, so they get it only if there is filler
             unmasked, masked = (functools.partial(self._recur, x, state["layers"], m) for m in (None, mask))
             x, layers = tf.cond(tf.reduce_all(mask), unmasked, masked)
         return self._resized(x), {"positions": state["positions"] + tokens, "layers": layers}
 
     def _recur(self, x, states, mask):
-        """x [B, T, D] → the last layer's outputs and every layer's new states, which filler leaves as they are."""
+        """x [B, T, D] → the last layer's outputs, and every layer's new states, which filler does not change."""
         new_states = []
         for layer, layer_states in zip(self.recurrent_layers, states, strict=True):
             with _without_cudnn(layer):
                 x, *layer_states = layer(x, initial_state=layer_states, mask=mask)
-            # an LSTM gives cell states in float32 or not, by how it ran; here a state keeps its dtype from step to step
+            # whether an LSTM's cell states are float32 depends on how it ran; a state must keep its dtype in all steps
             new_states.append([ops.cast(one, self.compute_dtype) for one in layer_states])
         return x, new_states
 
@@ -127,7 +127,10 @@ class RecurrentWriter(EmbeddingWriter):
 
 @contextlib.contextmanager
 def _without_cudnn(layer: keras.layers.RNN):
-    """A graph traced with cuDNN's kernel runs on GPUs alone; what is exported goes through `step` and runs anywhere."""
+    """A context in which a layer does not use cuDNN's kernel, so that a graph traced in it runs without a GPU too.
+
+    `step` needs this because exported models contain it.
+    """
     if not hasattr(layer, "use_cudnn"):  # a simple recurrence has no such kernel
         yield
         return
@@ -148,7 +151,7 @@ def lstm_language_model(
     return_sequences: bool = True,
     tie_embeddings: bool = False,
 ) -> Network:
-    """Builds the documents' Embedding - LSTM - Dense language model.
+    """Builds a language model of the layers Embedding, LSTM (one or several) and Dense.
 
     Args:
         vocabulary_size: V, number of ids, id 0 included.
@@ -156,13 +159,13 @@ def lstm_language_model(
         units: size of each recurrent layer's state.
         num_layers: number of recurrent layers.
         dropout: share of the embedding's and of every layer's outputs dropped in training, in [0, 1).
-        cell: the recurrence.
+        cell: the kind of recurrent layer.
         return_sequences: True gives a distribution at every position, logits [B, T, V]; False gives the next word
             after the whole prefix, logits [B, V].
-        tie_embeddings: whether the embedding is also the last layer's matrix.
+        tie_embeddings: whether the embedding is also used as the last layer's matrix.
 
     Returns:
-        A built network, int32 ids [B, T] → float32 logits. `softmax` of the logits is the documents' output.
+        A built network, int32 ids [B, T] → float32 logits, whose `softmax` is the distribution of the next token.
 
     Source: LSTM: Hochreiter and Schmidhuber 1997; dropout between layers: Zaremba et al. 2014.
 

@@ -1,4 +1,4 @@
-"""Transformers: writers of today's decoder blocks, and readers and writers of the documents' post-norm blocks.
+"""Transformers: writers of new, pre-norm decoder blocks, and readers and writers of the original post-norm blocks.
 
 Shape letters: B batch, T tokens, D width, V vocabulary, C classes.
 """
@@ -98,11 +98,11 @@ class TransformerDecoder(EmbeddingWriter):
         return self._normed(x)
 
     def initial_state(self, rows, max_length=None):
-        """Empty key/value caches of max_length slots, context_length where it is None.
+        """Empty key/value caches of max_length slots; of context_length slots if it is None.
 
         Returns:
-            "positions": int32 [B], tokens of each row; "slots": int32 scalar, slots of the caches in use, which the
-            rows share (a row's tokens stand in the last of them); "caches": each block's.
+            A dictionary: "positions", int32 [B], number of tokens of each row; "slots", int32 scalar, number of slots
+            in use, the same for all rows (a row's tokens are in the last of them); "caches", those of the blocks.
         """
         length = self.context_length if max_length is None else max_length
         caches = [block.initial_cache(rows, length) for block in self.blocks]
@@ -145,18 +145,18 @@ def transformer_language_model(
         d_model: width D, a multiple of num_heads.
         num_heads: attention heads of each block.
         num_layers: number of blocks.
-        dff: inner width of the feed-forward networks; 4 D where it is None.
+        dff: inner width of the feed-forward networks; None for 4 D.
         context_length: the most tokens one pass looks at.
         dropout: share dropped after the embedding and in the blocks while training, in [0, 1).
-        block: "pre_norm" stacks DecoderBlock (RMSNorm, rotary positions); "post_norm" the documents' TransformerBlock
-            with sinusoidal positions and a causal mask.
-        tie_embeddings: whether the embedding is also the last layer's matrix.
+        block: "pre_norm" stacks DecoderBlock (RMSNorm, rotary positions); "post_norm" stacks the original
+            TransformerBlock, with sinusoidal positions and a causal mask.
+        tie_embeddings: whether the embedding is also used as the last layer's matrix.
 
     Returns:
         A built network, int32 ids [B, T] → float32 logits [B, T, V].
 
     Raises:
-        InputError: d_model is no multiple of num_heads, or the block has another name.
+        InputError: d_model is not a multiple of num_heads, or the block has another name.
 
     Example:
         >>> network = transformer_language_model(vocabulary_size=50, d_model=16, num_layers=2)
@@ -182,7 +182,7 @@ def transformer_language_model(
 class TransformerEncoder(EmbeddingReader):
     """Embedding, positions, TransformerBlocks; `transformer_classifier` explains the arguments."""
 
-    xla_on_cpu = False  # it compiles anew for every length that a batch may have: 40 s for what else takes 5
+    xla_on_cpu = False  # XLA compiles anew for every length of a batch: 40 s for what takes 5 s without
     bfloat16_on_cpu = True
 
     def __init__(
@@ -216,14 +216,14 @@ class TransformerEncoder(EmbeddingReader):
             layer.build(shape)
 
     def states(self, inputs, training=False):
-        """What the last block gives for every token, [B, T, D]."""
+        """The last block's output for every token, [B, T, D]."""
         x = self.dropout_layer(self.positions(self.embedding(inputs["input_ids"])), training=training)
         for block in self.blocks:
             x = block(x, mask=inputs["attention_mask"], training=training)
         return x
 
     def summary(self, inputs, training=False):
-        """The mean over the tokens of what the last block gives."""
+        """The mean of the last block's outputs over the tokens."""
         return masked_mean(self.states(inputs, training), inputs["attention_mask"])
 
     def get_config(self):
@@ -243,7 +243,7 @@ def transformer_classifier(
     max_length: int = 512,
     dropout: float = 0.1,
 ) -> Network:
-    """Builds a classifier of the documents' TransformerBlocks.
+    """Builds a classifier from TransformerBlocks.
 
     Args:
         vocabulary_size: V, number of ids, id 0 included.
@@ -251,15 +251,16 @@ def transformer_classifier(
         d_model: width D, a multiple of num_heads.
         num_heads: attention heads of each block.
         num_layers: number of blocks.
-        dff: inner width of the feed-forward networks; 4 D where it is None.
+        dff: inner width of the feed-forward networks; None for 4 D.
         max_length: the most tokens one pass looks at.
-        dropout: share dropped after the positions, in the blocks and before the last layer in training, in [0, 1).
+        dropout: share of values dropped in training after the positions, in the blocks and before the last layer, in
+            [0, 1).
 
     Returns:
         A built network, int32 ids [B, T] → float32 logits [B, C], T <= max_length.
 
     Raises:
-        InputError: d_model is no multiple of num_heads.
+        InputError: d_model is not a multiple of num_heads.
 
     Source: the encoder of Vaswani et al. 2017, section 3.1, and the mean of its outputs.
 

@@ -1,1 +1,1 @@
-"""Heads: what answers a task's question, one file a head."""
+"""Heads: the parts of networks that compute a task's outputs, one file for each head."""

@@ -18,8 +18,8 @@ class ClassesHead(Head):
     Args:
         num_classes: C, at least 2.
         dropout: share of the summary dropped in training, in [0, 1).
-        initializer_range: standard deviation of the fresh matrix, whose values beyond two of it are drawn anew; None
-            for Glorot and Bengio's uniform values.
+        initializer_range: standard deviation of the new matrix; values beyond two standard deviations are drawn again.
+            None for Glorot and Bengio's uniform values.
     """
 
     def __init__(self, num_classes: int, dropout: float = 0.0, initializer_range: float | None = None, **kwargs):
@@ -41,7 +41,7 @@ class ClassesHead(Head):
         return ops.cast(self.dense(self.dropout_layer(summary, training=training)), "float32")
 
     def loss(self, outputs, targets, shares):
-        """The cross-entropy of the classes int32 [B], each times its share."""
+        """The sum over the texts of the cross-entropy of the right class, int32 [B], times the text's share."""
         return ops.sum(tf.nn.sparse_softmax_cross_entropy_with_logits(targets, outputs) * shares)
 
     def get_config(self):

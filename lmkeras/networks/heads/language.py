@@ -1,4 +1,4 @@
-"""The head of a language model: logits of the token that follows.
+"""The head of a language model: logits of the next token.
 
 Shape letters: B batch, T tokens, D width, V vocabulary.
 """
@@ -16,12 +16,12 @@ from lmkeras.networks.contract import Head, Writer
 
 @keras.saving.register_keras_serializable("lmkeras")
 class LanguageHead(Head):
-    """States [..., D] → float32 logits [..., V] of the token that follows each of them.
+    """States [..., D] → float32 logits [..., V] of the token that follows each state.
 
     Args:
         vocabulary_size: V.
-        tied: whether the body's embedding, transposed, is the last matrix.
-        every_position: whether every token of a text gets logits [B, T, V], or its last one alone: [B, V].
+        tied: whether the body's embedding, transposed, is used as the last matrix.
+        every_position: True gives logits after every token of a text, [B, T, V]; False only after the last, [B, V].
     """
 
     keras_loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -33,12 +33,12 @@ class LanguageHead(Head):
         self.dense = None if tied else keras.layers.Dense(vocabulary_size, name="logits")
 
     def connect(self, body: Writer) -> None:
-        """Where the head is tied, its matrix is the body's embedding; InputError where the body is made for another."""
+        """Lets a tied head use the body's embedding; InputError if the body was made without tie_embeddings."""
         if self.tied and not body.tie_embeddings:
             raise InputError(
                 "a tied head is for a body with tie_embeddings=True, whose states have the embedding's width"
             )
-        # functions, because Keras would list a body's parts that are attributes among the head's own weights too
+        # functions, because Keras would list the embedding among the head's own weights if it were an attribute
         self._embedding = functools.partial(getattr, body, "embedding")
         self._trained_below = functools.partial(getattr, body, "trainable_variables")
 
@@ -58,14 +58,14 @@ class LanguageHead(Head):
         return (self._embedding().embeddings, None) if self.tied else (self.dense.kernel, self.dense.bias)
 
     def loss(self, outputs, targets, shares):
-        """The cross-entropy of the targets int32 [B, T] (or [B]), each times its share."""
+        """The sum over the targets, int32 [B, T] (or [B]), of the cross-entropy times the target's share."""
         losses = ops.sparse_categorical_crossentropy(targets, outputs, from_logits=True)
         return ops.sum(losses * shares)
 
     def direct_loss(self, states, targets, shares, training):
-        """The same, without ever holding the logits of all tokens together."""
+        """The value of `loss`, computed without holding the logits of all tokens in memory together."""
         if self.compute_dtype == "float16":
-            return None  # gradients of single logits are too small for float16, unless the loss is scaled before
+            return None  # gradients of single logits are too small for float16 unless the loss is scaled first
         kernel, bias = self._last_layer()
         return vocabulary_loss(
             ops.reshape(states, (-1, states.shape[-1])),

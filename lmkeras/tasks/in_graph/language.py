@@ -12,27 +12,27 @@ from lmkeras.tokenizers.base import BaseTokenizer
 
 
 class ExportedLanguageModel(tf.Module):
-    """Tokenizer twin, network and loops in one graph.
+    """Tokenizer, network, generation and scoring in one graph of TensorFlow's operations.
 
-    - generate: prompt [B] and the scalars max_new_tokens, temperature, top_k, top_p, seed → text [B], what follows
-      each prompt.
-    - score: text [B] → log_probability [B] in nats (float64), token_count [B], the tokens that were scored.
+    - generate: prompt [B] and the scalars max_new_tokens, temperature, top_k, top_p, seed → text [B], the generated
+      text after each prompt.
+    - score: text [B] → log_probability [B] in nats (float64), token_count [B], number of tokens that were scored.
 
     Args:
         network: a trained language network.
-        tokenizer: its twin does the tokenizing.
+        tokenizer: the tokenizer, whose `in_graph()` is used.
         dtype: precision of matrix products, see `Network.exported`.
 
     Raises:
-        InputError: the tokenizer has no twin, or the network no such precision.
+        InputError: the tokenizer has no form in the graph, or the network cannot be exported in this precision.
     """
 
     def __init__(self, network: Network, tokenizer: BaseTokenizer, dtype: str = "float32"):
         super().__init__()
         self.tokenizer = tokenizer.in_graph()
         self._before, self._filler = tokenizer.special.before_text, tokenizer.special.filler
-        # the weights themselves rather than the Keras objects that hold them, which would bring along the optimizer's
-        # state, and which TensorFlow's session loader (saved_model_cli) does not restore
+        # the variables themselves, not the Keras objects that hold them: those would bring along the optimizer's state,
+        # and TensorFlow's session loader (saved_model_cli) would not restore them
         self.weights = network.exported(dtype)[1]
         self.generation = GenerationLoop(network, tokenizer.special, compiled=False)
         self.scoring = ScoringLoop(network)
@@ -51,7 +51,7 @@ class ExportedLanguageModel(tf.Module):
         self.score = tf.function(self._score, autograph=False, input_signature=[text])
 
     def _encode(self, texts):
-        """Strings [B] → ids int32 [B, T], after the id before a text where there is one, and how many count."""
+        """Strings [B] → (ids int32 [B, T], first the id that stands before a text if any; number of ids [B])."""
         ids = self.tokenizer.encode(texts)
         lengths, ids = tf.cast(ids.row_lengths(), tf.int32), ids.to_tensor(self._filler)
         if self._before is None:
@@ -59,7 +59,7 @@ class ExportedLanguageModel(tf.Module):
         return tf.pad(ids, [[0, 0], [1, 0]], constant_values=self._before), lengths + 1
 
     def _decode(self, ids, lengths):
-        """The texts [B] of as many of the ids [B, T] as are told, the id before a text being none of theirs."""
+        """The texts [B] of the first `lengths` [B] ids in each row of [B, T], without the id before a text."""
         return self.tokenizer.decode(tf.RaggedTensor.from_tensor(ids, lengths)[:, 0 if self._before is None else 1 :])
 
     def _generate(self, prompt, max_new_tokens, temperature, top_k, top_p, seed):
@@ -77,7 +77,7 @@ class ExportedLanguageModel(tf.Module):
             "seed": seed,
         }
         state = self.generation.advance(state, sampling, tf.shape(state["ids"])[1])
-        # what was added is what the whole text has more than the prompt: a word's space belongs to it
+        # the new text is the whole text without the prompt: so it includes the space before its first word
         before, whole = self._decode(state["ids"], lengths), self._decode(state["ids"], state["lengths"])
         start = tf.strings.length(before)
         return {"text": tf.strings.substr(whole, start, tf.strings.length(whole) - start)}
@@ -86,6 +86,6 @@ class ExportedLanguageModel(tf.Module):
         ids, lengths = self._encode(text)
         scores = self.scoring.token_log_probabilities(ids)
         scores = tf.cast(scores, tf.float64)  # the sum over a long text needs more digits than its terms
-        counts = tf.maximum(0, lengths - 1)  # the first id of each row is given
+        counts = tf.maximum(0, lengths - 1)  # the first id of each row is not scored
         counted = tf.sequence_mask(counts, tf.shape(scores)[1], scores.dtype)
         return {"log_probability": tf.reduce_sum(scores * counted, axis=1), "token_count": counts}

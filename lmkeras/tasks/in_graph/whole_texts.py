@@ -7,16 +7,16 @@ import tensorflow as tf
 
 
 class ExportedWholeTextTask(tf.Module):
-    """Tokenizer twin, layout, network and answers in one graph.
+    """Tokenizer, layout, network and answers in one graph of TensorFlow's operations.
 
     Args:
         task: a WholeTextTask.
         network: a trained network.
-        tokenizer: its twin does the tokenizing.
+        tokenizer: the tokenizer, whose `in_graph()` is used.
         dtype: precision of matrix products, see `Network.exported`.
 
     Raises:
-        InputError: the tokenizer has no twin, or the network no such precision.
+        InputError: the tokenizer has no form in the graph, or the network cannot be exported in this precision.
     """
 
     def __init__(self, task, network, tokenizer, dtype: str):
@@ -24,8 +24,8 @@ class ExportedWholeTextTask(tf.Module):
         self.tokenizer = tokenizer.in_graph()
         self._task, self._filler = task, tokenizer.special.filler
         self._layout = task.layout(network, tokenizer)
-        # the weights themselves rather than the Keras objects that hold them, which would bring along the optimizer's
-        # state, and which TensorFlow's session loader (saved_model_cli) does not restore
+        # the variables themselves, not the Keras objects that hold them: those would bring along the optimizer's state,
+        # and TensorFlow's session loader (saved_model_cli) would not restore them
         self._outputs, self.weights = network.exported(dtype)
         names = ["text", "pair"] if task.pairs else ["text"]
         signature = [tf.TensorSpec([None], tf.string, name) for name in names]
@@ -33,12 +33,12 @@ class ExportedWholeTextTask(tf.Module):
 
     def _answer(self, text, pair=None):
         count = tf.size(text)
-        # of no texts at all a blank one is made, because not every operation knows what to make of none
+        # if there are no texts, a blank one is added, because some operations fail without any text
         none = tf.fill([tf.cast(count == 0, tf.int32)], "")
         texts = [tf.concat([part, none], axis=0) for part in ([text] if pair is None else [text, pair])]
         ids, first_lengths = self._layout.arrange_in_graph(*map(self.tokenizer.encode, texts))
         lengths, padded = ids.row_lengths(), ids.to_tensor(self._filler)
-        nothing = tf.cast(tf.shape(padded)[1] == 0, tf.int32)  # where all texts are empty
+        nothing = tf.cast(tf.shape(padded)[1] == 0, tf.int32)  # 1 if all texts are empty
         padded = tf.pad(padded, [[0, 0], [0, nothing]], constant_values=self._filler)
         mask = tf.sequence_mask(lengths, tf.shape(padded)[1], tf.int32)
         inputs = {"input_ids": padded, "attention_mask": mask}

@@ -1,4 +1,4 @@
-"""BERT as a network of its own, as a body, and with a classifier's head."""
+"""BERT: as a Keras model of its own, as the body of a network, and with a classifier's head."""
 
 from lmkeras.networks.bodies.bert.classifier import bert_classifier, fresh_bert_classifier
 from lmkeras.networks.bodies.bert.encoder import Bert, TFBertModel

@@ -1,4 +1,4 @@
-"""BERT with a classifier's head: fine-tuned from published weights, or begun from nothing.
+"""BERT with a classifier's head, from published weights or with fresh ones.
 
 Shape letters: B batch, T tokens, C classes.
 """
@@ -14,15 +14,16 @@ _FRESH_LEARNING_RATE = 0.0005
 
 
 def bert_classifier(bert: Bert | str | Path, num_classes: int, dropout: float | None = None) -> Network:
-    """Builds the classifier that is fine-tuned from a BERT.
+    """Builds a classifier on top of a BERT, to be fine-tuned.
 
     Args:
-        bert: the network, or where `Bert.from_pretrained` finds it: a folder or a name on the Hugging Face hub.
+        bert: a Bert, or a folder or a name on the Hugging Face hub from which `Bert.from_pretrained` reads one.
         num_classes: C, at least 2.
         dropout: share of the pooled output dropped in training, in [0, 1); None for bert's hidden_dropout_prob.
 
     Returns:
-        A built network, int32 ids [B, T] or a dictionary of inputs → float32 logits [B, C]; its last layer is fresh.
+        A built network, int32 ids [B, T] or a dictionary of inputs → float32 logits [B, C]; its last layer has fresh
+        weights.
 
     Example:
         >>> bert = Bert(vocab_size=50, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32)
@@ -81,7 +82,7 @@ def fresh_bert_classifier(
     max_length: int = 512,
     dropout: float = 0.1,
 ) -> Network:
-    """Builds a classifier of a BERT with fresh weights.
+    """Builds a classifier on top of a BERT with fresh weights.
 
     Args:
         vocabulary_size: number of ids, id 0 included.
@@ -89,17 +90,17 @@ def fresh_bert_classifier(
         d_model: width, a multiple of num_heads.
         num_heads: attention heads of each block.
         num_layers: number of blocks.
-        dff: inner width of the feed-forward networks; 4 d_model where it is None.
-        max_length: the most tokens one pass looks at.
-        dropout: share dropped after the embeddings, in the blocks, of attention weights and before the last layer in
-            training, in [0, 1).
+        dff: inner width of the feed-forward networks; None for 4 d_model.
+        max_length: the most tokens that one pass looks at.
+        dropout: share of values dropped in training after the embeddings, in the blocks, of attention weights and
+            before the last layer, in [0, 1).
 
     Returns:
         A built network, int32 ids [B, T] → float32 logits [B, C], T <= max_length, whose default_learning_rate suits
         fresh weights.
 
     Raises:
-        InputError: d_model is no multiple of num_heads.
+        InputError: d_model is not a multiple of num_heads.
 
     Source: Devlin et al. 2019; the default sizes are near the smallest of Turc et al. 2019.
 

@@ -1,4 +1,4 @@
-"""BERT as a body: how a network with a head of its own reads by it.
+"""BERT as the body of a network: what the head gets from it.
 
 Shape letters: B batch, T tokens, D width.
 """
@@ -16,12 +16,12 @@ from lmkeras.pretrained.checkpoint import write_checkpoint
 
 
 class BertReading(Body):
-    """What `Bert` owes as the body of a network. Its summary of a text is the pooled vector of the first token."""
+    """The methods that make `Bert` the body of a network. Its summary of a text is the first token's pooled vector."""
 
     takes_token_types = True
     bfloat16_on_cpu = True
     xla_on_cpu = False  # 32 texts of 32 tokens, 6 blocks of 384: 0.9 s of processor time a step, 3.8 s with XLA
-    #: the highest of those that Devlin et al. 2019, appendix A.3, choose from for pretrained weights
+    #: the highest learning rate that Devlin et al. 2019, appendix A.3, try for pretrained weights
     default_learning_rate = 5e-5
 
     @property
@@ -41,19 +41,19 @@ class BertReading(Body):
 
     @property
     def width(self) -> int:
-        """D."""
+        """D, the width of the state of a token."""
         return self.hidden_size
 
     summary_size = width
 
     def inputs(self, inputs) -> dict:
-        """See `Body.inputs`; of a text without tokens the first padding is looked at."""
+        """See `Body.inputs`. The first place is never masked, so that a text without tokens can be read too."""
         named = super().inputs(inputs)
         first = ops.arange(ops.shape(named["input_ids"])[1]) == 0
         return {**named, "attention_mask": ops.logical_or(named["attention_mask"], first)}
 
     def states(self, inputs, training=False):
-        """What the last block gives for every token, [B, T, D]."""
+        """The last block's output for every token, [B, T, D]."""
         return self(inputs, training=training).last_hidden_state
 
     def summary(self, inputs, training=False):
@@ -61,7 +61,7 @@ class BertReading(Body):
         return self(inputs, training=training).pooler_output
 
     def packed(self, dtype: str):
-        """What makes the summary in an exported model, see `PackedBert`."""
+        """The function that computes the summary in an exported model, see `PackedBert`."""
         from lmkeras.networks.bodies.bert.packed import PackedBert
 
         return PackedBert(self, dtype)
@@ -71,11 +71,11 @@ class BertReading(Body):
         return [self.pooler]
 
     def save_pretrained_with(self, head: Head, folder: str | Path, labels: Sequence[str] | None) -> None:
-        """Writes config.json and model.safetensors as BertForSequenceClassification in transformers reads them.
+        """Writes config.json and model.safetensors, which BertForSequenceClassification in transformers can read.
 
         Args:
             head: a ClassesHead.
-            folder: created where it is missing; an earlier checkpoint's files are replaced.
+            folder: created if it does not exist; the files of an earlier checkpoint are replaced.
             labels: the classes' names; None for LABEL_0, LABEL_1 and so on.
         """
         labels = [f"LABEL_{i}" for i in range(head.num_classes)] if labels is None else list(labels)
