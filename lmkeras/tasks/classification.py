@@ -99,8 +99,8 @@ class Classification(WholeTextTask):
         "subfolder for each label, tfds:NAME:SPLIT, builtin:python-docstrings.",
         "validation": "labelled text to validate on; None: examples of every label taken from the training text.",
         "tokenizer": "how text becomes tokens; auto: words, and for bert WordPiece.",
-        "vocabulary_size": "the largest number of different tokens; None: 10000 words, every character, 4096 byte pairs, 8192 "
-        "pieces.",
+        "vocabulary_size": "the largest number of different tokens; None: 10000 words, every character, 4096 byte "
+        "pairs, 8192 pieces.",
     }
     Example: ClassVar[type] = LabelledText
     Columns: ClassVar[type] = LabelledColumns

@@ -46,7 +46,8 @@ class Language(Task):
         "builtin:python-docs; or one folder that `lmkeras tokenize` wrote.",
         "validation": "text to validate on; None: the last part of the training text.",
         "tokenizer": "how text becomes tokens; auto: byte_pair, or the tokenizer with which the text was tokenized.",
-        "vocabulary_size": "the largest number of different tokens; None: 4096 byte pairs, 10000 words, every character.",
+        "vocabulary_size": "the largest number of different tokens; None: 4096 byte pairs, 10000 words, every "
+        "character.",
     }
     Example: ClassVar[type] = RunningText
     Evaluation: ClassVar[type] = LanguageEvaluation

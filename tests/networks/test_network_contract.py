@@ -1,9 +1,10 @@
-"""What every language network owes, whatever its name: a new one joins by its name in LanguageNetworkSettings.
+"""What every body that writes owes, below a language model's head: a new one joins by its name in WriterSettings.
 
-Shape letters: B batch, T tokens, V vocabulary.
+Shape letters: B batch, T tokens, D width, V vocabulary.
 """
 
 import itertools
+import json
 import typing
 
 import keras
@@ -14,9 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmkeras.networks import registry
-from lmkeras.networks.settings import LanguageNetworkSettings
+from lmkeras.networks.network import Network
+from lmkeras.networks.settings import WriterSettings
 from lmkeras.training.devices import precision
 from tests.layers.formulas import fill
+from tests.networks.made import new_network
 
 VOCABULARY, LENGTH = 11, 7
 SIZES = {
@@ -34,7 +37,7 @@ IDS = np.random.default_rng(0).integers(0, VOCABULARY, (3, LENGTH)).astype("int3
 
 def choices(field):
     """The values that the settings offer for a field, None aside."""
-    hint = typing.get_type_hints(LanguageNetworkSettings)[field]
+    hint = typing.get_type_hints(WriterSettings)[field]
     return [v for v in typing.get_args(hint) + typing.get_args(typing.get_args(hint)[0]) if isinstance(v, str)]
 
 
@@ -49,12 +52,12 @@ def new(row, **others):
     name, block, tied = NETWORKS[row]
     sizes = {**SIZES, "block": block, "tie_embeddings": tied, **others}
     taken = [size for size in sizes if sizes[size] is not None and takes(name, size)]
-    return fill(registry.build(name, **{size: sizes[size] for size in taken}))
+    return fill(new_network(name, "writers", **{size: sizes[size] for size in taken}))
 
 
 def takes(name, size):
     try:
-        registry.check(name, [size])
+        registry.check(name, [size], "writers")
     except ValueError:
         return False
     return True
@@ -82,6 +85,42 @@ def test_logits_are_float32_for_every_token(network):
         rough = network(IDS)
     assert rough.dtype == "float32"
     assert 0 < np.linalg.norm(rough - logits) < 0.05 * np.linalg.norm(logits)  # bfloat16's 0.4 %, a few layers on
+
+
+def test_states_are_as_wide_as_the_body_says_and_the_last_is_the_summary(network):
+    body = network.body
+    states, summary = body.states(body.inputs(IDS)), body.summary(body.inputs(IDS))
+    assert states.shape == (*IDS.shape, body.width)
+    assert summary.shape == (len(IDS), body.summary_size)
+    assert_close(summary, states[:, -1], 1e-6)
+    assert_close(network(IDS), network.head(states), 0)
+    stepped, _ = body.step(IDS, body.initial_state(len(IDS)))
+    assert_close(stepped, states, 1e-5)
+
+
+def test_inputs_by_name_are_the_same_as_ids_and_need_no_mask(network):
+    ids = IDS * (np.arange(LENGTH) < [[LENGTH], [4], [1]])  # padding comes after tokens, which do not look at it
+    mask = (np.arange(LENGTH) < [[LENGTH], [4], [1]]).astype("int32")
+    for inputs in ({"input_ids": ids}, {"input_ids": ids, "attention_mask": mask}):
+        assert_close(network(inputs), network(ids), 0)
+    assert_close(np.asarray(network(ids))[mask == 1], np.asarray(network(IDS))[mask == 1], 1e-5)
+
+
+def test_what_is_exported_gives_the_same(network):
+    function, weights = network.exported()
+    assert {id(weight) for weight in weights} == {id(weight.value) for weight in network.weights}
+    assert_close(function({"input_ids": IDS}), network(IDS), 0)
+
+
+def test_layer_groups_hold_every_weight_once_from_the_bottom_to_the_top(network):
+    groups = network.layer_groups()
+    grouped = [id(weight) for group in groups for layer in group for weight in layer.weights]
+    assert sorted(grouped) == sorted(id(weight) for weight in network.trainable_weights)
+    assert groups[0] == [network.body.embedding]
+    assert len(groups) > 2
+    assert all(group and all(layer.weights for layer in group) for group in groups)
+    if not network.head.tied:
+        assert groups[-1] == [network.head.dense]
 
 
 @settings(max_examples=5, deadline=None)
@@ -154,13 +193,13 @@ def test_only_steps_with_a_mask_are_built_to_leave_filler_out(network):
         return any(node.op in ("If", "StatelessIf") for node in graph.node)
 
     assert not branches(None)
-    assert branches(tf.constant([[True], [False], [True]])) == network.recurrent
+    assert branches(tf.constant([[True], [False], [True]])) == network.body.recurrent
 
 
 def test_config_round_trip(network):
-    again = type(network).from_config(network.get_config())
+    again = Network.from_config(json.loads(json.dumps(network.get_config())))
     assert again.get_config() == network.get_config()
-    again.build((None, None))
+    assert (type(again.body), type(again.head)) == (type(network.body), type(network.head))
     again.set_weights(network.get_weights())
     assert_close(again(IDS), network(IDS), 0)
 
@@ -168,7 +207,7 @@ def test_config_round_trip(network):
 def test_a_saved_network_gives_equal_logits(network, tmp_path):
     network.save(tmp_path / "network.keras")
     loaded = keras.saving.load_model(tmp_path / "network.keras")
-    assert type(loaded) is type(network)
+    assert loaded.get_config() == network.get_config()
     assert_close(loaded(IDS), network(IDS), 0)
 
 
@@ -207,7 +246,7 @@ def test_a_fresh_network_is_nearly_uniform(row):
     size, width = 300, 16
     sizes = {"d_model": width, "embedding_dim": width, "units": width, "block": block}
     sizes = {key: value for key, value in sizes.items() if value is not None and takes(name, key)}
-    network = registry.build(name, vocabulary_size=size, tie_embeddings=tied, **sizes)
+    network = new_network(name, "writers", vocabulary_size=size, tie_embeddings=tied, **sizes)
     ids = np.arange(size).reshape(-1, 10)
     loss = mean_loss_over_all_targets(network(ids))
     # No distribution has a lower cross-entropy to the uniform one than log V. From above: hidden states have unit

@@ -4,61 +4,80 @@ import pytest
 from lmkeras.errors import InputError
 from lmkeras.layers.recurrent import LSTM
 from lmkeras.networks import registry
-from lmkeras.networks.recurrent import RecurrentLanguageNetwork
-from lmkeras.networks.transformer import TransformerLanguageNetwork
+from lmkeras.networks.bodies.recurrent import RecurrentWriter
+from lmkeras.networks.bodies.transformer import TransformerDecoder, TransformerEncoder
 
-KINDS = {
-    "lstm": (RecurrentLanguageNetwork, LSTM),
-    "gru": (RecurrentLanguageNetwork, keras.layers.GRU),
-    "simple_rnn": (RecurrentLanguageNetwork, keras.layers.SimpleRNN),
-}
+KINDS = {"lstm": LSTM, "gru": keras.layers.GRU, "simple_rnn": keras.layers.SimpleRNN}
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_recurrent_names_stand_for_their_cells(name):
-    network = registry.build(name, vocabulary_size=9, embedding_dim=4, units=3, num_layers=2)
-    kind, cell = KINDS[name]
-    assert type(network) is kind
-    assert [type(layer) for layer in network.recurrent_layers] == [cell, cell]
-    assert network.get_config()["units"] == 3
+    body = registry.new_body(name, "writers", vocabulary_size=9, embedding_dim=4, units=3, num_layers=2)
+    assert not body.built, "a head that shares the embedding is made before the rest"
+    body.build((None, None))
+    assert type(body) is RecurrentWriter
+    assert [type(layer) for layer in body.recurrent_layers] == [KINDS[name]] * 2
+    assert body.get_config()["units"] == 3
 
 
-def test_transformer():
-    network = registry.build("transformer", vocabulary_size=9, d_model=4, num_heads=1, num_layers=1)
-    assert type(network) is TransformerLanguageNetwork
-    assert network.get_config()["dff"] == 16, "4 times d_model where it is not given"
+def test_a_name_may_stand_for_a_body_of_each_kind():
+    sizes = {"vocabulary_size": 9, "d_model": 4, "num_heads": 1, "num_layers": 1}
+    writer, reader = (registry.new_body("transformer", kind, **sizes) for kind in ("writers", "readers"))
+    assert (type(writer), type(reader)) == (TransformerDecoder, TransformerEncoder)
+    for body in (writer, reader):
+        assert body.get_config()["dff"] == 16, "4 times d_model where it is not given"
 
 
-def test_registered_builders_are_found_by_name(monkeypatch):
-    monkeypatch.setattr(registry, "_builders", {task: dict(of) for task, of in registry._builders.items()})
+@pytest.fixture
+def bodies(monkeypatch):
+    """A registry that a test may change."""
+    registry.import_families()
+    monkeypatch.setattr(registry, "_bodies", {kind: dict(of) for kind, of in registry._bodies.items()})
 
-    @registry.register("echo")
-    def echo(vocabulary_size, units=1):
+
+def test_registered_bodies_are_found_by_name(bodies):
+    known = list(registry._bodies["writers"])
+
+    @registry.register_body("echo", "writers", tokenizer="words")
+    def echo(vocabulary_size, units=1, **others):
         return vocabulary_size, units
 
-    assert echo(2) == (2, 1), "a decorated builder stays what it was"
-    assert registry.build("echo", vocabulary_size=3, units=4) == (3, 4)
-    registry.check("echo", ["units", "vocabulary_size"])
-    with pytest.raises(InputError, match="the network 'echo' takes no unit; it takes vocabulary_size, units"):
-        registry.check("echo", ["unit"])
+    assert echo(2) == (2, 1), "a decorated function stays what it was"
+    assert registry.new_body("echo", "writers", vocabulary_size=3, units=4) == (3, 4)
+    registry.check("echo", ["units", "vocabulary_size"], "writers")
+    with pytest.raises(InputError, match=r"the network 'echo' takes no unit; it takes vocabulary_size, units$"):
+        registry.check("echo", ["unit"], "writers")
+    with pytest.raises(InputError, match="unknown network 'echo'"):
+        registry.new_body("echo", "readers", vocabulary_size=3)
+    assert registry.family("echo", "writers") == (echo, "words", None, None)
+    assert registry.registered_here("writers", known) == {"echo": echo}
+    assert registry.registered_here("readers", registry._bodies["readers"]) == {}
 
 
-@pytest.mark.parametrize("call", [registry.build, lambda name: registry.check(name, [])])
-def test_unknown_networks(call):
+def test_bodies_that_can_begin_from_pretrained_weights(bodies):
+    assert registry.pretrained_names("readers") == ["bert"]
+    assert registry.pretrained_names("writers") == []
+    registry.register_body("echo", "writers", pretrained=len)(len)
+    assert registry.pretrained_names("writers") == ["echo"]
+
+
+@pytest.mark.parametrize("call", [registry.new_body, lambda name, kind: registry.check(name, [], kind)])
+@pytest.mark.parametrize("kind", ["readers", "writers"])
+def test_unknown_networks(call, kind):
     with pytest.raises(InputError, match=r"unknown network 'lstn': expected one of .*lstm.*; did you mean 'lstm'"):
-        call("lstn")
+        call("lstn", kind)
 
 
 @pytest.mark.parametrize(("name", "size"), [("lstm", "d_model"), ("transformer", "units"), ("gru", "unitss")])
 def test_sizes_that_a_network_has_not(name, size):
     with pytest.raises(InputError, match=rf"the network '{name}' takes no {size}; it takes .*num_layers"):
-        registry.check(name, ["num_layers", size])
+        registry.check(name, ["num_layers", size], "writers")
 
 
-@pytest.mark.parametrize("size", ["cell", "return_sequences"])
+@pytest.mark.parametrize("size", ["cell", "return_sequences", "dtype"])
 def test_what_a_name_stands_for_is_not_a_size(size):
     with pytest.raises(InputError, match=f"the network 'gru' takes no {size}"):
-        registry.build("gru", vocabulary_size=5, **{size: "lstm"})
+        registry.new_body("gru", "writers", vocabulary_size=5, **{size: "lstm"})
 
 
 @pytest.mark.parametrize(
@@ -75,4 +94,4 @@ def test_what_a_name_stands_for_is_not_a_size(size):
 )
 def test_impossible_sizes_are_refused_by_name(name, size, value):
     with pytest.raises(InputError, match=f"{size} must be"):
-        registry.build(name, vocabulary_size=5, **{size: value})
+        registry.new_body(name, "writers", vocabulary_size=5, **{size: value})

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmkeras.errors import InputError
-from lmkeras.networks.bert import Bert
+from lmkeras.networks.bodies.bert import Bert
 from lmkeras.pretrained import bert as table
-from tests.networks.bert.published import CONFIG, forward, tensors_of, write
+from tests.networks.bodies.bert.published import CONFIG, forward, tensors_of, write
 
 TENSORS = tensors_of(CONFIG)
 IDS = np.random.default_rng(2).integers(1, CONFIG["vocab_size"], (3, 6)).astype("int32")

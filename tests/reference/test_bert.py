@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 from safetensors.numpy import load_file
 
-from lmkeras.networks.bert import Bert, bert_classifier
+from lmkeras.networks.bodies.bert import Bert, bert_classifier
 from tests.reference import cases
 
 pytestmark = pytest.mark.reference

@@ -3,7 +3,7 @@
 Shape letters: B batch, T tokens, D width, C classes.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import keras
 from keras import ops
@@ -11,7 +11,7 @@ from keras import ops
 from lmkeras.errors import unknown_name
 from lmkeras.layers.recurrent import LSTM
 from lmkeras.networks.bodies.embedding import EmbeddingReader
-from lmkeras.networks.contract import masked_max, masked_mean, require_sizes
+from lmkeras.networks.contract import masked_max, masked_mean
 from lmkeras.networks.heads.classes import ClassesHead
 from lmkeras.networks.network import Network
 from lmkeras.networks.registry import register_body
@@ -37,25 +37,19 @@ _POOLINGS = {"last": _last, "max": masked_max, "mean": masked_mean}
 class RecurrentReader(EmbeddingReader):
     """Embedding and LSTM layers, in one or both directions; `lstm_classifier` explains the arguments."""
 
-    def __init__(
-        self,
-        vocabulary_size,
-        embedding_dim: int = 128,
-        units: int = 64,
-        num_layers: int = 1,
-        bidirectional: bool = True,
-        pooling: Literal["max", "mean", "last"] = "max",
-        dropout: float = 0.5,
-        **kwargs,
-    ):
-        require_sizes(dropout, units=units, num_layers=num_layers)
-        if pooling not in _POOLINGS:
-            raise unknown_name("pooling", pooling, _POOLINGS)
-        super().__init__(vocabulary_size, embedding_dim, dropout, **kwargs)
-        self.units = units
-        self.num_layers = num_layers
-        self.bidirectional = bidirectional
-        self.pooling = pooling
+    SIZES: ClassVar = {
+        "embedding_dim": 128,
+        "units": 64,
+        "num_layers": 1,
+        "bidirectional": True,
+        "pooling": "max",
+        "dropout": 0.5,
+    }
+
+    def settle_sizes(self):
+        """The pooling is one of those that there are."""
+        if self.pooling not in _POOLINGS:
+            raise unknown_name("pooling", self.pooling, _POOLINGS)
 
     def build_layers(self, shape):
         """Makes the recurrent layers."""
@@ -101,11 +95,6 @@ class RecurrentReader(EmbeddingReader):
     def layer_groups(self):
         """The embedding, then the two directions of each layer together."""
         return [[self.embedding], *self.recurrent_layers]
-
-    def get_config(self):
-        """The constructor's arguments."""
-        names = ("units", "num_layers", "bidirectional", "pooling")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 def lstm_classifier(

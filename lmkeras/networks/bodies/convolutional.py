@@ -4,6 +4,7 @@ Shape letters: B batch, T tokens, D width.
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import keras
 from keras import ops
@@ -21,20 +22,14 @@ from lmkeras.networks.registry import register_body
 class Convolutions(EmbeddingReader):
     """Embedding, convolutions, maximum over the text; `cnn_classifier` explains the arguments."""
 
-    def __init__(
-        self,
-        vocabulary_size,
-        embedding_dim: int = 300,
-        filters: int = 100,
-        widths: Sequence[int] = (3, 4, 5),
-        dropout: float = 0.5,
-        **kwargs,
-    ):
+    SIZES: ClassVar = {"embedding_dim": 300, "filters": 100, "widths": (3, 4, 5), "dropout": 0.5}
+
+    def settle_sizes(self):
+        """Widths are a list of at least one."""
+        widths = self.widths
         if not isinstance(widths, Sequence) or not widths:
             raise InputError(f"widths must name the widths of filters, one at least, such as (3, 4, 5), got {widths!r}")
-        require_sizes(dropout, filters=filters, widths=min(widths))
-        super().__init__(vocabulary_size, embedding_dim, dropout, **kwargs)
-        self.filters = filters
+        require_sizes(self.dropout, widths=min(widths))
         self.widths = list(widths)
 
     def build_layers(self, shape):
@@ -64,10 +59,6 @@ class Convolutions(EmbeddingReader):
     def layer_groups(self):
         """The embedding, then all convolutions together, because they stand side by side."""
         return [[self.embedding], self.convolutions]
-
-    def get_config(self):
-        """The constructor's arguments."""
-        return {**super().get_config(), "filters": self.filters, "widths": self.widths}
 
 
 def cnn_classifier(

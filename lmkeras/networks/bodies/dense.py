@@ -3,10 +3,12 @@
 Shape letters: B batch, T tokens, D width.
 """
 
+from typing import ClassVar
+
 import keras
 
 from lmkeras.networks.bodies.embedding import EmbeddingReader
-from lmkeras.networks.contract import masked_mean, require_sizes
+from lmkeras.networks.contract import masked_mean
 from lmkeras.networks.heads.classes import ClassesHead
 from lmkeras.networks.network import Network
 from lmkeras.networks.registry import register_body
@@ -19,13 +21,7 @@ class MeanEmbedding(EmbeddingReader):
 
     default_learning_rate = 0.01  # in a mean, each word's share of the gradient is small
 
-    def __init__(
-        self, vocabulary_size, embedding_dim: int = 128, units: int | None = None, dropout: float = 0.5, **kwargs
-    ):
-        if units is not None:
-            require_sizes(dropout, units=units)
-        super().__init__(vocabulary_size, embedding_dim, dropout, **kwargs)
-        self.units = units
+    SIZES: ClassVar = {"embedding_dim": 128, "units": None, "dropout": 0.5}
 
     def build_layers(self, shape):
         """Makes the hidden layer, if `units` asks for one."""
@@ -39,10 +35,6 @@ class MeanEmbedding(EmbeddingReader):
         """The mean over the tokens, passed through the hidden layer if there is one."""
         mean = masked_mean(self.states(inputs), inputs["attention_mask"])
         return mean if self.hidden is None else self.hidden(mean)
-
-    def get_config(self):
-        """The constructor's arguments."""
-        return {**super().get_config(), "units": self.units}
 
 
 def dense_classifier(

@@ -1,32 +1,70 @@
-"""Base classes of the bodies that begin with an embedding: one for readers and one for writers.
+"""What most bodies have in common: sizes by name, and an embedding that they begin with.
 
-Shape letters: B batch, T tokens, D width.
+Shape letters: B batch, T tokens, D width of a token's state, V vocabulary.
 """
+
+import inspect
+from typing import ClassVar
 
 import keras
 
 from lmkeras.networks.contract import Body, Writer, require_sizes
 
 
-class EmbeddingReader(Body, keras.layers.Layer):
-    """A reader that begins with an embedding; subclasses say what comes after it.
+class _Sized:
+    """A layer whose constructor takes a vocabulary_size and the sizes that its class names, with their defaults.
+
+    The sizes become attributes, and are what `get_config` gives. Sizes that are whole numbers must be at least 1.
+    """
+
+    #: the sizes by name, each with its default; among them is `dropout`
+    SIZES: ClassVar[dict[str, object]] = {}
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        kind, no_default = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.empty
+        sizes = {"vocabulary_size": no_default, **cls.SIZES}
+        cls.__signature__ = inspect.Signature([inspect.Parameter(name, kind, default=sizes[name]) for name in sizes])
+
+    def _set_sizes(self, vocabulary_size: int, sizes: dict[str, object]) -> None:
+        if unknown := sizes.keys() - self.SIZES.keys():
+            raise TypeError(
+                f"{type(self).__name__} takes no {', '.join(sorted(unknown))}; it takes {', '.join(self.SIZES)}"
+            )
+        for name, value in {"vocabulary_size": vocabulary_size, **self.SIZES, **sizes}.items():
+            setattr(self, name, value)
+        self.settle_sizes()
+        numbers = {name: value for name, value in self.get_config().items() if type(value) is int and name != "dropout"}
+        require_sizes(self.dropout, **numbers)
+
+    def settle_sizes(self) -> None:
+        """Works out the sizes that follow from others; InputError where two do not go together."""
+
+    def call(self, inputs, training=False):
+        """The states [B, T, D]."""
+        return self.states(self.inputs(inputs), training)
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return {name: getattr(self, name) for name in ("vocabulary_size", *self.SIZES)}
+
+
+class EmbeddingReader(_Sized, Body, keras.layers.Layer):
+    """A reader that begins with an embedding; subclasses name the sizes, and make the layers after the embedding.
+
+    Among the sizes is `embedding_dim`, the width of the embedding, or `settle_sizes` sets it.
 
     Args:
         vocabulary_size: V, number of ids.
-        embedding_dim: width of the embedding.
-        dropout: share of values dropped in training, in [0, 1): before a classifier's last layer, and where the
-            subclass says.
+        sizes: see `SIZES`.
     """
 
     default_learning_rate = 0.001
 
-    def __init__(self, vocabulary_size: int, embedding_dim: int, dropout: float, **kwargs):
-        require_sizes(dropout, vocabulary_size=vocabulary_size, embedding_dim=embedding_dim)
-        super().__init__(autocast=False, **kwargs)
-        self.vocabulary_size = vocabulary_size
-        self.embedding_dim = embedding_dim
-        self.dropout = dropout
-        self.embedding = keras.layers.Embedding(vocabulary_size, embedding_dim, name="embedding")
+    def __init__(self, vocabulary_size: int, **sizes):
+        super().__init__(autocast=False)
+        self._set_sizes(vocabulary_size, sizes)
+        self.embedding = keras.layers.Embedding(vocabulary_size, self.embedding_dim, name="embedding")
 
     def build(self, input_shape):
         """Builds the embedding on [B, T] and the other layers on [B, T, D]."""
@@ -42,49 +80,29 @@ class EmbeddingReader(Body, keras.layers.Layer):
         """The embeddings [B, T, D]."""
         return self.embedding(inputs["input_ids"])
 
-    def call(self, inputs, training=False):
-        """The states [B, T, D]."""
-        return self.states(self.inputs(inputs), training)
 
-    def get_config(self):
-        """The constructor's arguments; subclasses add theirs."""
-        return {name: getattr(self, name) for name in ("vocabulary_size", "embedding_dim", "dropout")}
+class EmbeddingWriter(_Sized, Writer, keras.layers.Layer):
+    """A writer that begins with an embedding; subclasses name the sizes, and make the layers after the embedding.
 
-
-class EmbeddingWriter(Writer, keras.layers.Layer):
-    """A writer that begins with an embedding; subclasses say what comes after it.
+    Among the sizes are `tie_embeddings` and `embedding_dim`, or `settle_sizes` sets the latter.
 
     Args:
         vocabulary_size: V, number of ids.
-        embedding_dim: D, width of the embedding.
-        tie_embeddings: whether the embedding, transposed, is also the last matrix of a language model.
-        dropout: share of values dropped in training, in [0, 1), where the subclass says.
+        sizes: see `SIZES`.
     """
 
-    def __init__(self, vocabulary_size: int, embedding_dim: int, tie_embeddings: bool, dropout: float, **kwargs):
-        super().__init__(autocast=False, **kwargs)
-        self.vocabulary_size = vocabulary_size
-        self.embedding_dim = embedding_dim
-        self.tie_embeddings = tie_embeddings
-        self.dropout = dropout
-        if tie_embeddings:
+    def __init__(self, vocabulary_size: int, **sizes):
+        super().__init__(autocast=False)
+        self._set_sizes(vocabulary_size, sizes)
+        if self.tie_embeddings:
             # the embedding is also the last matrix: this scale gives logits of about unit size
-            spread = keras.initializers.RandomNormal(stddev=embedding_dim**-0.5)
+            spread = keras.initializers.RandomNormal(stddev=self.embedding_dim**-0.5)
             self.embedding = keras.layers.ReversibleEmbedding(
-                vocabulary_size, embedding_dim, embeddings_initializer=spread, name="embedding"
+                vocabulary_size, self.embedding_dim, embeddings_initializer=spread, name="embedding"
             )
         else:
-            self.embedding = keras.layers.Embedding(vocabulary_size, embedding_dim, name="embedding")
+            self.embedding = keras.layers.Embedding(vocabulary_size, self.embedding_dim, name="embedding")
 
     def summary(self, inputs, training=False):
         """The state after the last token, [B, D]."""
         return self.states(inputs, training)[:, -1]
-
-    def call(self, inputs, training=False):
-        """The states [B, T, D]."""
-        return self.states(self.inputs(inputs), training)
-
-    def get_config(self):
-        """The constructor's arguments; subclasses add theirs."""
-        names = ("vocabulary_size", "embedding_dim", "tie_embeddings", "dropout")
-        return {name: getattr(self, name) for name in names}

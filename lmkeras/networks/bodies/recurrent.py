@@ -5,7 +5,7 @@ Shape letters: B batch, T tokens, D width, V vocabulary.
 
 import contextlib
 import functools
-from typing import Literal
+from typing import ClassVar, Literal
 
 import keras
 import tensorflow as tf
@@ -14,7 +14,6 @@ from keras import ops
 from lmkeras.errors import unknown_name
 from lmkeras.layers.recurrent import LSTM
 from lmkeras.networks.bodies.embedding import EmbeddingWriter
-from lmkeras.networks.contract import require_sizes
 from lmkeras.networks.heads.language import LanguageHead
 from lmkeras.networks.network import Network
 from lmkeras.networks.registry import register_body
@@ -31,25 +30,19 @@ class RecurrentWriter(EmbeddingWriter):
     steps_with_xla = False  # slower: 3.1k tokens/s with XLA, 3.6k without (16 texts, 512 units)
     training_length = 64
 
-    def __init__(
-        self,
-        vocabulary_size,
-        embedding_dim: int = 256,
-        units: int = 128,
-        num_layers: int = 1,
-        dropout: float = 0.0,
-        cell: Literal["lstm", "gru", "simple_rnn"] = "lstm",
-        tie_embeddings: bool = False,
-        **kwargs,
-    ):
-        if cell not in _CELLS:
-            raise unknown_name("cell", cell, _CELLS)
-        sizes = {"embedding_dim": embedding_dim, "units": units, "num_layers": num_layers}
-        require_sizes(dropout, vocabulary_size=vocabulary_size, **sizes)
-        super().__init__(vocabulary_size, embedding_dim, tie_embeddings, dropout, **kwargs)
-        self.units = units
-        self.num_layers = num_layers
-        self.cell = cell
+    SIZES: ClassVar = {
+        "embedding_dim": 256,
+        "units": 128,
+        "num_layers": 1,
+        "dropout": 0.0,
+        "cell": "lstm",
+        "tie_embeddings": False,
+    }
+
+    def settle_sizes(self):
+        """The cell is one of those that there are."""
+        if self.cell not in _CELLS:
+            raise unknown_name("cell", self.cell, _CELLS)
 
     @property
     def bfloat16_on_cpu(self) -> bool:
@@ -119,10 +112,6 @@ class RecurrentWriter(EmbeddingWriter):
             # whether an LSTM's cell states are float32 depends on how it ran; a state must keep its dtype in all steps
             new_states.append([ops.cast(one, self.compute_dtype) for one in layer_states])
         return x, new_states
-
-    def get_config(self):
-        """The constructor's arguments."""
-        return {**super().get_config(), **{name: getattr(self, name) for name in ("units", "num_layers", "cell")}}
 
 
 @contextlib.contextmanager

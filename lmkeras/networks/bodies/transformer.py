@@ -3,7 +3,7 @@
 Shape letters: B batch, T tokens, D width, V vocabulary, C classes.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import keras
 from keras import ops
@@ -13,7 +13,7 @@ from lmkeras.layers.blocks import DecoderBlock, TransformerBlock
 from lmkeras.layers.fused import rms_norm
 from lmkeras.layers.position import SinusoidalPositionEncoding
 from lmkeras.networks.bodies.embedding import EmbeddingReader, EmbeddingWriter
-from lmkeras.networks.contract import masked_mean, require_sizes
+from lmkeras.networks.contract import require_sizes
 from lmkeras.networks.heads.classes import ClassesHead
 from lmkeras.networks.heads.language import LanguageHead
 from lmkeras.networks.network import Network
@@ -30,33 +30,25 @@ class TransformerDecoder(EmbeddingWriter):
     bfloat16_on_cpu = True
     steps_with_xla = True
 
-    def __init__(
-        self,
-        vocabulary_size,
-        d_model: int = 128,
-        num_heads: int = 4,
-        num_layers: int = 4,
-        dff: int | None = None,
-        context_length: int = 128,
-        dropout: float = 0.0,
-        block: Literal["pre_norm", "post_norm"] = "pre_norm",
-        tie_embeddings: bool = False,
-        **kwargs,
-    ):
-        dff = 4 * d_model if dff is None else dff
-        sizes = {"num_heads": num_heads, "num_layers": num_layers, "dff": dff, "context_length": context_length}
-        require_sizes(dropout, vocabulary_size=vocabulary_size, d_model=d_model, **sizes)
-        if context_length < 2:
-            raise InputError(f"context_length must be at least 2, got {context_length}")
-        if block not in ("pre_norm", "post_norm"):
-            raise unknown_name("block", block, ("pre_norm", "post_norm"))
-        super().__init__(vocabulary_size, d_model, tie_embeddings, dropout, **kwargs)
-        self.d_model = d_model
-        self.num_heads = num_heads
-        self.num_layers = num_layers
-        self.dff = dff
-        self.context_length = context_length
-        self.block = block
+    SIZES: ClassVar = {
+        "d_model": 128,
+        "num_heads": 4,
+        "num_layers": 4,
+        "dff": None,
+        "context_length": 128,
+        "dropout": 0.0,
+        "block": "pre_norm",
+        "tie_embeddings": False,
+    }
+
+    def settle_sizes(self):
+        """The embedding is d_model wide, and the feed-forward networks four times that where nothing else is said."""
+        self.embedding_dim, self.dff = self.d_model, 4 * self.d_model if self.dff is None else self.dff
+        require_sizes(self.dropout, context_length=self.context_length)
+        if self.context_length < 2:
+            raise InputError(f"context_length must be at least 2, got {self.context_length}")
+        if self.block not in ("pre_norm", "post_norm"):
+            raise unknown_name("block", self.block, ("pre_norm", "post_norm"))
 
     def build(self, input_shape):
         """Makes the blocks and builds all layers, on [B, T]."""
@@ -120,12 +112,6 @@ class TransformerDecoder(EmbeddingWriter):
             caches.append(cache)
         return self._normed(x), {"positions": positions, "slots": slots, "caches": caches}
 
-    def get_config(self):
-        """The constructor's arguments."""
-        config = super().get_config()
-        names = ("num_heads", "num_layers", "dff", "context_length", "block")
-        return {"d_model": config.pop("embedding_dim"), **config, **{name: getattr(self, name) for name in names}}
-
 
 def transformer_language_model(
     vocabulary_size: int,
@@ -185,26 +171,11 @@ class TransformerEncoder(EmbeddingReader):
     xla_on_cpu = False  # XLA compiles anew for every length of a batch: 40 s for what takes 5 s without
     bfloat16_on_cpu = True
 
-    def __init__(
-        self,
-        vocabulary_size,
-        d_model: int = 64,
-        num_heads: int = 4,
-        num_layers: int = 1,
-        dff: int | None = None,
-        max_length: int = 512,
-        dropout: float = 0.1,
-        **kwargs,
-    ):
-        dff = 4 * d_model if dff is None else dff
-        sizes = {"num_heads": num_heads, "num_layers": num_layers, "dff": dff, "max_length": max_length}
-        require_sizes(dropout, d_model=d_model, **sizes)
-        super().__init__(vocabulary_size, d_model, dropout, **kwargs)
-        self.d_model = d_model
-        self.num_heads = num_heads
-        self.num_layers = num_layers
-        self.dff = dff
-        self.max_length = max_length
+    SIZES: ClassVar = {"d_model": 64, "num_heads": 4, "num_layers": 1, "dff": None, "max_length": 512, "dropout": 0.1}
+
+    def settle_sizes(self):
+        """The embedding is d_model wide, and the feed-forward networks four times that where nothing else is said."""
+        self.embedding_dim, self.dff = self.d_model, 4 * self.d_model if self.dff is None else self.dff
 
     def build_layers(self, shape):
         """Makes positions and blocks."""
@@ -221,16 +192,6 @@ class TransformerEncoder(EmbeddingReader):
         for block in self.blocks:
             x = block(x, mask=inputs["attention_mask"], training=training)
         return x
-
-    def summary(self, inputs, training=False):
-        """The mean of the last block's outputs over the tokens."""
-        return masked_mean(self.states(inputs, training), inputs["attention_mask"])
-
-    def get_config(self):
-        """The constructor's arguments."""
-        config = super().get_config()
-        names = ("num_heads", "num_layers", "dff", "max_length")
-        return {"d_model": config.pop("embedding_dim"), **config, **{name: getattr(self, name) for name in names}}
 
 
 def transformer_classifier(

@@ -57,7 +57,26 @@ def fresh_bert(
     max_length: int = 512,
     dropout: float = 0.1,
 ) -> Bert:
-    """Builds a BERT with fresh weights; the arguments are those of `fresh_bert_classifier`."""
+    """Builds a BERT with fresh weights.
+
+    Args:
+        vocabulary_size: number of ids, id 0 included.
+        d_model: width, a multiple of num_heads.
+        num_heads: attention heads of each block.
+        num_layers: number of blocks.
+        dff: inner width of the feed-forward networks; None for 4 d_model.
+        max_length: the most tokens that one pass looks at.
+        dropout: share of values dropped in training after the embeddings, in the blocks, of attention weights and
+            before the last layer, in [0, 1).
+
+    Returns:
+        A built Bert, whose default_learning_rate suits fresh weights.
+
+    Raises:
+        InputError: d_model is no multiple of num_heads.
+
+    Source: Devlin et al. 2019; the default sizes are near the smallest of Turc et al. 2019.
+    """
     bert = Bert(
         vocab_size=vocabulary_size,
         hidden_size=d_model,
@@ -70,51 +89,3 @@ def fresh_bert(
     )
     bert.default_learning_rate = _FRESH_LEARNING_RATE
     return bert
-
-
-def fresh_bert_classifier(
-    vocabulary_size: int,
-    num_classes: int,
-    d_model: int = 128,
-    num_heads: int = 4,
-    num_layers: int = 2,
-    dff: int | None = None,
-    max_length: int = 512,
-    dropout: float = 0.1,
-) -> Network:
-    """Builds a classifier on top of a BERT with fresh weights.
-
-    Args:
-        vocabulary_size: number of ids, id 0 included.
-        num_classes: C, at least 2.
-        d_model: width, a multiple of num_heads.
-        num_heads: attention heads of each block.
-        num_layers: number of blocks.
-        dff: inner width of the feed-forward networks; None for 4 d_model.
-        max_length: the most tokens that one pass looks at.
-        dropout: share of values dropped in training after the embeddings, in the blocks, of attention weights and
-            before the last layer, in [0, 1).
-
-    Returns:
-        A built network, int32 ids [B, T] → float32 logits [B, C], T <= max_length, whose default_learning_rate suits
-        fresh weights.
-
-    Raises:
-        InputError: d_model is not a multiple of num_heads.
-
-    Source: Devlin et al. 2019; the default sizes are near the smallest of Turc et al. 2019.
-
-    Example:
-        >>> fresh_bert_classifier(vocabulary_size=50, num_classes=3)(np.array([[7, 3, 0]])).shape
-        TensorShape([1, 3])
-    """
-    bert = fresh_bert(
-        vocabulary_size,
-        d_model=d_model,
-        num_heads=num_heads,
-        num_layers=num_layers,
-        dff=dff,
-        max_length=max_length,
-        dropout=dropout,
-    )
-    return bert_classifier(bert, num_classes)

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lmkeras.networks.bert import Bert, BertClassifier, PackedBertClassifier
+from lmkeras.errors import InputError
+from lmkeras.networks.bodies.bert import Bert, bert_classifier
 
 SIZES = {
     "vocab_size": 29,
@@ -19,22 +20,24 @@ TYPES = np.array([[0, 0, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1], [0, 0, 0, 0, 0, 0], [0
 
 def drawn(**sizes):
     """A classifier with weights so large that every part of it shows in the logits."""
-    network = BertClassifier(Bert(**{**SIZES, **sizes}), 3)
+    network = bert_classifier(Bert(**{**SIZES, **sizes}), 3)
     draw = np.random.default_rng(0)
     network.set_weights([draw.normal(0, 0.5, weight.shape) for weight in network.get_weights()])
     return network
 
 
-def as_exported(packed):
-    """As a function with shapes left open, which TensorFlow optimizes as it does an exported one."""
-    return tf.function(packed, autograph=False, reduce_retracing=True)
+def exported(network, dtype="float32"):
+    """What is exported, as a function with shapes left open, which TensorFlow optimizes as it does an exported one."""
+    function, weights = network.exported(dtype)
+    return tf.function(function, autograph=False, reduce_retracing=True), weights
 
 
 @pytest.mark.parametrize("activation", ["gelu", "gelu_new", "relu", "silu"])
 @pytest.mark.parametrize("layers", [1, 3])
 def test_it_gives_the_logits_of_the_network(activation, layers):
     network = drawn(hidden_act=activation, num_hidden_layers=layers)
-    packed = as_exported(PackedBertClassifier(network))
+    packed, weights = exported(network)
+    assert {id(weight) for weight in weights} == {id(weight.value) for weight in network.weights}
     for inputs in (IDS, {"input_ids": IDS}, {"input_ids": IDS, "token_type_ids": TYPES}):
         inputs = tf.nest.map_structure(tf.constant, inputs)
         expected = network(inputs, training=False).numpy()
@@ -45,7 +48,7 @@ def test_it_gives_the_logits_of_the_network(activation, layers):
 
 
 def test_how_far_texts_are_padded_and_who_is_beside_them_does_not_matter():
-    packed = as_exported(PackedBertClassifier(drawn(num_hidden_layers=2)))
+    packed, _ = exported(drawn(num_hidden_layers=2))
     together = packed({"input_ids": tf.constant(IDS)}).numpy()
     longer = packed({"input_ids": tf.constant(np.pad(IDS, [[0, 0], [0, 3]]))})
     alone = np.concatenate([packed({"input_ids": tf.constant(row[None])}) for row in IDS])
@@ -56,9 +59,14 @@ def test_how_far_texts_are_padded_and_who_is_beside_them_does_not_matter():
 def test_bfloat16_products_keep_two_digits():
     """Eight bits of mantissa: logits of some size are off by a few thousandths of it, and not equal."""
     keras.utils.set_random_seed(2)
-    network = BertClassifier(Bert(**SIZES, num_hidden_layers=3, initializer_range=0.3), 3)
+    network = bert_classifier(Bert(**SIZES, num_hidden_layers=3, initializer_range=0.3), 3)
     expected = network({"input_ids": tf.constant(IDS)}, training=False).numpy()
-    packed = PackedBertClassifier(network, "bfloat16")
-    found = as_exported(packed)({"input_ids": tf.constant(IDS)}).numpy()
+    packed, weights = exported(network, "bfloat16")
+    found = packed({"input_ids": tf.constant(IDS)}).numpy()
     assert 0 < np.abs(found - expected).max() < 0.02 * np.abs(expected).max()
-    assert len(packed.weights) == len(network.weights) - 3 * 8
+    assert len(weights) == len(network.weights) - 3 * 8
+
+
+def test_another_precision_is_refused():
+    with pytest.raises(InputError, match="unknown dtype 'float16': expected one of float32, bfloat16"):
+        drawn(num_hidden_layers=1).exported("float16")

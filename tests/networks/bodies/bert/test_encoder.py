@@ -7,10 +7,10 @@ import pytest
 import tensorflow as tf
 
 from lmkeras.errors import InputError
-from lmkeras.networks.bert import Bert, TFBertModel
+from lmkeras.networks.bodies.bert import Bert, TFBertModel
 from lmkeras.training.devices import precision
 from tests.layers.formulas import layer_norm
-from tests.networks.bert.published import CONFIG, forward, tensors_of, write
+from tests.networks.bodies.bert.published import CONFIG, forward, tensors_of, write
 
 RNG = np.random.default_rng(5)
 IDS = RNG.integers(1, CONFIG["vocab_size"], (4, 7)).astype("int32")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lmkeras.errors import InputError
-from lmkeras.networks.transformer import transformer_classifier, transformer_language_model
+from lmkeras.networks.bodies.transformer import transformer_classifier, transformer_language_model
 from tests.layers import formulas
 from tests.layers.formulas import fill, weights_of
 
@@ -12,15 +12,15 @@ IDS = np.random.default_rng(0).integers(0, 13, (3, 6))
 
 
 def expected_logits(network, ids):
-    (embeddings,) = weights_of(network.embedding)[:1]
+    (embeddings,) = weights_of(network.body.embedding)[:1]
     x = embeddings[ids]  # [B, T, D]
-    if network.block == "post_norm":
+    if network.body.block == "post_norm":
         x = formulas.sinusoidal_positions(x)
-    for block in network.blocks:
-        x = (formulas.transformer_block if network.block == "post_norm" else formulas.decoder_block)(x, block)
-    if network.block == "pre_norm":
-        x = formulas.rms_norm_layer(x, network.norm)
-    return x @ embeddings.T if network.tie_embeddings else formulas.dense(x, network.head)
+    for block in network.body.blocks:
+        x = (formulas.transformer_block if network.body.block == "post_norm" else formulas.decoder_block)(x, block)
+    if network.body.block == "pre_norm":
+        x = formulas.rms_norm_layer(x, network.body.norm)
+    return x @ embeddings.T if network.body.tie_embeddings else formulas.dense(x, network.head)
 
 
 def new(**sizes):
@@ -72,10 +72,10 @@ CLASSIFIED = np.array([text + [0] * (6 - len(text)) for text in TEXTS], "int32")
 def expected_class_logits(network, text):
     """Of one text without padding, so that no mask is needed."""
     if not text:
-        return np.asarray(network.head.bias)
-    (embeddings,) = weights_of(network.embedding)
+        return np.asarray(network.head.dense.bias)
+    (embeddings,) = weights_of(network.body.embedding)
     x = formulas.sinusoidal_positions(embeddings[text][None])  # [1, T, D]
-    for block in network.blocks:
+    for block in network.body.blocks:
         x = formulas.transformer_block(x, block)
     return formulas.dense(x[0].mean(axis=0), network.head)
 
@@ -93,16 +93,15 @@ def test_class_logits_are_the_formulas(num_layers):
 
 def test_a_classifiers_dropout_acts_in_training_alone():
     network = new_classifier(dropout=1 - 1e-7)
-    np.testing.assert_allclose(network(CLASSIFIED, training=True), [network.head.bias] * len(TEXTS), atol=1e-6)
+    np.testing.assert_allclose(network(CLASSIFIED, training=True), [network.head.dense.bias] * len(TEXTS), atol=1e-6)
     expected = [expected_class_logits(network, text) for text in TEXTS]
     np.testing.assert_allclose(network(CLASSIFIED), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_dropout_acts_on_the_embeddings_of_a_classifier():
     network = new_classifier(dropout=1 - 1e-7)
-    x, mask = network.embedding(CLASSIFIED[1:2]), np.ones((1, 6), bool)
-    nothing = formulas.transformer_block(np.zeros((1, 1, 8)), silent(network.blocks[0]))
-    np.testing.assert_allclose(network.features(x, mask, training=True), nothing[:, 0], atol=1e-5)
+    nothing = formulas.transformer_block(np.zeros((1, 1, 8)), silent(network.body.blocks[0]))
+    np.testing.assert_allclose(network.features(CLASSIFIED[1:2], training=True), nothing[:, 0], atol=1e-5)
 
 
 def silent(block):

@@ -1,9 +1,10 @@
-"""What every classification network owes, whatever its name: a new one joins by its name in the settings.
+"""What every body that reads whole texts owes, below a classifier's head: a new one joins by its name in the settings.
 
-Shape letters: B batch, T tokens, C classes.
+Shape letters: B batch, T tokens, D width.
 """
 
 import collections
+import json
 import typing
 
 import keras
@@ -13,15 +14,17 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lmkeras.errors import InputError
 from lmkeras.networks import registry
-from lmkeras.networks.settings import ClassificationNetworkSettings
+from lmkeras.networks.network import Network
+from lmkeras.networks.settings import ReaderSettings
 from lmkeras.training.devices import precision
 from tests.layers.formulas import fill
+from tests.networks.made import new_network
 
 VOCABULARY, CLASSES, LENGTH = 11, 3, 12
 SIZES = {
     "vocabulary_size": VOCABULARY,
-    "num_classes": CLASSES,
     "num_layers": 2,
     "d_model": 8,
     "num_heads": 2,
@@ -32,7 +35,7 @@ SIZES = {
     "filters": 4,
     "widths": (2, 3),
 }
-NAMES = typing.get_args(typing.get_type_hints(ClassificationNetworkSettings)["network"])
+NAMES = typing.get_args(typing.get_type_hints(ReaderSettings)["network"])
 NETWORKS = {
     **{name: (name, {}) for name in NAMES},
     "dense without a hidden layer": ("dense", {"units": None}),
@@ -51,9 +54,9 @@ IDS, TARGETS = padded(TEXTS), np.array([0, 2, 1, 1], "int32")
 
 def new(row, **others):
     name, own = NETWORKS[row]
-    taken = registry.sizes_of(name, "classification")
+    taken = registry.sizes_of(name, "readers")
     sizes = {size: value for size, value in {**SIZES, **own, **others}.items() if size in taken}
-    return fill(registry.build(name, "classification", **sizes))
+    return fill(new_network(name, "readers", CLASSES, **sizes))
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
@@ -99,6 +102,43 @@ def test_neighbours_in_the_batch_change_nothing(network):
     np.testing.assert_allclose(alone, network(IDS), atol=1e-5)
 
 
+def states_of(network, inputs):
+    return np.asarray(network.body.states(network.body.inputs(inputs)))
+
+
+def test_neighbours_and_padding_change_no_state_of_a_token(network):
+    together = states_of(network, IDS)
+    for row, text in zip(together, TEXTS, strict=True):
+        if text:
+            np.testing.assert_allclose(states_of(network, np.array([text]))[0], row[: len(text)], atol=1e-5)
+
+
+def test_states_and_summaries_are_as_wide_as_the_body_says(network):
+    body = network.body
+    assert states_of(network, IDS).shape == (*IDS.shape, body.width)
+    assert body.summary(body.inputs(IDS)).shape == (len(IDS), body.summary_size)
+    np.testing.assert_array_equal(network(IDS), network.head(body.summary(body.inputs(IDS))))
+
+
+def test_a_mask_says_the_same_as_padding(network):
+    mask = IDS != 0
+    # whatever stands under the mask; an empty text's first place is looked at by some
+    hidden = np.where(mask | ~mask.any(axis=1, keepdims=True), IDS, 5)
+    for given_mask in (mask, mask.astype("int32"), mask.astype("float32")):
+        np.testing.assert_array_equal(network({"input_ids": hidden, "attention_mask": given_mask}), network(IDS))
+    np.testing.assert_array_equal(network({"input_ids": IDS}), network(IDS))
+
+
+@pytest.mark.parametrize("row", NETWORKS)
+def test_with_a_mask_id_0_is_a_token_like_others(row):
+    network = new(row)
+    expected = network(np.array([[3, 5, 5, 4]]))
+    embeddings = network.layer_groups()[0][0].embeddings
+    embeddings.assign(np.take(embeddings, [5, *range(1, VOCABULARY)], axis=0))  # 0 means what 5 does
+    found = network({"input_ids": np.array([[3, 0, 5, 4, 0]]), "attention_mask": np.array([[1, 1, 1, 1, 0]])})
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
 def test_every_token_counts(network):
     ids = padded([[3, 1, 4], [3, 1, 5], [3, 2, 4], [6, 1, 4]])
     logits = np.asarray(network(ids))
@@ -107,9 +147,9 @@ def test_every_token_counts(network):
 
 
 def test_config_round_trip(network):
-    again = type(network).from_config(network.get_config())
+    again = Network.from_config(json.loads(json.dumps(network.get_config())))
     assert again.get_config() == network.get_config()
-    again.build((None, None))
+    assert (type(again.body), type(again.head)) == (type(network.body), type(network.head))
     again.set_weights(network.get_weights())
     np.testing.assert_array_equal(again(IDS), network(IDS))
 
@@ -117,7 +157,7 @@ def test_config_round_trip(network):
 def test_a_saved_network_gives_equal_logits(network, tmp_path):
     network.save(tmp_path / "network.keras")
     loaded = keras.saving.load_model(tmp_path / "network.keras")
-    assert type(loaded) is type(network)
+    assert loaded.get_config() == network.get_config()
     np.testing.assert_array_equal(loaded(IDS), network(IDS))
 
 
@@ -146,7 +186,7 @@ def test_layer_groups_hold_every_weight_once_from_the_bottom_to_the_top(network)
     assert collections.Counter(grouped) == collections.Counter(id(weight) for weight in network.trainable_weights)
     assert all(group and all(layer.weights for layer in group) for group in groups)
     assert any("embedding" in weight.path for layer in groups[0] for weight in layer.weights)
-    assert groups[-1][-1] is network.head
+    assert groups[-1] == [*network.body.summary_layers(), network.head.dense]
 
 
 def test_weights_have_names_of_their_own(network):
@@ -155,7 +195,7 @@ def test_weights_have_names_of_their_own(network):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "bert"])  # whose sizes have names of their own
 def test_sizes_are_refused_by_name(name):
-    own = [size for size in registry.sizes_of(name, "classification") if isinstance(SIZES.get(size), int)]
+    own = [size for size in registry.sizes_of(name, "readers") if isinstance(SIZES.get(size), int)]
     assert len(own) >= 3
     for size in own:
         with pytest.raises(ValueError, match=rf"{size} must be at least [12], got -1"):
@@ -163,3 +203,15 @@ def test_sizes_are_refused_by_name(name):
     for dropout in (-0.5, 1.0):
         with pytest.raises(ValueError, match=f"dropout must be from 0 to below 1, got {dropout}"):
             new(name, dropout=dropout)
+
+
+def test_what_is_exported_gives_the_same(network):
+    function, weights = network.exported()
+    assert {id(weight) for weight in weights} == {id(weight.value) for weight in network.weights}
+    for inputs in (IDS, {"input_ids": IDS, "attention_mask": IDS != 0}):
+        np.testing.assert_allclose(tf.function(function, autograph=False)(inputs), network(IDS), atol=1e-5)
+    if not hasattr(network.body, "packed"):
+        with pytest.raises(InputError, match=r"only BERT is exported in another .*: leave out dtype 'bfloat16'"):
+            network.exported("bfloat16")
+        with pytest.raises(InputError, match="has no form in transformers: use save instead"):
+            network.save_pretrained("nowhere")

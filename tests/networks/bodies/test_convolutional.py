@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lmkeras.errors import InputError
-from lmkeras.networks.convolutional import cnn_classifier
+from lmkeras.networks.bodies.convolutional import cnn_classifier
 from tests.layers.formulas import dense, fill, weights_of
 
 TEXTS = [[3], [7, 2, 9, 9, 1, 11], [], [12, 4, 7], [5, 5]]
@@ -24,11 +24,11 @@ def largest(x, w, b):
 
 
 def expected_logits(network, text):
-    (embeddings,) = weights_of(network.embedding)
+    (embeddings,) = weights_of(network.body.embedding)
     features = []
-    for convolution in network.convolutions:
+    for convolution in network.body.convolutions:
         w, b = weights_of(convolution)  # [h, D, filters], [filters]
-        features += [largest(embeddings[text], w[:, :, f], b[f]) for f in range(network.filters)]
+        features += [largest(embeddings[text], w[:, :, f], b[f]) for f in range(network.body.filters)]
     return dense(np.array(features), network.head)
 
 
@@ -40,7 +40,7 @@ def new(**sizes):
 @pytest.mark.parametrize("bias", [0.0, 5.0])  # with a large one, windows of padding alone would win
 def test_logits_are_the_formulas(widths, bias):
     network = new(widths=widths)
-    for convolution in network.convolutions:
+    for convolution in network.body.convolutions:
         convolution.bias.assign_add([bias] * 4)
     expected = [expected_logits(network, np.array(text, int)) for text in TEXTS]
     np.testing.assert_allclose(network(IDS), expected, atol=1e-5, rtol=1e-5)
@@ -48,14 +48,14 @@ def test_logits_are_the_formulas(widths, bias):
 
 def test_dropout_acts_on_the_features_and_in_training_alone():
     network = new(dropout=1 - 1e-7)
-    np.testing.assert_allclose(network(IDS, training=True), [network.head.bias] * len(IDS), atol=1e-6)
+    np.testing.assert_allclose(network(IDS, training=True), [network.head.dense.bias] * len(IDS), atol=1e-6)
     expected = [expected_logits(network, np.array(text, int)) for text in TEXTS]
     np.testing.assert_allclose(network(IDS), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_no_convolution_stands_above_another():
     network = new(widths=(2, 3, 3))
-    assert network.layer_groups() == [[network.embedding], network.convolutions, [network.head]]
+    assert network.layer_groups() == [[network.body.embedding], network.body.convolutions, [network.head.dense]]
     assert len({weight.path for weight in network.weights}) == len(network.weights)
 
 
