@@ -46,16 +46,15 @@ def write_models(folder, data):
 
     import keras
 
-    from lmkeras.datasets import TextLayout
-    from lmkeras.export import export_text_classifier
-    from lmkeras.networks.bert import bert_classifier
+    from lmkeras import TextClassifier
+    from lmkeras.networks.bodies.bert import bert_classifier
     from lmkeras.tokenizers.word_piece import WordPieceTokenizer
 
     keras.utils.set_random_seed(0)
     network, tokenizer = bert_classifier(WEIGHTS, 2), WordPieceTokenizer.from_pretrained(WEIGHTS)
-    layout = TextLayout(512, first=tokenizer.cls_id, separator=tokenizer.sep_id, last=tokenizer.sep_id)
+    model = TextClassifier(network, tokenizer, labels=LABELS)
     for dtype in ("float32", "bfloat16"):
-        export_text_classifier(network, tokenizer, layout, LABELS, False, folder / dtype, dtype=dtype)
+        model.export(folder / dtype, dtype=dtype)
     network.save_pretrained(folder / "checkpoint", LABELS)
     for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt"):
         shutil.copy(WEIGHTS / name, folder / "checkpoint")

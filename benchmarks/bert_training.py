@@ -69,8 +69,9 @@ def write_batches(folder, path):
     classes = np.array([label == "positive" for label in labels], "int32")
     batches = TrainingExamples(examples, classes, BATCH).dataset().take(SST2_STEPS).as_numpy_iterator()
     arrays = {}
-    for number, (ids, labels, _) in enumerate(batches):
-        arrays |= {f"ids_{number}": ids[:, : (ids != 0).sum(1).max()], f"classes_{number}": labels}
+    for number, (inputs, labels, _) in enumerate(batches):
+        longest = inputs["attention_mask"].sum(axis=1).max()
+        arrays |= {f"ids_{number}": inputs["input_ids"][:, :longest], f"classes_{number}": labels}
     np.savez(path, **arrays)
 
 

@@ -43,7 +43,7 @@ def lmkeras_side():
     import tensorflow as tf
 
     from lmkeras.decoding.generate import GenerationLoop, Sampling
-    from lmkeras.networks.transformer import transformer_language_model
+    from lmkeras.networks.bodies.transformer import transformer_language_model
     from lmkeras.tokenizers.special import SpecialIds
 
     network = transformer_language_model(VOCABULARY, WIDTH, HEADS, LAYERS, context_length=CONTEXT)

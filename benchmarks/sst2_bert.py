@@ -64,20 +64,15 @@ def train_lmkeras(data, options, seed):
 
 def what_it_saw(model, data, options, seed):
     """The batches that our classifier was trained and judged on, as NumPy, and its optimizer's numbers."""
-    import numpy as np
+    from lmkeras.datasets import TrainingExamples, evaluation_batches
 
-    from lmkeras.datasets import EncodedExamples, TrainingExamples, evaluation_batches
-    from lmkeras.models.recipe import layout_for
+    def pairs(dataset):
+        return [(inputs["input_ids"], classes) for inputs, classes, _ in dataset.as_numpy_iterator()]
 
-    layout, encoded = layout_for(model.network, model.tokenizer, False, None, "start"), {}
-    for part in PARTS:
-        texts, labels = zip(*data[part], strict=True)
-        classes = np.array([model.labels.index(label) for label in labels], "int32")
-        encoded[part] = EncodedExamples.encode(texts, model.tokenizer, layout), classes
+    encoded = {part: model.task.encode(data[part], model.tokenizer, model.network) for part in PARTS}
     steps = -(-len(data["train"]) // options.batch_size)
     train = TrainingExamples(*encoded["train"], options.batch_size, seed).dataset().take(steps * options.epochs)
-    batches = {"train": list(train.as_numpy_iterator())}
-    batches |= {part: list(evaluation_batches(*encoded[part]).as_numpy_iterator()) for part in PARTS[1:]}
+    batches = {"train": pairs(train), **{part: pairs(evaluation_batches(*encoded[part])) for part in PARTS[1:]}}
     optimizer = model.network.optimizer
     adam = {name: getattr(optimizer, name) for name in ("beta_1", "beta_2", "epsilon", "global_clipnorm")}
     adam["rates"] = [float(optimizer._learning_rate(step)) for step in range(len(batches["train"]))]
@@ -90,7 +85,7 @@ def train_pytorch(folder, weights, batches, adam, steps_per_epoch, seed):
     Args:
         folder: where PyTorch is installed; empty where it can be imported as it is.
         weights: a checkpoint's folder.
-        batches: lists of (ids, classes, ...) by part.
+        batches: lists of (ids, classes) by part.
         adam: the optimizer's numbers by their names in Keras, and `rates`, the learning rate of every update.
         steps_per_epoch: number of updates between evaluations.
         seed: of the new head and of dropout.
@@ -107,7 +102,7 @@ def train_pytorch(folder, weights, batches, adam, steps_per_epoch, seed):
     def accuracy(part):
         model.eval()
         with torch.no_grad():
-            right = [(forward(ids).argmax(1).numpy() == classes) for ids, classes, *_ in batches[part]]
+            right = [(forward(ids).argmax(1).numpy() == classes) for ids, classes in batches[part]]
         model.train()
         return 100 * sum(map(sum, right)) / sum(map(len, right))
 
@@ -118,7 +113,7 @@ def train_pytorch(folder, weights, batches, adam, steps_per_epoch, seed):
     betas = (adam["beta_1"], adam["beta_2"])
     optimizer = torch.optim.AdamW(model.parameters(), betas=betas, weight_decay=adam["weight_decay"])
     seconds, best, best_weights = [], -1.0, None
-    for step, (ids, classes, *_) in enumerate(batches["train"]):
+    for step, (ids, classes) in enumerate(batches["train"]):
         if step % steps_per_epoch == 0:
             start = time.monotonic()
         group = optimizer.param_groups[0]

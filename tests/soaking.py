@@ -15,8 +15,10 @@ from pathlib import Path
 
 from lmkeras.models.language_model import LanguageModel
 from lmkeras.models.text_classifier import TextClassifier
-from lmkeras.networks import registry
+from lmkeras.tasks.classification import Classification
+from lmkeras.tasks.language import Language
 from lmkeras.tokenizers import new_tokenizer
+from tests.models.built import built
 
 WORDS = "Ann has three apples and Bob has four pears".split()
 LONGEST_PROMPT, LONGEST_TEXT, MOST_TEXTS, MOST_NEW_TOKENS = 100, 30, 2, 20
@@ -39,14 +41,14 @@ class Soaking:
         self.python_calls = 0
         self.writers, self.labellers = [], []
         for name, sizes in NETWORKS.items():
-            network = registry.build(name, vocabulary_size=characters.vocabulary_size, **sizes)
+            network = built(name, Language(), vocabulary_size=characters.vocabulary_size, **sizes)
             network.step = self._counted(network.step)
             self.writers.append(LanguageModel(network, characters))
         for name, sizes in CLASSIFIERS.items():
-            sizes = {**sizes, "vocabulary_size": words.vocabulary_size, "num_classes": 2}
-            network = registry.build(name, "classification", **sizes)
+            task = Classification(labels=("no", "yes"))
+            network = built(name, task, vocabulary_size=words.vocabulary_size, **sizes)
             network.call = self._counted(network.call)
-            self.labellers.append(TextClassifier(network, words, labels=["no", "yes"]))
+            self.labellers.append(TextClassifier(network, words, labels=task.labels))
 
     def _counted(self, function):
         def counting(*arguments, **settings):

@@ -9,7 +9,6 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from lmkeras import InputError, LanguageModel
-from lmkeras.export import export_text_classifier
 from tests.models.reviews import drawn, learnt, reviews
 
 TEXTS = [f"Ann saw {count} cats, 猫 and déjà vu. " for count in range(20)]
@@ -259,20 +258,17 @@ def test_this_process_labels_batches_of_any_size(name, classifiers):
 def test_bert_in_bfloat16_keeps_labels_and_two_digits(tmp_path):
     model = learnt("bert", "word_piece")
     texts = [text for text, _ in reviews(60, seed=5)]
-    parts = (model.network, model.tokenizer, model._layout(), model.labels, model.pairs)
-    export_text_classifier(*parts, tmp_path / "model", dtype="bfloat16")
+    model.export(tmp_path / "model", dtype="bfloat16")
     loaded = tf.saved_model.load(str(tmp_path / "model"))
     result = loaded.classify(tf.constant(texts))
     predictions = model.predict(texts)
     assert [label.decode() for label in result["label"].numpy()] == [prediction.label for prediction in predictions]
     expected = np.array([list(prediction.probabilities.values()) for prediction in predictions])
     assert 0 < np.abs(result["probabilities"].numpy() - expected).max() < 0.01
-    for network, dtype, message in (
-        (model.network, "float16", "bfloat16"),
-        (learnt().network, "bfloat16", "only BERT"),
-    ):
+    for other, dtype, message in ((model, "float16", "bfloat16"), (learnt(), "bfloat16", "only BERT")):
         with pytest.raises(InputError, match=message):
-            export_text_classifier(network, *parts[1:], tmp_path / "other", dtype=dtype)
+            other.export(tmp_path / "other", dtype=dtype)
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize("kind", ["dense words", "bert word_piece"])

@@ -6,8 +6,9 @@ import shutil
 import pytest
 
 from lmkeras import LanguageModel
-from lmkeras.networks import registry
+from lmkeras.tasks.language import Language
 from lmkeras.tokenizers import new_tokenizer
+from tests.models.built import built
 from tests.models.reviews import drawn
 
 TEXT = "".join(f"Ann has {count} apples and {count} pears.\n" for count in range(40)).encode()
@@ -69,7 +70,7 @@ def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("place")
     tokenizer = new_tokenizer("characters").fit([TEXT.decode()])
     sizes = {"d_model": 8, "num_heads": 2, "num_layers": 1, "context_length": 16}
-    network = registry.build("transformer", vocabulary_size=tokenizer.vocabulary_size, **sizes)
+    network = built("transformer", Language(), vocabulary_size=tokenizer.vocabulary_size, **sizes)
     LanguageModel(network, tokenizer).save(folder / "lm")
     drawn("dense", "words").save(folder / "classifier")
     for name in ("config.json", "tokenizer.json", "network.keras"):

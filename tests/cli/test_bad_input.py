@@ -138,10 +138,12 @@ TABLE = {
         missing --text text.txt                | no saved model in missing
         damaged-network.keras --text text.txt  | damaged-network.keras/network.keras is damaged
         lm --text latin.txt                    | latin.txt line 3: the byte at offset 11 is not utf-8
+        lm --text text.txt --pair-column a     | --pair-column is for a text classifier, and lm is a language model
+        lm --text text.txt --label-column a    | --label-column is for a text classifier, and lm is a language model
         lm --text text.txt --stride 0          | stride must be from 1 to 16, the length of a window, got 0
         lm --text text.txt --stride 17         | stride must be from 1 to 16, the length of a window, got 17
-        lm --text text.txt --picture new.png   | --picture and --pair-column are for classifiers
-        classifier --text other.csv --stride 3 | --stride is for language models
+        lm --text text.txt --picture new.png   | --picture is for a text classifier, and lm is a language model
+        classifier --text other.csv --stride 3 | --stride is for a language model, and classifier is a text classifier
         classifier --text other.csv            | 1 of 2 examples have labels that were not learnt: 'maybe' (1)
         classifier --text pairs.csv --pair-column pair             | this model classifies single texts, and got a pair
         classifier --text examples.csv --picture mine.png          | mine.png exists already: name another file, or say
@@ -182,7 +184,7 @@ TABLE = {
         lm folder --overwrite                  | folder is not a SavedModel alone: it is not overwritten
         lm text.txt                            | text.txt is a file: name a folder
         lm text.txt/new                        | text.txt is a file: name a folder
-        lm new --dtype bfloat16                | only BERT classifiers are exported in another precision
+        lm new --dtype bfloat16                | only BERT is exported in another precision than its own
         classifier new --dtype bfloat16        | only BERT is exported in another precision than its own""",
     # of the other kind
     "": """

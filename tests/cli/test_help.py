@@ -6,8 +6,10 @@ import sys
 
 import pytest
 
-from lmkeras.cli import VERBS
+from lmkeras.cli import verbs
 from tests.cli.command import run
+
+VERBS = verbs()
 
 
 def option_names(verb):

@@ -116,7 +116,9 @@ def test_export_and_info(trained, tmp_path, capsys):
     assert (code, (tmp_path / "other").exists()) == (2, False)
     assert "only BERT" in err
     code, out, _ = run(capsys, "info", trained)
-    assert json.loads(out)["network"]["d_model"] == 16
+    network = json.loads(out)["network"]
+    assert (network["name"], network["body"]["config"]["d_model"]) == ("TransformerDecoder", 16)
+    assert network["parameters"] == lmkeras.load(trained).network.count_params()
 
 
 @pytest.mark.parametrize(
@@ -141,6 +143,7 @@ def test_export_and_info(trained, tmp_path, capsys):
         (["train", "lm", "--text", "TEXT", "--output", "RUN"], "--overwrite"),
         (["train", "lm", "--text", "TEXT", "--output", "TEXT/run"], "is a file"),
         (["train", "lm", "--text", "TEXT", "--output", "/proc/run"], "/proc"),
+        (["train", "lm", "--text", "TEXT", "--output", "OUT", "--monitor", "val_accuracy"], "expected one of val_loss"),
         (["evaluate", "RUN", "--text", "TEXT", "--stride", "9999"], "stride must be from 1 to 16"),
         (["generate", "RUN", "--prompt", "a", "--max-new-tokens", "99999999999"], "max_new_tokens must be"),
         (["generate", "RUN", "--prompt", "a", "--temperature", "inf"], "temperature must be"),

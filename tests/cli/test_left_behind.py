@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from lmkeras import LanguageModel
+from lmkeras import LanguageModel, load
 from lmkeras.cli import main
 from tests.cli.command import contents, require_one_line, run, run_line
+from tests.models.reviews import reviews
 
 
 def type_in(monkeypatch, content: bytes):
@@ -50,9 +51,11 @@ def test_a_prompt_longer_than_the_context_with_what_is_no_character(in_place, ca
 
 
 def test_a_terminal_without_a_character_shows_its_number(in_place, monkeypatch):
+    model = load(in_place / "classifier")
+    text = next(text for text, _ in reviews(40) if model.predict(text).label == "nö")
     printed = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", printed)
-    assert main(["predict", "classifier", "fizzy"]) == 0
+    assert main(["predict", "classifier", text]) == 0
     assert printed.buffer.getvalue().startswith(b"n\\xf6\t")
 
 
@@ -117,7 +120,7 @@ def interrupt(*_):
 )
 def test_ctrl_c_leaves_nothing_behind(command, in_place, capsys, monkeypatch):
     before = contents(in_place)
-    monkeypatch.setattr("lmkeras.models.prediction.Prediction.from_logits", interrupt)
+    monkeypatch.setattr("lmkeras.tasks.classification.Prediction.from_logits", interrupt)
     monkeypatch.setattr(
         "matplotlib.figure.Figure.savefig", lambda self, file, **_: (file.write_bytes(b"half"), interrupt())
     )

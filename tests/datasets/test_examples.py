@@ -16,18 +16,22 @@ LAYOUT = TextLayout(9, first=50, separator=51, last=52, token_types=True)
 lengths_of_texts = st.lists(st.integers(0, 40), min_size=1, max_size=30)
 
 
-def examples_of(lengths):
+def examples_of(lengths, filler=0):
     """Texts of those lengths; the text of number n consists of the id n + 1 alone, so that an id says whose it is."""
     ids = [number + 1 for number, length in enumerate(lengths) for _ in range(length)]
-    return EncodedExamples(np.array(ids, np.int32), np.cumsum([0, *lengths]), None)
+    return EncodedExamples(np.array(ids, np.int32), np.cumsum([0, *lengths]), None, filler)
 
 
 def rows_of(examples):
     return [examples.ids[start:end].tolist() for start, end in itertools.pairwise(examples.starts)]
 
 
-def padded(rows, size):
-    return [row + [0] * (size - len(row)) for row in rows]
+def padded(rows, size, filler=0):
+    return [row + [filler] * (size - len(row)) for row in rows]
+
+
+def lists(inputs):
+    return {name: array.tolist() for name, array in inputs.items()}
 
 
 @pytest.mark.parametrize("at_a_time", [1, 3, 1024])
@@ -51,14 +55,25 @@ def test_a_network_is_told_which_ids_are_the_second_texts(monkeypatch, at_a_time
         second = [0] * first_length + [1] * (len(ids) - first_length)
         assert inputs["input_ids"][row].tolist() == ids + [0] * (9 - len(ids))
         assert inputs["token_type_ids"][row].tolist() == second + [0] * (9 - len(ids))
-    assert inputs["input_ids"].dtype == inputs["token_type_ids"].dtype == np.int32
+        assert inputs["attention_mask"][row].tolist() == [1] * len(ids) + [0] * (9 - len(ids))
+    assert {array.dtype for array in inputs.values()} == {np.dtype(np.int32)}
 
 
-def test_a_network_that_hears_nothing_of_pairs_gets_ids_alone():
+def test_a_network_that_hears_nothing_of_pairs_gets_no_token_types():
     layout = TextLayout(9, separator=51)
     encoded = EncodedExamples.encode([("a b", "c"), ("", "d")], WORDS, layout)
     expected = [layout.arrange(WORDS.encode("a b"), WORDS.encode("c"))[0], [51, *WORDS.encode("d")]]
-    assert encoded.inputs(np.array([0, 1])).tolist() == padded(expected, 4)
+    mask = padded([[1] * len(row) for row in expected], 4)
+    assert lists(encoded.inputs(np.array([0, 1]))) == {"input_ids": padded(expected, 4), "attention_mask": mask}
+
+
+def test_rows_are_filled_with_the_tokenizers_padding(monkeypatch):
+    special = WORDS.special._replace(padding=77)
+    monkeypatch.setattr(type(WORDS), "special", special)
+    encoded = EncodedExamples.encode(["a", "b c"], WORDS, TextLayout(9))
+    inputs = encoded.inputs(np.array([0, 1]))
+    assert inputs["input_ids"].tolist() == [[*WORDS.encode("a"), 77], WORDS.encode("b c")]
+    assert inputs["attention_mask"].tolist() == [[1, 0], [1, 1]]
 
 
 def test_no_texts_are_no_batches():
@@ -67,14 +82,18 @@ def test_no_texts_are_no_batches():
     assert list(encoded.batches_by_length(100)) == []
 
 
-@given(lengths_of_texts, st.data())
-def test_inputs_are_padded_to_steps_of_eight_or_to_the_longest_text(lengths, data):
+@given(lengths_of_texts, st.data(), st.sampled_from([0, 99]))
+def test_inputs_are_padded_to_steps_of_eight_or_to_the_longest_text(lengths, data, filler):
     rows = data.draw(st.lists(st.integers(0, len(lengths) - 1), min_size=1, max_size=8))
-    inputs = examples_of(lengths).inputs(np.array(rows))
+    inputs = examples_of(lengths, filler).inputs(np.array(rows))
     longest_here = max(lengths[row] for row in rows)
-    size = min(-(-longest_here // 8) * 8, max(lengths))
-    assert inputs.tolist() == padded([[row + 1] * lengths[row] for row in rows], max(1, size))
-    assert inputs.dtype == np.int32
+    size = max(1, min(-(-longest_here // 8) * 8, max(lengths)))
+    assert inputs["input_ids"].tolist() == padded([[row + 1] * lengths[row] for row in rows], size, filler)
+    assert inputs["attention_mask"].tolist() == padded([[1] * lengths[row] for row in rows], size)
+    assert [(name, array.dtype) for name, array in inputs.items()] == [
+        ("input_ids", np.int32),
+        ("attention_mask", np.int32),
+    ]
 
 
 @given(lengths_of_texts, st.integers(1, 200))
@@ -84,10 +103,10 @@ def test_batches_hold_no_more_ids_than_asked_for_unless_one_text_does(lengths, b
     numbers = [int(number) for batch in batches for number in batch]
     assert sorted(numbers) == list(range(len(lengths)))
     assert [lengths[number] for number in numbers] == sorted(lengths)
-    shapes = [examples.inputs(batch).shape for batch in batches]
+    shapes = [examples.inputs(batch)["input_ids"].shape for batch in batches]
     assert all(rows * size <= batch_ids for rows, size in shapes if rows > 1)
     for (rows, _), following in zip(shapes, batches[1:], strict=False):
-        _, size = examples.inputs(following[:1]).shape
+        _, size = examples.inputs(following[:1])["input_ids"].shape
         assert (rows + 1) * size > batch_ids, "one text more would have fitted"
 
 
@@ -134,23 +153,23 @@ def epochs(dataset, batches):
 
 def numbers_of(inputs):
     """Which texts of `examples_of` these are."""
-    return inputs[:, 0] - 1
+    return inputs["input_ids"][:, 0] - 1
 
 
-@pytest.mark.parametrize("class_weights", [None, [0.5, 0.0, 3.0]])
-def test_training_batches_bring_each_text_with_its_class_and_weight(class_weights):
+@pytest.mark.parametrize("weights_given", [None, [number / 8 for number in range(23)]])
+def test_training_batches_bring_each_text_with_its_class_and_weight(weights_given):
     lengths = [1 + number % 11 for number in range(23)]
     classes = np.array([number % 3 for number in range(23)], np.int32)
-    dataset = TrainingExamples(examples_of(lengths), classes, 4, 7, class_weights).dataset()
+    dataset = TrainingExamples(examples_of(lengths), classes, 4, 7, weights_given).dataset()
     orders = []
     for epoch, batches in enumerate(itertools.islice(epochs(dataset, 6), 3)):
         orders.append([numbers_of(inputs).tolist() for inputs, _, _ in batches])
         assert orders[-1] == [batch.tolist() for batch in training_order(np.array(lengths), 4, 7, epoch)]
         for (inputs, targets, weights), numbers in zip(batches, orders[-1], strict=True):
-            assert inputs.tolist() == examples_of(lengths).inputs(np.array(numbers)).tolist()
+            assert lists(inputs) == lists(examples_of(lengths).inputs(np.array(numbers)))
             assert targets.tolist() == [number % 3 for number in numbers]
-            assert weights.tolist() == [(class_weights or [1.0] * 3)[number % 3] for number in numbers]
-            assert (inputs.dtype, targets.dtype, weights.dtype) == (np.int32, np.int32, np.float32)
+            assert weights.tolist() == [(weights_given or [1.0] * 23)[number] for number in numbers]
+            assert (inputs["input_ids"].dtype, targets.dtype, weights.dtype) == (np.int32, np.int32, np.float32)
     assert orders[0] != orders[1] != orders[2]
 
 
@@ -161,7 +180,7 @@ def test_training_may_begin_with_any_batch(first):
     assert train.steps_per_epoch == 6
     whole = itertools.islice(train.dataset().as_numpy_iterator(), first, first + 10)
     for (expected, *_), (inputs, *_) in zip(whole, train.dataset(first).as_numpy_iterator(), strict=False):
-        assert inputs.tolist() == expected.tolist()
+        assert lists(inputs) == lists(expected)
 
 
 def test_other_examples_have_another_digest():
@@ -172,32 +191,50 @@ def test_other_examples_have_another_digest():
     assert len({digest(), digest(lengths=(1, 3, 2)), digest(classes=(0, 0, 1)), digest((1, 2), (0, 1))}) == 4
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_a_text_may_have_a_target_and_a_weight_for_every_place(training):
+    lengths, shape = [3, 1, 2, 5, 4], (5, 2, 3)
+    targets = np.arange(30, dtype=np.int32).reshape(shape)
+    weights = np.arange(30).reshape(shape) / 16
+    examples = examples_of(lengths)
+    if training:
+        dataset = TrainingExamples(examples, targets, 2, 3, weights).dataset().take(3)
+    else:
+        dataset = evaluation_batches(examples, targets, weights, batch_ids=8)
+    assert [tuple(spec.shape) for spec in dataset.element_spec[1:]] == [(None, 2, 3)] * 2
+    found = []
+    for inputs, some, theirs in dataset.as_numpy_iterator():
+        numbers = numbers_of(inputs).tolist()
+        found += numbers
+        assert some.tolist() == targets[numbers].tolist()
+        assert (theirs.dtype, theirs.tolist()) == (np.float32, weights[numbers].tolist())
+    assert sorted(found) == list(range(5))
+
+
 @pytest.mark.parametrize("batch_ids", [1, 24, 8192])
 def test_evaluation_batches_bring_each_text_once(batch_ids):
     lengths = [1 + 5 * number % 13 for number in range(23)]
     classes = np.array([number % 3 for number in range(23)], np.int32)
-    dataset = evaluation_batches(examples_of(lengths), classes, batch_ids)
+    dataset = evaluation_batches(examples_of(lengths), classes, batch_ids=batch_ids)
     batches = list(dataset.as_numpy_iterator())
     assert len(batches) == int(dataset.cardinality())
     found = []
     for inputs, targets, weights in batches:
         numbers = numbers_of(inputs).tolist()
         found += numbers
-        assert inputs.size <= batch_ids or len(inputs) == 1
-        assert inputs.tolist() == examples_of(lengths).inputs(np.array(numbers)).tolist()
+        assert inputs["input_ids"].size <= batch_ids or len(numbers) == 1
+        assert lists(inputs) == lists(examples_of(lengths).inputs(np.array(numbers)))
         assert targets.tolist() == [number % 3 for number in numbers]
         assert weights.tolist() == [1.0] * len(numbers)
     assert sorted(found) == list(range(23))
-    assert next(dataset.as_numpy_iterator())[0].tolist() == batches[0][0].tolist(), "every pass is the same"
+    assert lists(next(dataset.as_numpy_iterator())[0]) == lists(batches[0][0]), "every pass is the same"
 
 
-def test_batches_of_pairs_are_dictionaries():
+def test_batches_of_pairs_have_token_types():
     pairs, classes = [("a b", "c"), ("d", "e f"), ("a", "")], np.array([2, 0, 1], np.int32)
     encoded = EncodedExamples.encode(pairs, WORDS, LAYOUT)
     (inputs, targets, _), *others = evaluation_batches(encoded, classes).as_numpy_iterator()
     assert not others
-    expected = encoded.inputs(np.array([2, 0, 1]))
     assert targets.tolist() == [1, 2, 0]
-    assert {name: ids.tolist() for name, ids in inputs.items()} == {
-        name: ids.tolist() for name, ids in expected.items()
-    }
+    assert set(inputs) == {"input_ids", "attention_mask", "token_type_ids"}
+    assert lists(inputs) == lists(encoded.inputs(np.array([2, 0, 1])))

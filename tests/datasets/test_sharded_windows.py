@@ -10,22 +10,18 @@ from lmkeras.datasets.shards import Part, Texts
 from lmkeras.datasets.tokenized import training_windows
 from lmkeras.errors import InputError
 from lmkeras.tokenizers import new_tokenizer
+from tests.datasets.frames import FRAMES, TWO_IDS, ZERO, framed, is_token
 
 lengths_of_shards = st.lists(st.lists(st.integers(1, 25), min_size=1, max_size=3), min_size=1, max_size=6)
 
 
 class ShardsInMemory:
-    """Shards of texts of those lengths, in each of which every id is another; `read` says which were read."""
+    """Shards of texts of those lengths, in each of which every token is another; `read` says which were read."""
 
-    def __init__(self, lengths):
-        self.shards, next_id, self.read = [], 1, []
-        for texts in lengths:
-            ids, starts = [], []
-            for length in texts:
-                starts.append(len(ids))
-                ids += [0, *range(next_id, next_id + length)]
-                next_id += length
-            self.shards.append((np.array(ids, np.int32), np.array(starts)))
+    def __init__(self, lengths, special=ZERO):
+        firsts = itertools.accumulate(map(sum, lengths), initial=1)
+        self.shards = [framed(texts, special, first) for texts, first in zip(lengths, firsts, strict=False)]
+        self.frame, self.read = special.frame, []
         self.parts = [
             Part({"number": number}, 0, len(ids), len(starts)) for number, (ids, starts) in enumerate(self.shards)
         ]
@@ -45,24 +41,30 @@ def small_pools(monkeypatch):
     monkeypatch.setattr("lmkeras.datasets.sharded_windows._POOL_IDS", 64)
 
 
-@given(lengths_of_shards, st.integers(1, 12), st.integers(1, 4), st.integers(0, 3))
-def test_targets_follow_inputs_and_come_once_an_epoch(lengths, length, batch_size, epoch):
-    shards = ShardsInMemory(lengths)
+@given(
+    lengths_of_shards, st.integers(1, 12), st.integers(1, 4), st.integers(0, 3), st.sampled_from(list(FRAMES.values()))
+)
+def test_targets_follow_inputs_and_come_once_an_epoch(lengths, length, batch_size, epoch, special):
+    shards = ShardsInMemory(lengths, special)
     windows = ShardedWindows(shards, length, batch_size, seed=1)
     follows = {}
     for ids, _ in shards.shards:
-        follows |= {int(x): int(y) for x, y in itertools.pairwise(ids) if x and y}
+        follows |= {int(x): int(y) for x, y in itertools.pairwise(ids) if is_token(x) and is_token(y)}
     targets, batches = [], list(windows.epoch(epoch))
     assert len(batches) == windows.steps_per_epoch
-    for inputs, outputs in batches:
-        assert inputs.shape == outputs.shape == (windows.batch_size, windows.length)
+    for inputs, outputs, weights in batches:
+        assert list(inputs) == ["input_ids"]
+        inputs = inputs["input_ids"]
+        assert inputs.shape == outputs.shape == weights.shape == (windows.batch_size, windows.length)
         assert inputs.dtype == outputs.dtype == np.int32
+        assert weights.dtype == np.float32
+        assert (weights == 1).all()
         assert (inputs[:, 1:] == outputs[:, :-1]).all()
         for x, y in zip(inputs.ravel().tolist(), outputs.ravel().tolist(), strict=True):
-            if x and y:
+            if is_token(x) and is_token(y):
                 assert follows[x] == y
         targets += outputs.ravel().tolist()
-    found = [id for id in targets if id]
+    found = [id for id in targets if is_token(id)]
     assert len(found) == len(set(found))
     # some windows fill no batch, one is kept back for the random start
     left_out = shards.num_ids - len(targets)
@@ -72,8 +74,9 @@ def test_targets_follow_inputs_and_come_once_an_epoch(lengths, length, batch_siz
 
 @given(lengths_of_shards, st.integers(1, 12), st.integers(1, 4))
 def test_sizes_are_those_of_the_same_ids_in_one_stream(lengths, length, batch_size):
-    shards = ShardsInMemory(lengths)
-    stream = TokenStream(shards.ids(), np.flatnonzero(shards.ids() == 0), 0, 0)
+    shards = ShardsInMemory(lengths, TWO_IDS)
+    starts = np.flatnonzero(shards.ids() == TWO_IDS.frame.before)
+    stream = TokenStream(shards.ids(), starts, 0, 0, *TWO_IDS)
     ours, theirs = ShardedWindows(shards, length, batch_size), TrainingWindows(stream, length, batch_size)
     for name in ("length", "batch_size", "steps_per_epoch"):
         assert getattr(ours, name) == getattr(theirs, name)
@@ -83,7 +86,7 @@ def test_sizes_are_those_of_the_same_ids_in_one_stream(lengths, length, batch_si
 def test_every_id_has_its_turn(lengths):
     shards = ShardsInMemory(lengths)
     windows = ShardedWindows(shards, 5, 2)
-    seen = {id for epoch in range(150) for _, targets in windows.epoch(epoch) for id in targets.ravel().tolist()}
+    seen = {id for epoch in range(150) for _, targets, _ in windows.epoch(epoch) for id in targets.ravel().tolist()}
     assert seen >= set(shards.ids()[1:].tolist()) - {0}
 
 
@@ -94,17 +97,18 @@ def test_an_epoch_goes_on_from_any_step(lengths, length, batch_size, data):
     step = data.draw(st.integers(0, len(whole)))
     rest = list(windows.epoch(2, step))
     assert len(rest) == len(whole) - step
-    for pair, expected in zip(rest, whole[step:], strict=True):
-        assert all((part == other).all() for part, other in zip(pair, expected, strict=True))
+    for (inputs, *others), (ids, *expected) in zip(rest, whole[step:], strict=True):
+        parts = zip([inputs["input_ids"], *others], [ids["input_ids"], *expected], strict=True)
+        assert all((part == other).all() for part, other in parts)
 
 
 def test_order_is_a_function_of_seed_and_epoch():
     shards = ShardsInMemory([[50]] * 8)
     windows = [ShardedWindows(shards, 5, 4, seed) for seed in (0, 0, 1)]
-    first, again, other = (np.concatenate([x for x, _ in one.epoch(3)]) for one in windows)
+    first, again, other = (np.concatenate([x["input_ids"] for x, _, _ in one.epoch(3)]) for one in windows)
     assert (first == again).all()
     assert (first != other).any()
-    assert (first != np.concatenate([x for x, _ in windows[0].epoch(4)])).any()
+    assert (first != np.concatenate([x["input_ids"] for x, _, _ in windows[0].epoch(4)])).any()
 
 
 def test_shards_come_in_random_order_and_few_at_a_time():
@@ -126,7 +130,7 @@ def test_shards_come_in_random_order_and_few_at_a_time():
 
 def test_windows_are_mixed_within_a_pool():
     windows = ShardedWindows(ShardsInMemory([[31]] * 40), 4, 4)
-    firsts = np.concatenate([targets[:, 0] for _, targets in itertools.islice(windows.epoch(0), 4)]) // 32
+    firsts = np.concatenate([targets[:, 0] for _, targets, _ in itertools.islice(windows.epoch(0), 4)]) // 32
     assert len(set(firsts.tolist())) > 1
     assert (np.diff(firsts) < 0).any()
 
@@ -134,16 +138,20 @@ def test_windows_are_mixed_within_a_pool():
 def test_pools_are_mixed_anew_in_every_epoch():
     windows, orders = ShardedWindows(ShardsInMemory([[300]]), 4, 4), set()
     for epoch in range(4):
-        firsts = np.concatenate([targets[:, 0] for _, targets in itertools.islice(windows.epoch(epoch), 8)])
+        firsts = np.concatenate([targets[:, 0] for _, targets, _ in itertools.islice(windows.epoch(epoch), 8)])
         orders.update((tuple(np.argsort(firsts[:16])), tuple(np.argsort(firsts[16:]))))
     assert len(orders) == 8, "no pool in the order of another"
 
 
-def test_long_texts_are_also_shown_as_if_they_started_anywhere():
-    rare = [x[:, 0] == 0 for x, _ in ShardedWindows(ShardsInMemory([[2000]] * 10), 20, 10).epoch(0)]
-    often = [x[:, 0] == 0 for x, _ in ShardedWindows(ShardsInMemory([[20] * 100] * 10), 20, 10).epoch(0)]
-    assert np.mean(rare) == pytest.approx(1 / 16, abs=0.02)
-    assert np.mean(often) == pytest.approx(1 / 21, abs=0.02)
+@pytest.mark.parametrize("special", FRAMES.values(), ids=FRAMES)
+def test_long_texts_are_also_shown_as_if_they_started_anywhere(special):
+    def starts(lengths):
+        windows = ShardedWindows(ShardsInMemory(lengths, special), 20, 10)
+        return [x["input_ids"][:, 0] == special.frame.before for x, _, _ in windows.epoch(0)]
+
+    assert np.mean(starts([[2000]] * 10)) == pytest.approx(1 / 16, abs=0.02)
+    with_frame_21 = 21 - special.frame.size
+    assert np.mean(starts([[with_frame_21] * 100] * 10)) == pytest.approx(1 / 21, abs=0.02)
 
 
 def test_a_dataset_of_written_shards_goes_on_from_any_step(tmp_path):
@@ -151,9 +159,9 @@ def test_a_dataset_of_written_shards_goes_on_from_any_step(tmp_path):
     make = new_tokenizer("characters").fit(texts)
     windows = training_windows(write_shards(texts, str(tmp_path), lambda: make, {}, 100), 5, 4, seed=2)
     assert isinstance(windows, ShardedWindows)
-    whole = [x.numpy() for x, _ in windows.dataset().take(3 * windows.steps_per_epoch)]
+    whole = [x["input_ids"].numpy() for x, _, _ in windows.dataset().take(3 * windows.steps_per_epoch)]
     for step in (1, windows.steps_per_epoch, 2 * windows.steps_per_epoch + 1):
-        rest = [x.numpy() for x, _ in windows.dataset(step).take(len(whole) - step)]
+        rest = [x["input_ids"].numpy() for x, _, _ in windows.dataset(step).take(len(whole) - step)]
         assert all((a == b).all() for a, b in zip(whole[step:], rest, strict=True))
 
 

@@ -7,8 +7,11 @@ from hypothesis import strategies as st
 
 from lmkeras.datasets import open_shards, tokenize, write_shards
 from lmkeras.datasets.shard_files import digest_of, read_description, write_description
+from lmkeras.datasets.windows import Frame, text_windows
 from lmkeras.errors import InputError
 from lmkeras.tokenizers import new_tokenizer
+from lmkeras.tokenizers.keras_words import Tokenizer
+from lmkeras.tokenizers.special import SpecialIds
 
 TOKENIZER = new_tokenizer("characters").fit(["ab"])
 
@@ -43,6 +46,39 @@ def test_a_split_is_at_the_last_text_that_begins_before_the_place(lengths, shard
         assert stream.characters == stream.tokens == part.num_tokens
     again = train.split(0.5) if train.num_texts > 1 else (train,)
     assert np.concatenate([part.stream().ids for part in again]).tolist() == whole.ids[:cut].tolist()
+
+
+def test_shards_come_back_with_the_ids_around_each_text(tmp_path, monkeypatch):
+    tokenizer = new_tokenizer("characters").fit(["abcdef"])
+    start, end, other_end, padding = tokenizer.encode("cdef")
+    monkeypatch.setattr(Tokenizer, "special", SpecialIds(padding, start, (end, other_end), unknown=1))
+    texts = ["ab" * 4, "", "b?a", "a" * 9, "b"]
+    shards, whole = write_shards(texts, str(tmp_path), lambda: tokenizer, {}, 10), tokenize(texts, tokenizer)
+    assert [part.texts for part in shards.parts] == [2, 2]
+    assert (shards.frame, shards.num_texts, shards.num_tokens, shards.num_ids) == (Frame(start, end), 4, 21, 29)
+    assert read_description(str(tmp_path / "manifest.json"))["tokens"] == 21
+    assert [shards.texts(part).ids[[0, -1]].tolist() for part in shards.parts] == [[start, end]] * 2
+    for stream in (shards.stream(), open_shards(tmp_path).stream()):
+        assert stream.ids.tolist() == whole.ids.tolist()
+        assert stream.starts.tolist() == whole.starts.tolist()
+        assert (stream.tokens, stream.characters, stream.unknown_tokens) == (21, 21, 1)
+        assert (stream.frame, stream.filler) == (Frame(start, end), padding)
+        judged = [i for ids, count in text_windows(stream, 4) for i in ids[len(ids) - count :].tolist()]
+        assert judged == [i for text in texts for i in tokenizer.encode(text)]
+    train, validation = shards.split(0.5)
+    assert [part.num_tokens for part in (train, validation)] == [8, 13]
+    ids = [part.stream().ids.tolist() for part in (train, validation)]
+    assert ids == [whole.ids[:10].tolist(), whole.ids[10:].tolist()]
+
+
+def test_shards_of_version_0_1_have_a_zero_before_each_text(shards, tmp_path):
+    path = str(tmp_path / "tokens" / "manifest.json")
+    manifest = read_description(path)
+    assert manifest.pop("frame") == [0, None]
+    write_description(path, manifest)
+    old = open_shards(tmp_path / "tokens")
+    assert (old.frame, old.num_tokens) == (Frame(0, None), 30)
+    assert old.stream().ids.tolist() == shards.stream().ids.tolist()
 
 
 @pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5])
@@ -90,7 +126,13 @@ def test_damage_is_found_and_named(shards, tmp_path):
 
 @pytest.mark.parametrize(
     "change",
-    [{"dtype": "O"}, {"shards": [{"name": "tokens-0.tfrecord"}]}, {"shards": 3}, {"name": "../a.tfrecord"}],
+    [
+        {"dtype": "O"},
+        {"shards": [{"name": "tokens-0.tfrecord"}]},
+        {"shards": 3},
+        {"name": "../a.tfrecord"},
+        *({"frame": frame} for frame in (3, [], "ab", [None, 1], [-1, 1], [1, True], [1, 2, 3], [1 << 40, None])),
+    ],
     ids=str,
 )
 def test_a_manifest_of_strangers_names_nothing_else(change, shards, tmp_path):

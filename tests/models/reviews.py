@@ -6,8 +6,9 @@ import random
 import numpy as np
 
 from lmkeras import TextClassifier
-from lmkeras.networks import registry
+from lmkeras.tasks.classification import Classification
 from lmkeras.tokenizers import new_tokenizer
+from tests.models.built import built
 
 WORDS = {"nö": "vague", "yes": "fizzy"}
 SIZES = {
@@ -72,9 +73,9 @@ def drawn(network: str, tokenizer: str, pairs: bool = False, **options) -> TextC
     texts = [text for text, _ in reviews(40)]
     size = 300 if tokenizer in ("byte_pair", "word_piece") else None
     fitted = new_tokenizer(tokenizer, size).fit(texts)
-    sizes = {**SIZES[network], "vocabulary_size": fitted.vocabulary_size + 1, "num_classes": 3}
-    built = registry.build(network, "classification", **sizes)
+    task = Classification(labels=("no", "nö", "猫"))
+    new = built(network, task, vocabulary_size=fitted.vocabulary_size + 1, **SIZES[network])
     draw = np.random.default_rng(1)
-    weights = built.get_weights()
-    built.set_weights([draw.normal(0, 0.4, weight.shape) if weight.ndim > 1 else weight for weight in weights])
-    return TextClassifier(built, fitted, labels=("no", "nö", "猫"), pairs=pairs, **options)
+    weights = new.get_weights()
+    new.set_weights([draw.normal(0, 0.4, weight.shape) if weight.ndim > 1 else weight for weight in weights])
+    return TextClassifier(new, fitted, labels=task.labels, pairs=pairs, **options)

@@ -47,17 +47,31 @@ def test_the_seed_fixes_everything():
 
 @pytest.mark.parametrize(
     ("class_weights", "factors"),
-    [("none", {"nö": 1, "yes": 1}), ("balanced", {"nö": 2, "yes": 2 / 3}), ({"nö": 5}, {"nö": 5, "yes": 1})],
+    [
+        ("none", {"nö": 1, "yes": 1}),
+        ("balanced", {"nö": 2, "yes": 2 / 3}),
+        ({"nö": 5}, {"nö": 5, "yes": 1}),
+        ({"nö": 1, "yes": 0}, {"nö": 1, "yes": 0}),
+    ],
     ids=str,
 )
-def test_class_weights_multiply_losses(known, class_weights, factors):
-    """One update that changes nothing reports the mean of weight times -log p over its batch."""
+@pytest.mark.parametrize("batch_size", [12, 5])
+def test_class_weights_are_shares_of_the_loss(known, class_weights, factors, batch_size):
+    """An epoch that changes nothing reports sum(weight times -log p) / sum(weight) over all examples.
+
+    However they are cut into batches; the loss on what validates has no weights, and no metric has.
+    """
     texts = [text for text, _ in reviews(12)]
     examples = [(text, "nö" if number < 3 else "yes") for number, text in enumerate(texts)]
-    expected = -np.mean([factors[label] for _, label in examples] * log_probabilities(known, examples))
-    how = {"steps": 1, "learning_rate": 1e-12, **QUICK, "batch_size": 12}
-    history = known.fit(examples, validation_fraction=0, class_weights=class_weights, **how)
-    assert history[0]["loss"] == pytest.approx(expected, rel=1e-4)
+    weights, nats = np.array([factors[label] for _, label in examples]), -log_probabilities(known, examples)
+    right = np.array([known.predict(text).label == label for text, label in examples])
+    how = {"epochs": 1, "learning_rate": 1e-12, **QUICK, "batch_size": batch_size, "evaluate_every": 3}
+    history = known.fit(examples, examples, class_weights=class_weights, **how)
+    assert history[0]["loss"] == pytest.approx(np.average(nats, weights=weights), rel=1e-4)
+    assert history[0]["val_loss"] == pytest.approx(np.mean(nats), rel=1e-4)
+    assert history[0]["accuracy"] == pytest.approx(np.mean(right[weights > 0]))
+    assert history[0]["val_accuracy"] == pytest.approx(np.mean(right))
+    assert 0 < np.mean(right[weights > 0]) < 1, "else this shows little"
 
 
 @pytest.mark.parametrize(
@@ -98,15 +112,19 @@ def test_layer_decay_slows_each_group(known):
 
 @pytest.fixture(scope="module")
 def misled():
-    """Trained until it is sure of itself and validated where a third of the labels are wrong, by either measure."""
+    """Trained until it is sure of itself and validated, by either measure, where a third of the labels are wrong.
+
+    The rare case is learnt late: the accuracy still rises by it when the loss, of what is wrong, has long been rising.
+    """
+    rare = [("zesty but vague", "yes")]
     validation = [
         (text, "yes" if number % 3 == 0 else label) for number, (text, label) in enumerate(reviews(60, seed=6))
-    ]
+    ] + rare * 3
     runs = {}
     for monitor in ("val_loss", "val_accuracy"):
         model = classifier()
         how = {"epochs": 8, "learning_rate": 0.02, "schedule": "constant", **QUICK}
-        runs[monitor] = model, model.fit(reviews(60), validation, monitor=monitor, **how)
+        runs[monitor] = model, model.fit(reviews(60) + rare, validation, monitor=monitor, **how)
     return validation, runs
 
 
@@ -203,7 +221,8 @@ def test_a_model_that_could_not_be_trained_can_be():
 def test_training_that_diverges_says_so_and_keeps_the_model(known):
     class Poison(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
-            self.model.head.kernel.assign(self.model.head.kernel * np.nan)
+            kernel = self.model.head.dense.kernel
+            kernel.assign(kernel * np.nan)
 
     with pytest.raises(InputError, match="val_loss became nan at update 1"):
         known.fit(reviews(40), reviews(10), callbacks=[Poison()], evaluate_every=1, **QUICK)

@@ -10,7 +10,8 @@ import pytest
 import lmkeras
 from lmkeras import InputError, LanguageModel
 from lmkeras.datasets import text_windows, tokenize
-from lmkeras.networks.recurrent import lstm_language_model
+from lmkeras.networks.bodies.dense import dense_classifier
+from lmkeras.networks.bodies.recurrent import lstm_language_model
 from lmkeras.tokenizers import new_tokenizer
 
 TEXTS = [
@@ -40,7 +41,7 @@ def test_evaluation_is_the_chain_rule_over_windows(model, stride):
     texts = ["Ann has 3 apples. Bob has 4 pears and a kiwi.", "x", "Bob has 1 pears"]
     values = model.evaluate(texts, stride)
     stream = tokenize(texts, model.tokenizer)
-    length = model.network.context_length or 512
+    length = model.network.body.context_length or 512
     nats = []
     for ids, judged in text_windows(stream, length, stride):
         logits = model.network(np.array(ids[None, :-1], np.int32)).numpy()[0].astype(float)
@@ -129,11 +130,11 @@ def test_saved_and_loaded_it_is_the_same_model(model, tmp_path):
 
 
 def test_the_saved_network_is_plain_keras(model, tmp_path):
-    """In a fresh process, which knows the network's class from its module alone."""
+    """In a fresh process, which knows the network's classes from the body's module alone."""
     model.save(tmp_path)
     ids = [[0, 3, 1]]
     program = (
-        f"import keras, {type(model.network).__module__}\n"
+        f"import keras, {type(model.network.body).__module__}\n"
         f"network = keras.saving.load_model({str(tmp_path / 'network.keras')!r})\n"
         f"print(getattr(network, 'optimizer', None), network(keras.ops.convert_to_tensor({ids})).numpy().tolist())"
     )
@@ -179,8 +180,8 @@ def test_wrong_names_and_sizes_are_refused_at_once():
         LanguageModel(tokenizer="bytepair")
     with pytest.raises(InputError, match="'lstm' takes no num_heads"):
         LanguageModel("lstm", num_heads=2)
-    with pytest.raises(InputError, match="tokenizer must be a name or a fitted tokenizer, got NoneType"):
-        LanguageModel("lstm", None)
+    with pytest.raises(InputError, match="tokenizer must be a name or a fitted tokenizer, got int"):
+        LanguageModel("lstm", 3)
     with pytest.raises(TypeError, match="epoch"):
         LanguageModel("lstm").fit(TEXTS, epoch=3)
 
@@ -193,10 +194,13 @@ def test_a_network_and_a_tokenizer_that_differ_are_refused():
         LanguageModel(lstm_language_model(7), "characters")
     with pytest.raises(InputError, match="vocabulary_size is for a tokenizer's name"):
         LanguageModel("lstm", tokenizer, vocabulary_size=5)
-    with pytest.raises(InputError, match="units: sizes are for a network's name"):
+    with pytest.raises(InputError, match="units: for a network's name"):
         LanguageModel(lstm_language_model(tokenizer.vocabulary_size), tokenizer, units=3)
-    with pytest.raises(InputError, match="a language network, got NoneType"):
-        LanguageModel(None, tokenizer)
+    with pytest.raises(InputError, match="a name or a network that lmkeras built, got Tokenizer"):
+        LanguageModel(tokenizer, tokenizer)
+    classes = dense_classifier(tokenizer.vocabulary_size, 2)
+    with pytest.raises(InputError, match="a language network, got one of MeanEmbedding and ClassesHead"):
+        LanguageModel(classes, tokenizer)
     with pytest.raises(InputError, match="return_sequences=True"):
         LanguageModel(lstm_language_model(tokenizer.vocabulary_size, return_sequences=False), tokenizer)
 
@@ -230,7 +234,7 @@ def test_a_damaged_folder_is_refused_by_the_file(model, tmp_path, name, harm):
 def test_a_folder_from_the_future_is_refused(model, tmp_path):
     model.save(tmp_path)
     config = tmp_path / "config.json"
-    config.write_text(config.read_text().replace('"format_version": 1', '"format_version": 99'))
+    config.write_text(config.read_text().replace('"format_version": 2', '"format_version": 99'))
     with pytest.raises(InputError, match="format 99"):
         lmkeras.load(tmp_path)
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmkeras.corpora import LabelledCorpus
-from lmkeras.datasets import TextLayout
-from lmkeras.models.prediction import Prediction, TextLabeller
+from lmkeras.tasks.classification import Classification, Prediction
+from lmkeras.tasks.whole_texts import TextRunner
 from tests.models.reviews import drawn
 
 FINITE = st.floats(-1e6, 1e6)
@@ -37,19 +37,19 @@ def model():
 def test_logits_are_those_of_single_passes_in_the_order_of_the_texts(model):
     """Although texts of like length are labelled together, as many at a time as fill a batch."""
     texts = ["it was " * (number * 4 % 9) for number in range(9)]
-    labeller = TextLabeller(model.network, model.tokenizer, TextLayout(512), model.labels, pairs=False)
-    examples = labeller._encoded(texts)
+    task = Classification(labels=model.labels)
+    runner = TextRunner(task, model.network, model.tokenizer)
+    examples = task.encode_texts(texts, model.tokenizer, task.layout(model.network, model.tokenizer))
     batches = list(examples.batches_by_length(8192))
     assert len(examples) == 9
     expected = [model.network(np.array([[*model.tokenizer.encode(text), 0, 0]])).numpy()[0] for text in texts]
-    np.testing.assert_allclose(labeller.logits(examples), expected, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(runner.outputs(examples), expected, rtol=0, atol=1e-4)
     assert sorted(np.concatenate(batches)) == list(range(9))
 
 
 def test_classes_are_numbered_in_the_order_of_the_labels(model):
-    labeller = TextLabeller(model.network, model.tokenizer, TextLayout(40), model.labels, pairs=False)
     corpus = LabelledCorpus.from_examples(["it was", "so", "is it"], ["猫", "no", "nö"])
-    examples, classes = labeller.encode(corpus)
+    examples, classes = model.task.encode(corpus, model.tokenizer, model.network)
     assert classes.tolist() == [2, 0, 1]
     assert [examples.ids[a:b].tolist() for a, b in zip(examples.starts[:-1], examples.starts[1:], strict=True)] == [
         model.tokenizer.encode(text) for text in ("it was", "so", "is it")

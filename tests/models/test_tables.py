@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 
 from lmkeras import InputError
 from lmkeras.corpora import open_examples
-from lmkeras.models.prediction import Prediction
 from lmkeras.models.tables import require_writable_table, write_predictions
+from lmkeras.tasks.classification import Classification, Prediction
 
 LABELS = ("no", 'nö, "not"', "猫")
+TASK = Classification(labels=LABELS)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 SHARED_FOLDER = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -31,7 +32,7 @@ def read_csv(path):
 @example(["a\rb", 'a "b",\nc'])
 def test_rows_of_csv_are_what_was_written(tmp_path, texts):
     predictions = predictions_of(texts)
-    assert write_predictions(tmp_path / "table.csv", predictions, LABELS) == len(texts)
+    assert write_predictions(tmp_path / "table.csv", predictions, TASK) == len(texts)
     header, *rows = read_csv(tmp_path / "table.csv")
     assert header == ["text", "label", *(f"probability {label}" for label in LABELS)]
     for row, (text, prediction) in zip(rows, predictions, strict=True):
@@ -43,7 +44,7 @@ def test_rows_of_csv_are_what_was_written(tmp_path, texts):
 @given(st.lists(st.tuples(TEXTS.map(lambda text: f"a{text}"), TEXTS), min_size=1, max_size=5))
 def test_lines_of_json_are_what_was_written(tmp_path, pairs):
     predictions = predictions_of(pairs)
-    assert write_predictions(tmp_path / "table.jsonl", predictions, LABELS) == len(pairs)
+    assert write_predictions(tmp_path / "table.jsonl", predictions, TASK) == len(pairs)
     lines = (tmp_path / "table.jsonl").read_bytes().decode().split("\n")
     assert lines.pop() == ""
     for line, ((first, second), prediction) in zip(lines, predictions, strict=True):
@@ -55,12 +56,12 @@ def test_lines_of_json_are_what_was_written(tmp_path, pairs):
 def test_what_is_written_is_read_again_as_texts(suffix, tmp_path):
     pairs = [('one, "two"\nthree', "猫"), ("déjà\u2028vu", "x\ty")]
     path = tmp_path / f"table{suffix}"
-    write_predictions(path, predictions_of(pairs), LABELS)
+    write_predictions(path, predictions_of(pairs), TASK)
     assert list(open_examples(path, "text", "pair")) == pairs
 
 
 def test_of_no_texts_the_table_has_its_header_alone(tmp_path):
-    assert write_predictions(tmp_path / "table.csv", [], LABELS) == 0
+    assert write_predictions(tmp_path / "table.csv", [], TASK) == 0
     assert read_csv(tmp_path / "table.csv") == [["text", "label", *(f"probability {label}" for label in LABELS)]]
 
 
@@ -74,7 +75,7 @@ def test_a_table_is_never_half_of_one(tmp_path):
         raise InputError("the second text cannot be read")
 
     with pytest.raises(InputError, match="second text"):
-        write_predictions(path, broken(), LABELS)
+        write_predictions(path, broken(), TASK)
     assert [file.name for file in tmp_path.iterdir()] == ["table.csv"]
     assert path.read_text() == "earlier"
 

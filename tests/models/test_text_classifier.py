@@ -225,7 +225,7 @@ def test_everything_needs_a_trained_network(tmp_path):
         ({"max_length": 1}, "max_length must be at least 2"),
         ({"labels": ["no", "yes"]}, "labels are for a built network"),
         ({"weights": "folder"}, "weights are for the network 'bert', not for 'cnn'"),
-        ({"network": None}, "network must be a name or a classification network, got NoneType"),
+        ({"network": 3}, "network must be a name or a network that lmkeras built, got int"),
     ],
     ids=str,
 )

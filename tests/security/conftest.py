@@ -4,8 +4,10 @@ import pytest
 
 from lmkeras.models.language_model import LanguageModel
 from lmkeras.models.text_classifier import TextClassifier
-from lmkeras.networks import registry
+from lmkeras.tasks.classification import Classification
+from lmkeras.tasks.language import Language
 from lmkeras.tokenizers import new_tokenizer
+from tests.models.built import built
 
 SIZES = {
     "rotary": ("transformer", {"d_model": 8, "num_heads": 2, "num_layers": 1, "context_length": 16}),
@@ -14,9 +16,10 @@ SIZES = {
         {"d_model": 8, "num_heads": 2, "num_layers": 1, "context_length": 16, "block": "post_norm"},
     ),
     "lstm": ("lstm", {"embedding_dim": 8, "units": 8}),
-    "cnn": ("cnn", {"embedding_dim": 8, "filters": 4, "num_classes": 2}),
-    "bert": ("bert", {"d_model": 8, "num_heads": 2, "num_layers": 1, "num_classes": 2}),
+    "cnn": ("cnn", {"embedding_dim": 8, "filters": 4}),
+    "bert": ("bert", {"d_model": 8, "num_heads": 2, "num_layers": 1}),
 }
+CLASSIFIERS = ("cnn", "bert")
 
 
 @pytest.fixture(scope="session")
@@ -25,12 +28,10 @@ def saved(tmp_path_factory):
     folder = tmp_path_factory.mktemp("saved")
     tokenizer = new_tokenizer("characters").fit(["some text that is read"])
     for name, (kind, sizes) in SIZES.items():
-        task = "classification" if "num_classes" in sizes else "language"
-        network = registry.build(kind, task, vocabulary_size=tokenizer.vocabulary_size, **sizes)
-        if task == "language":
-            model = LanguageModel(network, tokenizer)
-        else:
-            model = TextClassifier(network, tokenizer, labels=["no", "yes"])
+        classes = name in CLASSIFIERS
+        task = Classification(labels=("no", "yes")) if classes else Language()
+        network = built(kind, task, vocabulary_size=tokenizer.vocabulary_size, **sizes)
+        model = TextClassifier(network, tokenizer, labels=task.labels) if classes else LanguageModel(network, tokenizer)
         model.save(folder / name)
     return folder
 

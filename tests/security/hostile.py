@@ -8,6 +8,11 @@ import pickle
 import zipfile
 from pathlib import Path
 
+import pytest
+
+import lmkeras
+from lmkeras import InputError
+
 MEGABYTE = 2**20
 
 
@@ -59,26 +64,48 @@ def sign(folder: Path, change=lambda config: None) -> None:
     path.write_text(json.dumps(config))
 
 
-def change_network(folder: Path, members=None, inner=None, sizes=None, **of_each) -> None:
+def sizes(role: str | None = None, **changed):
+    """A function that changes sizes of a network's body or head; of one that version 0.1 saved where role is None."""
+    return lambda network: (network[role]["config"] if role else network).update(changed)
+
+
+def change_network(folder: Path, members=None, inner=None, both=None, **of_each) -> None:
     """Writes network.keras anew.
 
     Args:
         folder: of a saved model.
         members: contents by name instead of those that are there, None to leave one out.
         inner: a function that changes what the config.json in it says.
-        sizes: sizes that both config.json files are to say.
+        both: a function that changes what both config.json files say of the network.
         of_each: arguments of `ZipFile.writestr`.
     """
     path = folder / "network.keras"
     with zipfile.ZipFile(path) as archive:
         contents = {name: archive.read(name) for name in archive.namelist()}
     config = json.loads(contents["config.json"])
-    config["config"].update(sizes or {})
-    (inner or (lambda config: None))(config)
+    if both is not None:
+        both(config["config"])
+    if inner is not None:
+        inner(config)
     contents["config.json"] = json.dumps(config).encode()
     contents.update(members or {})
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in contents.items():
             if content is not None:
                 archive.writestr(name, content, **of_each)
-    sign(folder, lambda config: config["network"].update(sizes or {}))
+    sign(folder, lambda config: both and both(config["network"]))
+
+
+def body_of(folder: Path) -> dict:
+    """The sizes of a saved network's body."""
+    with zipfile.ZipFile(folder / "network.keras") as archive:
+        return json.loads(archive.read("config.json"))["config"]["body"]["config"]
+
+
+def refused(folder: Path, reason: str) -> None:
+    """Fails unless `lmkeras.load` refuses a folder, shortly and without taking memory, for that reason."""
+    with little_memory(), pytest.raises(InputError, match=reason) as caught:
+        lmkeras.load(folder)
+    assert str(folder) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 1000

@@ -1,7 +1,6 @@
 """Folders from strangers, all of whose digests are right, are refused by `lmkeras.load` for what is in them."""
 
 import io
-import json
 import os
 import shutil
 import stat
@@ -15,20 +14,10 @@ import pytest
 import lmkeras
 from lmkeras import InputError
 from lmkeras.models.language_model import LanguageModel
-from lmkeras.networks.recurrent import lstm_language_model
+from lmkeras.networks.bodies.recurrent import lstm_language_model
 from lmkeras.tokenizers import new_tokenizer
 from tests.security.conftest import SIZES
-from tests.security.hostile import change_network, little_memory, pickled, sign
-
-GIANT = 2**31 - 1
-
-
-def refused(folder, reason):
-    with little_memory(), pytest.raises(InputError, match=reason) as caught:
-        lmkeras.load(folder)
-    assert str(folder) in str(caught.value)
-    assert "\n" not in str(caught.value)
-    assert len(str(caught.value)) < 1000
+from tests.security.hostile import change_network, pickled, refused, sign
 
 
 @pytest.mark.parametrize("name", SIZES)
@@ -43,135 +32,10 @@ def test_what_is_whole_is_read_and_signing_it_anew_changes_nothing(take, name):
 @pytest.mark.parametrize("name", ["config.json", "network.keras", "tokenizer.json"])
 def test_a_pickle_is_not_unpickled(take, marker, name):
     folder, content = take("lstm"), pickled(marker)
-    if name == "config.json":
-        (folder / name).write_bytes(content)
-    else:
-        (folder / name).write_bytes(content)
+    (folder / name).write_bytes(content)
+    if name != "config.json":
         sign(folder)
-    with pytest.raises(InputError):
-        lmkeras.load(folder)
-
-
-def test_a_lambda_layer_is_not_run(take, marker):
-    folder = take("lstm")
-    place = str(marker)
-    network = keras.Sequential([keras.Input((2,)), keras.layers.Lambda(lambda x: (open(place, "w").close(), x)[1])])
-    marker.unlink()  # building it ran it
-    network.save(folder / "network.keras")
-    keras.saving.load_model(folder / "network.keras", safe_mode=False)
-    assert marker.exists(), "the payload does nothing"
-    marker.unlink()
-    sign(folder)
-    refused(folder, "expected a registered network of lmkeras, got 'Sequential'|its arrays|registered network")
-    sign(folder, lambda config: config["network"].update(name="Sequential"))
-    refused(folder, "expected a registered network of lmkeras")
-
-
-class Unregistered(keras.Model):
-    def __init__(self, marker, **kwargs):
-        super().__init__(**kwargs)
-        open(marker, "w").close()
-
-    def get_config(self):
-        return {"marker": self.marker}
-
-
-@pytest.mark.parametrize(
-    ("module", "name", "registered"),
-    [
-        ("os", "system", None),
-        ("os", "system", "system"),
-        ("builtins", "exec", "exec"),
-        ("subprocess", "Popen", "subprocess>Popen"),
-        ("pathlib", "Path", "pathlib>Path"),
-        ("keras.utils", "get_file", "get_file"),
-        ("keras.layers", "Lambda", "Lambda"),
-        (__name__, "Unregistered", "tests>Unregistered"),
-        ("lmkeras.networks.bert.encoder", "tanh_gelu", "lmkeras>tanh_gelu"),
-        ("lmkeras.networks.bert.encoder", "Bert", "lmkeras>Bert"),
-        ("lmkeras.networks.recurrent", "RecurrentLanguageNetwork", ["lmkeras>RecurrentLanguageNetwork"]),
-    ],
-    ids=str,
-)
-def test_no_other_class_or_function_is_called(take, marker, module, name, registered):
-    folder = take("lstm")
-    config = {"command": f"touch {marker}", "args": ["touch", str(marker)], "marker": str(marker)}
-
-    def inner(said):
-        said.update(module=module, class_name=name, registered_name=registered, config=config)
-
-    change_network(folder, inner=inner)
-    sign(folder, lambda said: said.update(network={"name": name, "parameters": 1, **config}))
-    refused(folder, "expected a registered network of lmkeras")
-
-
-def test_a_class_in_the_place_of_a_size_is_not_made(take, marker):
-    lambda_layer = {
-        "module": "builtins",
-        "class_name": "open",
-        "config": {"file": str(marker), "mode": "w"},
-        "registered_name": None,
-    }
-    for size in ("units", "cell", "dropout"):
-        folder = take("lstm")
-        change_network(folder, sizes={size: lambda_layer})
-        refused(folder, "expected one of the dtypes")
-        shutil.rmtree(folder)
-    folder = take("bert")
-    with zipfile.ZipFile(folder / "network.keras") as archive:
-        bert = json.loads(archive.read("config.json"))["config"]["bert"]
-    float32 = {"name": "float32"}
-    for dtype in (
-        lambda_layer,
-        {"class_name": "Lambda", "config": float32},
-        {**bert["dtype"], "config": {"name": "x"}},
-    ):
-        change_network(folder, sizes={"bert": {**bert, "dtype": dtype}})
-        refused(folder, "expected one of the dtypes")
-    change_network(folder, sizes={"bert": {**bert, "dtype": {"class_name": "DTypePolicy", "config": float32}}})
-    assert lmkeras.load(folder).network
-
-
-def test_the_two_configs_must_agree(take):
-    folder = take("lstm")
-    change_network(folder, inner=lambda said: said["config"].update(units=9))
-    refused(folder, "its sizes are not those that config.json says")
-
-
-@pytest.mark.parametrize(
-    ("name", "sizes", "reason"),
-    [
-        ("lstm", {"vocabulary_size": 10**12}, "expected a size below"),
-        ("lstm", {"vocabulary_size": GIANT}, r"none of shape \[2147483647, 8\] is left"),
-        ("lstm", {"units": 10**6}, "none of shape"),
-        ("lstm", {"units": 10**6, "embedding_dim": 10**6}, "none of shape"),
-        ("lstm", {"num_layers": 10**7}, "num_layers is 10,000,000"),
-        ("lstm", {"vocabulary_size": -1}, "expected a size"),
-        ("lstm", {"vocabulary_size": "5" * 10**6}, "expected a name"),
-        ("rotary", {"d_model": 2 * 10**5, "dff": GIANT}, "none of shape"),
-        ("rotary", {"num_layers": GIANT}, "num_layers"),
-        ("sinusoids", {"context_length": 10**9}, "its table of positions"),
-        ("cnn", {"widths": [3] * 10**5}, "widths has 100,000 entries"),
-        ("cnn", {"widths": [10**9, 4, 5]}, "none of shape"),
-        ("cnn", {"filters": 10**9}, "none of shape"),
-    ],
-    ids=str,
-)
-def test_sizes_that_the_file_does_not_bear_out_are_refused_before_anything_is_allocated(take, name, sizes, reason):
-    folder = take(name)
-    change_network(folder, sizes=sizes)
-    refused(folder, reason)
-
-
-def test_a_large_bert_is_refused(take):
-    folder = take("bert")
-    with zipfile.ZipFile(folder / "network.keras") as archive:
-        bert = json.loads(archive.read("config.json"))["config"]["bert"]
-    change_network(folder, sizes={"bert": {**bert, "hidden_size": 10**6, "vocab_size": 10**6}})
-    refused(folder, "none of shape")
-    shutil.rmtree(folder)
-    change_network(take("bert"), sizes={"bert": {**bert, "num_hidden_layers": 10**6}})
-    refused(folder, "num_hidden_layers is 1,000,000")
+    refused(folder, f"{name} is damaged|{name} cannot be read")
 
 
 @pytest.mark.parametrize("name", ["../marker", "/{marker}", "a/../../marker", "..\\marker"])
@@ -292,10 +156,13 @@ def test_weights_that_are_not_in_the_file_are_refused(take, tmp_path, harm):
         (b'{"format_version": NaN}', "damaged or was changed"),
         (b'{"format_version": 1e999}', "damaged or was changed"),
         (b'{"format_version": ' + b"9" * 5000 + b"}", "damaged or was changed"),
-        (b'{"format_version": "' + b"x" * 10**6 + b'"}', "this version of lmkeras reads format 1"),
+        (b'{"format_version": "' + b"x" * 10**6 + b'"}', "this version of lmkeras reads format 2"),
         (b'{"format_version": 1, "kind": ["language_model"], "files": 1}', "damaged or was changed"),
+        (b'{"format_version": 2, "kind": ["language_model"], "files": 1}', "damaged or was changed"),
+        (b'{"format_version": [2], "kind": "language_model", "files": 1}', "this version of lmkeras reads format 2"),
+        (b'{"format_version": {"2": 1}, "kind": "language_model"}', "this version of lmkeras reads format 2"),
     ],
-    ids=range(8),
+    ids=range(11),
 )
 def test_json_that_is_too_much_is_refused(take, content, reason):
     folder = take("lstm")
@@ -322,10 +189,9 @@ def test_a_giant_config_is_not_read(take):
 def test_a_classifier_config_that_lacks_something_is_refused(take, change):
     folder = take("cnn")
     sign(folder, lambda config: config.update(change))
-    with pytest.raises(InputError):
-        lmkeras.load(folder)
+    refused(folder, "config.json is damaged or was changed|its sizes are not those that config.json says")
     sign(folder, lambda config: [config.pop(name) for name in change])
-    refused(folder, "")
+    refused(folder, "config.json is damaged or was changed|its sizes are not those that config.json says")
 
 
 @pytest.mark.parametrize("name", ["config.json", "network.keras", "tokenizer.json"])

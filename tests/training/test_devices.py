@@ -2,7 +2,8 @@ import pytest
 import tensorflow as tf
 
 from lmkeras.errors import InputError
-from lmkeras.networks import registry
+from lmkeras.networks.bodies.recurrent import lstm_language_model
+from lmkeras.networks.bodies.transformer import transformer_language_model
 from lmkeras.training import devices
 from lmkeras.training.devices import place, training_policy
 
@@ -43,9 +44,17 @@ def multiplies(request, monkeypatch):
     return request.param
 
 
-@pytest.mark.parametrize(("name", "gains"), [("transformer", True), ("lstm", True), ("gru", False)])
-def test_auto_is_bfloat16_where_processor_and_network_gain_by_it(multiplies, name, gains):
-    network = registry.build(name, vocabulary_size=7)
+@pytest.mark.parametrize(
+    ("network", "gains"),
+    [
+        (lambda: transformer_language_model(7, d_model=8, num_heads=2, num_layers=1), True),
+        (lambda: lstm_language_model(7, 4, 4), True),
+        (lambda: lstm_language_model(7, 4, 4, cell="gru"), False),
+    ],
+    ids=["transformer", "lstm", "gru"],
+)
+def test_auto_is_bfloat16_where_processor_and_network_gain_by_it(multiplies, network, gains):
+    network = network()
     assert training_policy(network, "auto") == ("mixed_bfloat16" if multiplies and gains else "float32")
     assert training_policy(network, "mixed_float16") == "mixed_float16"
 
@@ -53,7 +62,7 @@ def test_auto_is_bfloat16_where_processor_and_network_gain_by_it(multiplies, nam
 def test_auto_is_float32_on_a_gpu(monkeypatch):
     monkeypatch.setattr(devices, "_multiplies_bfloat16", lambda: True)
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: ["a GPU"])
-    assert training_policy(registry.build("transformer", vocabulary_size=7), "auto") == "float32"
+    assert training_policy(transformer_language_model(7, d_model=8, num_heads=2, num_layers=1), "auto") == "float32"
 
 
 @pytest.mark.parametrize(("flags", "expected"), [("fpu amx_bf16", True), ("avx512_bf16", True), ("fpu avx2", False)])

@@ -1,5 +1,4 @@
 import contextlib
-import itertools
 import json
 import os
 import signal
@@ -14,7 +13,6 @@ import tensorflow as tf
 
 from lmkeras.errors import InputError
 from lmkeras.training import strategies
-from lmkeras.training.distribution import shared_batches
 from lmkeras.training.settings import FitSettings
 from lmkeras.training.strategies import strategy_for
 from tests.training import worker
@@ -163,51 +161,6 @@ def test_a_port_in_use_is_said(tmp_path):
     assert "cannot be set up" in message
 
 
-class Recorder:
-    """A strategy that only keeps the function that makes each worker's batches."""
-
-    def __init__(self, replicas):
-        self.num_replicas_in_sync = replicas
-
-    def distribute_datasets_from_function(self, function):
-        return function
-
-
-@pytest.mark.parametrize(("workers", "local"), [(1, 1), (1, 2), (2, 1), (3, 1), (2, 2)])
-@pytest.mark.parametrize("sizes", [(4, 8, 12), (7, 1, 5, 4)])
-def test_every_row_is_of_one_replica_and_in_order(workers, local, sizes):
-    def batches():
-        first = 0
-        for size in sizes:
-            rows = np.arange(first, first + size, dtype=np.int32)
-            yield {"ids": np.repeat(rows[:, None], 3, axis=1)}, rows
-            first += size
-
-    spec = {"ids": tf.TensorSpec((None, 3), tf.int32)}, tf.TensorSpec((None,), tf.int32)
-    dataset = tf.data.Dataset.from_generator(batches, output_signature=spec)
-    make = shared_batches(dataset, Recorder(workers * local), len(sizes))
-    parts = []
-    for number in range(workers):
-        shared = make(tf.distribute.InputContext(workers, number, workers * local))
-        assert int(shared.cardinality()) == len(sizes) * local
-        elements = list(shared.as_numpy_iterator())
-        parts.append([elements[first : first + local] for first in range(0, len(elements), local)])
-    for step in range(len(sizes)):
-        of_step = list(itertools.chain.from_iterable(part[step] for part in parts))
-        rows = [targets for _, targets in of_step]
-        assert np.concatenate(rows).tolist() == list(range(sum(sizes[:step]), sum(sizes[: step + 1])))
-        assert max(map(len, rows)) - min(map(len, rows)) <= 1
-        for inputs, targets in of_step:
-            assert inputs["ids"].tolist() == [[row] * 3 for row in targets]
-
-
-def test_known_sizes_stay_known():
-    dataset = tf.data.Dataset.from_tensors(np.zeros((6, 5), np.int32)).map(lambda rows: (rows, rows)).repeat()
-    shared = shared_batches(dataset, Recorder(2), tf.data.INFINITE_CARDINALITY)(tf.distribute.InputContext(2, 1, 2))
-    assert [tuple(spec.shape) for spec in shared.element_spec] == [(3, 5), (3, 5)]
-    assert int(shared.cardinality()) == tf.data.INFINITE_CARDINALITY
-
-
 @pytest.mark.parametrize(
     ("value", "message"),
     [
@@ -248,7 +201,7 @@ import json, sys
 import tensorflow as tf
 parts = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], parts)
-from lmkeras.networks.recurrent import lstm_language_model
+from lmkeras.networks.bodies.recurrent import lstm_language_model
 from lmkeras.training.distribution import on_every_replica, spread_seeds
 from lmkeras.training.strategies import strategy_for
 strategy = strategy_for("mirrored")
@@ -267,9 +220,3 @@ def test_replicas_drop_other_values():
     draws = [draw for both in json.loads(done.stdout) for draw in both]
     assert all(set(draw[0]) == {0.0, 2.0} for draw in draws)
     assert len({str(draw) for draw in draws}) == 4, "each replica its own, and others in every update"
-
-
-def test_windows_that_cannot_be_shared_evenly_are_refused():
-    dataset = tf.data.Dataset.from_tensors((np.zeros((7, 5), np.int32),) * 2)
-    with pytest.raises(InputError, match="batches of 7 windows cannot be shared among 2 replicas"):
-        shared_batches(dataset, Recorder(2), 1)

@@ -6,13 +6,13 @@ import pytest
 import tensorflow as tf
 
 from lmkeras.errors import InputError
-from lmkeras.networks.dense import DenseClassifier
-from lmkeras.networks.recurrent import lstm_language_model
-from lmkeras.networks.transformer import transformer_language_model
+from lmkeras.networks.bodies.dense import dense_classifier
+from lmkeras.networks.bodies.recurrent import lstm_language_model
+from lmkeras.networks.bodies.transformer import transformer_language_model
 from lmkeras.training import fit as harness
 from lmkeras.training.devices import precision
-from lmkeras.training.fit import Run
-from lmkeras.training.settings import ClassifierFitSettings, FitSettings
+from lmkeras.training.run import Batches, Run
+from lmkeras.training.settings import FitSettings, TrainingSettings
 
 RULE = np.array([0, 3, 1, 4, 2], np.int32)  # each id is followed by another, always the same
 
@@ -26,7 +26,8 @@ def follow(first, length):
 
 def batches(count=None, rows=4, length=6):
     rows = np.array([follow(1 + i % 4, length + 1) for i in range(rows)], np.int32)
-    dataset = tf.data.Dataset.from_tensors((rows[:, :-1], rows[:, 1:]))
+    inputs, targets = {"input_ids": rows[:, :-1]}, rows[:, 1:]
+    dataset = tf.data.Dataset.from_tensors((inputs, targets, np.ones(targets.shape, np.float32)))
     return dataset.repeat() if count is None else dataset.take(count)
 
 
@@ -42,9 +43,9 @@ def tiny(**sizes):
 
 def fit(network, validation=True, run_folder=None, callbacks=(), **settings):
     settings = FitSettings(**{"steps": 12, "evaluate_every": 4, "xla": "off", **settings})
-    held_out = batches(1) if validation else None
+    read = Batches(from_update(batches()), 100, batches(1) if validation else None)
     run = run_folder and Run(run_folder)
-    return harness.fit(network, from_update(batches()), 100, settings, held_out, run, callbacks=callbacks, verbose=0)
+    return harness.fit(network, read, settings, run=run, callbacks=callbacks, verbose=0)
 
 
 def test_training_learns_the_rule():
@@ -119,8 +120,8 @@ def test_the_best_weights_survive_a_loss_that_is_no_number(tmp_path):
 def test_evaluation_after_mixed_precision_is_in_float32():
     network = tiny()
     fit(network, precision="mixed_bfloat16")
-    (ids, targets), *_ = batches(1).as_numpy_iterator()
-    logits = network(ids).numpy().astype(float)
+    (inputs, targets, _), *_ = batches(1).as_numpy_iterator()
+    logits = network(inputs).numpy().astype(float)
     log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
     expected = -np.take_along_axis(log_p, targets[..., None], -1).mean()
     assert harness.evaluate(network, batches(1))["loss"] == pytest.approx(expected, abs=1e-6)
@@ -183,11 +184,11 @@ def test_mixed_precision_trains_and_leaves_a_float32_network():
 
     class Watch(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
-            seen.append(self.model.blocks[0].compute_dtype)
+            seen.append(self.model.body.blocks[0].compute_dtype)
 
     history = fit(network, precision="mixed_bfloat16", steps=30, evaluate_every=30, callbacks=[Watch()])
     assert set(seen) == {"bfloat16"}
-    assert network.blocks[0].compute_dtype == "float32"
+    assert network.body.blocks[0].compute_dtype == "float32"
     assert {str(w.dtype) for w in network.weights} == {"float32"}
     assert history[-1]["val_loss"] < 0.5
 
@@ -213,75 +214,39 @@ def test_recurrent_networks_train_by_the_same_function():
     assert history[-1]["val_loss"] < 0.5
 
 
-# Four texts of an id each, all of class 0. A table of their logits is the network, so that a course of tables is one of
-# accuracies and losses: the most accurate table, the third, is unsure; the second errs once and is sure of the rest.
-MARGINS = np.array([[-1, -1, 1, 1], [4, 4, 4, -0.5], [0.1, 0.1, 0.1, 0.1], [2, 2, 2, -0.5], [1, 1, -1, -1]])
-ACCURACIES = [0.5, 0.75, 1.0, 0.75, 0.5]
-LOSSES = np.log1p(np.exp(-MARGINS))  # two classes: -log P = log(1 + exp(-margin))
-
-
-def logits(number):
-    return np.stack([MARGINS[number], np.zeros(4)], axis=1)
-
-
-class Course(keras.callbacks.Callback):
-    """Gives the network the next table of logits after every evaluation."""
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.model.set_weights([logits(min(epoch + 1, len(MARGINS) - 1))])
-
-
-def follow_the_course(run_folder=None, monitor="val_accuracy", patience=None, weights=(1, 1, 1, 1)):
-    table = [keras.Input((1,), dtype="int32"), keras.layers.Embedding(4, 2), keras.layers.Flatten()]
-    network = keras.Sequential(table)
-    network.set_weights([logits(0)])
-    texts, classes = np.arange(4, dtype=np.int32)[:, None], np.zeros(4, np.int32)
-    train, held_out = (
-        tf.data.Dataset.from_tensors((texts, classes, np.array(weight, np.float32))) for weight in (weights, [1] * 4)
-    )
-    still = ClassifierFitSettings(steps=5, evaluate_every=1, learning_rate=1e-30, xla="off", patience=patience)
-    run = run_folder and Run(run_folder)
-    options = {"callbacks": [Course()], "verbose": 0, "accuracy": True, "monitor": monitor}
-    return network, harness.fit(network, from_update(train.repeat()), 5, still, held_out, run, **options)
-
-
-@pytest.mark.parametrize(("monitor", "best"), [("val_accuracy", 2), ("val_loss", 1)])
-def test_the_best_weights_are_those_of_the_monitor(monitor, best):
-    assert best == (np.argmax(ACCURACIES) if monitor == "val_accuracy" else np.argmin(LOSSES.mean(axis=1)))
-    network, history = follow_the_course(monitor=monitor)
-    assert [h["val_accuracy"] for h in history] == ACCURACIES
-    assert [h["val_loss"] for h in history] == pytest.approx(LOSSES.mean(axis=1), rel=1e-5)
-    np.testing.assert_allclose(network.get_weights()[0], logits(best), atol=1e-6)
-
-
-@pytest.mark.parametrize(("monitor", "evaluations"), [("val_accuracy", 4), ("val_loss", 3)])
-def test_patience_waits_for_the_monitor(monitor, evaluations):
-    assert len(follow_the_course(monitor=monitor, patience=1)[1]) == evaluations
-
-
-def test_metrics_are_reported_and_written(tmp_path):
-    _, history = follow_the_course(tmp_path, weights=(2, 1, 1, 0))
-    assert set(history[0]) == {"loss", "accuracy", "val_loss", "val_accuracy"}
-    assert [h["accuracy"] for h in history] == ACCURACIES
-    assert [h["loss"] for h in history] == pytest.approx((LOSSES * [2, 1, 1, 0]).mean(axis=1), rel=1e-5)
-    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
-    assert [{name: line[name] for name in history[0]} for line in lines] == history
-
-
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_each_weight_learns_at_its_factor_of_the_rate(optimizer):
-    factors = {"dense/embedding/embeddings": 0.0, "dense/hidden/kernel": 0.5}
-    texts = tf.data.Dataset.from_tensors((np.array([[1, 2], [3, 4]], np.int32), np.array([0, 1], np.int32))).repeat()
-    settings = ClassifierFitSettings(steps=1, optimizer=optimizer, schedule="constant", xla="off")
+    ids, ones = np.array([[1, 2], [3, 4]], np.int32), np.ones((2, 2), np.int32)
+    inputs, targets = {"input_ids": ids, "attention_mask": ones}, np.array([0, 1], np.int32)
+    texts = tf.data.Dataset.from_tensors((inputs, targets, np.ones(2, np.float32))).repeat()
+    settings = TrainingSettings(steps=1, optimizer=optimizer, schedule="constant", xla="off")
     moves = []
-    for rate_factors in (None, factors):
+    for layered in (False, True):
         keras.utils.set_random_seed(3)
-        network = DenseClassifier(5, 2, embedding_dim=4, units=4, dropout=0.0, name="dense")
-        network.build((None, None))
-        before = network.get_weights()
-        harness.fit(network, from_update(texts), 1, settings, verbose=0, rate_factors=rate_factors)
+        network = dense_classifier(5, 2, embedding_dim=4, units=4, dropout=0.0)
+        body, before = network.body, network.get_weights()
+        factors = {body.embedding.embeddings.path: 0.0, body.hidden.kernel.path: 0.5}
+        read, rate_factors = Batches(from_update(texts), 1), factors if layered else None
+        harness.fit(network, read, settings, verbose=0, rate_factors=rate_factors)
         moves.append([new - old for new, old in zip(network.get_weights(), before, strict=True)])
     assert set(factors) < {weight.path for weight in network.weights}
     for weight, whole, part in zip(network.weights, *moves, strict=True):
         assert np.abs(whole).max() > 1e-4
         np.testing.assert_allclose(part, factors.get(weight.path, 1.0) * whole, atol=1e-6, err_msg=weight.path)
+
+
+def test_the_loss_of_a_batch_is_the_weighted_mean_over_its_targets():
+    """Two batches of one epoch, whose weights have other sums: the mean is over all targets, not over batches."""
+    network, random = tiny(), np.random.default_rng(4)
+    rows = np.array([follow(1 + i % 4, 7) for i in range(8)], np.int32).reshape(2, 4, 7)
+    inputs, targets = rows[..., :-1], random.integers(0, 5, (2, 4, 6), dtype=np.int32)
+    weights = (random.random((2, 4, 6)) * np.array([3.0, 0.2])[:, None, None]).astype(np.float32)
+    weights[0, 1], weights[1, :, 2] = 0.0, 0.0
+    log_p = tf.nn.log_softmax(np.stack([network(part) for part in inputs]), axis=-1).numpy()
+    losses = -np.take_along_axis(log_p, targets[..., None], -1)[..., 0]
+    expected = (losses * weights).sum() / weights.sum()
+    assert abs(expected - np.mean([(a * b).sum() / b.sum() for a, b in zip(losses, weights, strict=True)])) > 0.01
+    dataset = tf.data.Dataset.from_tensor_slices(({"input_ids": inputs}, targets, weights))
+    still = FitSettings(steps=2, evaluate_every=2, learning_rate=1e-30, xla="off", precision="float32")
+    (line,) = harness.fit(network, Batches(from_update(dataset.repeat()), 2, dataset), still, verbose=0)
+    assert [line["loss"], line["val_loss"]] == pytest.approx([expected] * 2, rel=1e-5)

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from lmkeras.errors import InputError
-from lmkeras.networks.dense import dense_classifier
-from lmkeras.networks.transformer import transformer_classifier
+from lmkeras.networks.bodies.dense import dense_classifier
+from lmkeras.networks.bodies.transformer import transformer_classifier
 from lmkeras.training.adam import Adam, AdamW
 from lmkeras.training.layer_rates import freeze, layer_factors, with_layer_rates
 from lmkeras.training.muon import Muon

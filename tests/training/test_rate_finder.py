@@ -1,5 +1,3 @@
-import functools
-
 import keras
 import matplotlib.image
 import numpy as np
@@ -9,25 +7,44 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmkeras.errors import InputError
-from lmkeras.training.layer_rates import freeze
+from lmkeras.networks.contract import Body
+from lmkeras.networks.heads.classes import ClassesHead
+from lmkeras.networks.network import Network
 from lmkeras.training.rate_finder import RateFinding, find_learning_rate
 from lmkeras.training.settings import FitSettings
 
 CLASSES = 3
 
 
-class Softmax(keras.Model):
-    """Softmax regression, whose gradients are known in closed form."""
+class Features(Body, keras.layers.Layer):
+    """Numbers as they are, in the place of what a body makes of a text."""
 
-    def __init__(self, weights):
+    vocabulary_size, dropout = 1, 0.0
+
+    def __init__(self, size):
         super().__init__()
-        self.head = keras.layers.Dense(CLASSES, use_bias=False, name="head")
-        self.head.build((None, len(weights)))
-        self.head.set_weights([weights])
-        self.built = True
+        self.summary_size = size
 
-    def call(self, inputs):
-        return self.head(inputs)
+    def inputs(self, inputs):
+        return inputs
+
+    def summary(self, inputs, training=False):
+        return inputs["features"]
+
+
+class NoBias(ClassesHead):
+    """A matrix alone."""
+
+    def __init__(self, num_classes):
+        super().__init__(num_classes)
+        self.dense = keras.layers.Dense(num_classes, use_bias=False, name="logits")
+
+
+def softmax(weights, head=NoBias):
+    """Softmax regression, whose gradients are known in closed form."""
+    network = Network(Features(len(weights)), head(CLASSES))
+    network.set_weights([weights])
+    return network
 
 
 def softmax_examples(seed=0, features=4, examples=64):
@@ -38,8 +55,8 @@ def softmax_examples(seed=0, features=4, examples=64):
     return inputs, targets, weights
 
 
-def repeated(*batch):
-    return tf.data.Dataset.from_tensors(batch).repeat()
+def repeated(features, *others):
+    return tf.data.Dataset.from_tensors(({"features": features}, *others)).repeat()
 
 
 def adamw_losses(weights, inputs, targets, sample_weights, rates, weight_decay, clip_norm):
@@ -48,9 +65,9 @@ def adamw_losses(weights, inputs, targets, sample_weights, rates, weight_decay, 
     for step, rate in enumerate(rates, start=1):
         logits = inputs @ weights
         logs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-        losses.append(-(sample_weights * logs[np.arange(len(targets)), targets]).mean())
+        losses.append(-(sample_weights * logs[np.arange(len(targets)), targets]).sum() / sample_weights.sum())
         errors = (np.exp(logs) - np.eye(CLASSES)[targets]) * sample_weights[:, None]
-        gradient = inputs.T @ errors / len(targets)
+        gradient = inputs.T @ errors / sample_weights.sum()
         gradient *= min(1, clip_norm / np.linalg.norm(gradient))
         mean, square = 0.9 * mean + 0.1 * gradient, 0.99 * square + 0.01 * gradient**2
         direction = mean / (1 - 0.9**step) / (np.sqrt(square / (1 - 0.99**step)) + 1e-7)
@@ -61,10 +78,10 @@ def adamw_losses(weights, inputs, targets, sample_weights, rates, weight_decay, 
 @pytest.mark.parametrize("weighted", [False, True])
 def test_losses_are_those_of_an_adamw_whose_rate_grows_geometrically(weighted):
     inputs, targets, weights = softmax_examples()
-    sample_weights = np.linspace(0.0, 2.0, len(targets)) if weighted else np.ones(len(targets))
+    sample_weights = np.linspace(0.0, 3.0, len(targets)) if weighted else np.ones(len(targets))
     batch = (inputs, targets, sample_weights.astype("float32")) if weighted else (inputs, targets)
     choices = FitSettings(optimizer="adamw", weight_decay=0.1, clip_norm=0.05)
-    finding = find_learning_rate(Softmax(weights), repeated(*batch), choices, 1e-4, 1.0, steps=40)
+    finding = find_learning_rate(softmax(weights), repeated(*batch), choices, 1e-4, 1.0, steps=40)
     rates = np.geomspace(1e-4, 1.0, 40)
     np.testing.assert_allclose(finding.learning_rates, rates, rtol=1e-4)
     expected = adamw_losses(weights, inputs, targets, sample_weights, rates, 0.1, 0.05)
@@ -128,7 +145,7 @@ def test_the_fall_is_measured_in_what_batches_differ_by():
 def test_a_sweep_ends_where_the_loss_has_grown_to_four_times_its_lowest():
     inputs, targets, weights = softmax_examples()
     finding = find_learning_rate(
-        Softmax(weights), repeated(inputs, targets), FitSettings(optimizer="adam"), 1e-4, 1e6, steps=100
+        softmax(weights), repeated(inputs, targets), FitSettings(optimizer="adam"), 1e-4, 1e6, steps=100
     )
     assert len(finding.losses) < 100
     recent = [np.mean(finding.losses[max(0, i - 4) : i + 1]) for i in range(len(finding.losses))]
@@ -137,98 +154,17 @@ def test_a_sweep_ends_where_the_loss_has_grown_to_four_times_its_lowest():
 
 
 def test_losses_that_are_no_numbers_are_left_out():
-    class Fragile(Softmax):
-        def call(self, inputs):
-            largest = keras.ops.max(keras.ops.abs(self.head.kernel))
-            return self.head(inputs) + keras.ops.where(largest > 3, float("nan"), 0.0)
+    class Fragile(NoBias):
+        def call(self, summary, training=False):
+            largest = keras.ops.max(keras.ops.abs(self.dense.kernel))
+            return super().call(summary, training) + keras.ops.where(largest > 3, float("nan"), 0.0)
 
     inputs, targets, weights = softmax_examples()
-    finding = find_learning_rate(Fragile(weights), repeated(inputs, targets), FitSettings(), 1e-4, 1e3, steps=60)
+    finding = find_learning_rate(
+        softmax(weights, Fragile), repeated(inputs, targets), FitSettings(), 1e-4, 1e3, steps=60
+    )
     assert len(finding.losses) < 60
     assert np.isfinite(finding.losses).all()
-
-
-def dropout_network():
-    """Two groups of layers with dropout between."""
-    keras.utils.set_random_seed(0)
-    hidden = keras.layers.Dense(8, "relu", name="hidden")
-    return keras.Sequential(
-        [keras.Input((4,)), hidden, keras.layers.Dropout(0.3), keras.layers.Dense(3, name="logits")]
-    )
-
-
-def examples():
-    return repeated(*softmax_examples()[:2])
-
-
-@functools.cache
-def course_of_training(sweep):
-    """Losses, and all variables at the end, of a training in two parts, with or without a sweep between them."""
-    network = dropout_network()
-    network.compile(keras.optimizers.Adam(0.01), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    losses, optimizer = [], network.optimizer
-    for part in range(2):
-        if sweep and part == 1:
-            choices = FitSettings(precision=sweep[0], xla=sweep[1])
-            find_learning_rate(network, examples(), choices, 1e-4, 1.0, steps=20)
-        losses += [float(network.train_on_batch(*batch)) for batch in examples().take(2)]
-    assert network.optimizer is optimizer
-    assert {layer.dtype_policy.name for layer in network.layers} == {"float32"}
-    return losses, [variable.numpy() for variable in (*network.variables, *optimizer.variables)]
-
-
-@pytest.mark.parametrize("sweep", [("float32", "on"), ("mixed_bfloat16", "off"), ("mixed_float16", "off")])
-def test_the_network_goes_on_as_if_nothing_had_happened(sweep):
-    (losses, variables), (expected_losses, expected_variables) = course_of_training(sweep), course_of_training(None)
-    assert losses == expected_losses
-    for found, expected in zip(variables, expected_variables, strict=True):
-        np.testing.assert_array_equal(found, expected)
-
-
-def test_a_network_is_restored_though_training_fails():
-    network = dropout_network()
-
-    def batches():
-        yield from examples().take(3).as_numpy_iterator()
-        raise KeyError("no such file")
-
-    signature, before = examples().element_spec, network.get_weights()
-    with pytest.raises(tf.errors.OpError, match="no such file"):
-        find_learning_rate(network, tf.data.Dataset.from_generator(batches, output_signature=signature), FitSettings())
-    for expected, found in zip(before, network.get_weights(), strict=True):
-        np.testing.assert_array_equal(found, expected)
-    assert not network.compiled
-
-
-def sweep(network, lowest=1e-3, highest=1.0, factors=None):
-    choices = FitSettings(optimizer="adam", clip_norm=None)
-    return find_learning_rate(network, examples(), choices, lowest, highest, steps=30, rate_factors=factors)
-
-
-def test_a_factor_for_all_weights_is_a_shift_of_learning_rates():
-    network, factor = dropout_network(), 0.125
-    factors = {variable.path: factor for variable in network.weights}
-    scaled, shifted = sweep(network, factors=factors), sweep(network, 1e-3 * factor, 1.0 * factor)
-    np.testing.assert_array_equal(scaled.losses, shifted.losses)
-    np.testing.assert_allclose(scaled.suggestion, shifted.suggestion / factor, rtol=1e-5)
-
-
-def test_what_is_frozen_is_frozen_in_the_sweep():
-    network = dropout_network()
-    groups, whole = [network.layers[:1], network.layers[1:]], sweep(network)
-    with freeze(groups, 1):
-        frozen = sweep(network)
-    still = {variable.path: 0.0 for group in groups[:1] for layer in group for variable in layer.weights}
-    np.testing.assert_allclose(sweep(network, factors=still).losses, frozen.losses, rtol=1e-5)
-    assert np.abs(np.subtract(whole.losses[:20], frozen.losses[:20])).max() > 0.01
-
-
-@pytest.mark.parametrize(
-    ("lowest", "highest", "steps"), [(0.0, 1.0, 100), (1.0, 0.1, 100), (1e-3, float("inf"), 100), (1e-3, 1.0, 9)]
-)
-def test_ranges_that_are_none_are_refused(lowest, highest, steps):
-    with pytest.raises(InputError, match="0 < lowest < highest and at least 10 steps, got lowest"):
-        find_learning_rate(dropout_network(), examples(), FitSettings(), lowest, highest, steps)
 
 
 @pytest.mark.parametrize("case", ["no number", "unstable", "nothing to learn"])
@@ -240,7 +176,7 @@ def test_a_loss_that_falls_nowhere_is_said_to(case):
     if case == "nothing to learn":
         inputs = inputs * 0
     with pytest.raises(InputError, match="fell at no learning rate"):
-        find_learning_rate(Softmax(weights), repeated(inputs, targets), FitSettings(), lowest, highest, steps=40)
+        find_learning_rate(softmax(weights), repeated(inputs, targets), FitSettings(), lowest, highest, steps=40)
 
 
 def test_the_picture_marks_the_suggestion(tmp_path):

@@ -5,6 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmkeras.errors import InputError
+from lmkeras.tasks.classification import Classification
+from lmkeras.tasks.language import Language
 from lmkeras.training.settings import ClassifierFitSettings, FitSettings
 
 
@@ -27,6 +29,10 @@ from lmkeras.training.settings import ClassifierFitSettings, FitSettings
         ("xla", True),
         ("schedule", "lienar"),
         ("optimizer", "sgd"),
+        ("frozen_groups", -1),
+        ("layer_decay", 0.0),
+        ("layer_decay", 1.5),
+        ("layer_decay", math.nan),
     ],
 )
 def test_impossible_settings_are_refused_by_name(field, value):
@@ -53,7 +59,6 @@ def test_steps(settings, steps_per_epoch, total, interval):
 @pytest.mark.parametrize(
     ("field", "value", "received"),
     [
-        ("monitor", "accuracy", "unknown monitor 'accuracy': expected one of val_loss, val_accuracy"),
         ("class_weights", "balancd", "unknown class_weights 'balancd': .* did you mean 'balanced'"),
         ("class_weights", {"ham": 1.0, "spam": -0.5}, "weight of class 'spam' must be 0 or more, got -0.5"),
         ("class_weights", {"ham": math.inf}, "weight of class 'ham' must be 0 or more, got inf"),
@@ -69,6 +74,32 @@ def test_steps(settings, steps_per_epoch, total, interval):
 def test_impossible_settings_of_a_classifier_say_what_is_wrong(field, value, received):
     with pytest.raises(InputError, match=received):
         ClassifierFitSettings(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("task", "monitor", "expected"),
+    [
+        (Language(), None, ("val_loss", False)),
+        (Language(), "val_loss", ("val_loss", False)),
+        (Classification(), None, ("val_accuracy", True)),
+        (Classification(), "val_accuracy", ("val_accuracy", True)),
+        (Classification(), "val_loss", ("val_loss", False)),
+    ],
+)
+def test_what_is_monitored_is_a_metric_of_the_task(task, monitor, expected):
+    assert task.monitored(task.Settings(monitor=monitor)) == expected
+
+
+@pytest.mark.parametrize(
+    ("task", "monitor", "message"),
+    [
+        (Classification(), "accuracy", "unknown monitor 'accuracy': expected one of val_loss, val_accuracy"),
+        (Language(), "val_accuracy", "unknown monitor 'val_accuracy': expected one of val_loss$"),
+    ],
+)
+def test_a_monitor_that_the_task_has_not_is_refused(task, monitor, message):
+    with pytest.raises(InputError, match=message):
+        task.monitored(task.Settings(monitor=monitor))
 
 
 counts_of_labels = st.dictionaries(st.text(max_size=3), st.integers(1, 10**6), min_size=2, max_size=6)
