@@ -176,6 +176,8 @@ class WholeTextTask(TextLengths, Task):
         from lmkeras.tasks.in_graph.whole_texts import ExportedWholeTextTask
 
         module = ExportedWholeTextTask(self, network=network, tokenizer=tokenizer, dtype=dtype)
+        for name in self.signatures:  # so that the loaded model has a function of that name too: loaded.classify(texts)
+            setattr(module, name, module.answer)
         return module, dict.fromkeys(("serving_default", *self.signatures), module.answer)
 
 

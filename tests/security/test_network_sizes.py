@@ -93,3 +93,26 @@ def test_sizes_in_a_folder_of_version_0_1_are_checked_as_well(tmp_path, name, ch
     lmkeras.load(folder)
     change_network(folder, both=sizes(**changed))
     refused(folder, reason)
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "left_out"),
+    [
+        ("sinusoids", {"context_length": 10**7}, "d_model"),
+        ("sinusoids", {"d_model": 2 * 10**6, "num_heads": 1}, "context_length"),
+        ("lm-post-norm", {"context_length": 10**7}, "d_model"),
+        ("lm-post-norm", {"d_model": 2 * 10**6, "num_heads": 1}, "context_length"),
+    ],
+    ids=str,
+)
+def test_sizes_that_are_left_out_count_as_what_they_are_by_default(take, tmp_path, name, changed, left_out):
+    old = name == "lm-post-norm"
+    folder = shutil.copytree(VERSION_0_1 / name, tmp_path / name) if old else take(name)
+
+    def lie(network):
+        said = network if old else network["body"]["config"]
+        said.update(changed)
+        del said[left_out]
+
+    change_network(folder, both=lie)
+    refused(folder, "its table of positions")
