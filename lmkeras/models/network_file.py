@@ -49,7 +49,7 @@ def read_network(path: str | Path, said: Mapping[str, object]) -> Network:
             own = name == keras.saving.get_registered_name(Network)
             sizes = _sizes(sizes if own else network_config(name, sizes))
             _require_plausible(sizes, shapes.total())
-            _require_same(_shapes(sizes), shapes)
+            _require_same(_shapes(sizes, shapes.total()), shapes)
             network = Network.from_config(sizes)
             network.load_weights(path) if own else load_weights(network, path)
         except Exception as error:  # for damaged files, each library and each network has errors of its own
@@ -101,10 +101,13 @@ def _require_plausible(sizes: Mapping[str, object], num_arrays: int) -> None:
         raise ValueError(f"its table of positions would have {length:,} rows: expected {_LARGEST_TABLE:,} numbers")
 
 
-def _shapes(sizes: Mapping[str, object]) -> Counter:
-    """Shapes of the weights that a network of these sizes has; nothing is allocated for them."""
+def _shapes(sizes: Mapping[str, object], num_arrays: int) -> Counter:
+    """Shapes of the weights of a network with these sizes; no memory is allocated for the weights."""
     with tf.Graph().as_default():  # in a graph, variables have no memory yet
-        return Counter(tuple(weight.shape) for weight in Network.from_config(sizes).weights)
+        parts = Network.parts_of(sizes)
+        # checked again, because sizes that were left out have their defaults now; only building makes tables
+        _require_plausible({role: part.get_config() for role, part in parts.items()}, num_arrays)
+        return Counter(tuple(weight.shape) for weight in Network(**parts).weights)
 
 
 def _require_same(expected: Counter, found: Counter) -> None:

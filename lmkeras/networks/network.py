@@ -206,9 +206,9 @@ class Network(keras.Model):
         }
         return {"name": self.name, **described, "default_learning_rate": self.default_learning_rate}
 
-    @classmethod
-    def from_config(cls, config: Mapping) -> "Network":
-        """Builds the network that `get_config` described, with fresh weights.
+    @staticmethod
+    def parts_of(config: Mapping) -> dict[str, Body | Head]:
+        """The body and the head that `get_config` described, by these names; they are not yet parts of a network.
 
         Raises:
             ValueError: a name is not the name of a registered body or head.
@@ -221,7 +221,12 @@ class Network(keras.Model):
                 raise ValueError(f"expected a registered {role} of a network, got {name!r}")
             parts[role] = kind, config[role]["config"]
         # in the order in which a new network is made, so that the same seed gives the same weights
-        made = {role: kind.from_config(dict(sizes)) for role, (kind, sizes) in parts.items()}
+        return {role: kind.from_config(dict(sizes)) for role, (kind, sizes) in parts.items()}
+
+    @classmethod
+    def from_config(cls, config: Mapping) -> "Network":
+        """Builds the network that `get_config` described, with fresh weights; see `parts_of` for errors."""
+        made = cls.parts_of(config)
         return cls(**made, default_learning_rate=config["default_learning_rate"], name=config.get("name"))
 
 
