@@ -64,10 +64,9 @@ class Sampling:
 class GenerationLoop:
     """Generates ids from ids with a language network.
 
-    A network that is not recurrent looks at its `context_length` of tokens at most. So it sees a text through a window,
-    which begins at the text's first token; when the window has grown to that length, its first half is given up and the
-    rest read anew, as the first token of what is read. Where a window begins depends on the number of the text's tokens
-    alone.
+    A network that is not recurrent looks at `context_length` tokens at most, the window. It begins at a text's first
+    token; where it would grow beyond that length it gives up its first half, and the rest is read anew, because its
+    positions are others then. Where a window begins depends on the number of the text's tokens alone.
 
     Args:
         network: a built language network with logits at every position.
@@ -133,27 +132,32 @@ class GenerationLoop:
             "max_new_tokens": max_new_tokens,
             "samples": samples,
             "sample_index": tf.range(rows) % samples,
-            **self._read(ids, lengths, tf.zeros([rows], tf.bool)),
+            "room": self._room(lengths, tf.zeros([rows], tf.bool)),
+            **self._read(ids, lengths),
         }
 
-    def _read(self, ids, lengths, finished):
-        """Reads the windows of all rows in one pass, so that they end in the same column, shorter ones behind filler.
+    def _window_start(self, lengths):
+        half = self._limit // 2
+        return half * tf.maximum(0, (lengths - self._limit + half - 1) // half)
+
+    def _room(self, lengths, finished):
+        """How many tokens it takes until a window moves; those of complete texts need not."""
+        return self._limit + 1 - tf.reduce_max(tf.where(finished, 0, lengths - self._window_start(lengths)))
+
+    def _read(self, ids, lengths):
+        """Reads the windows of rows in one pass, so that they end in the same column, shorter ones behind filler.
 
         Returns:
-            "logits" [B, V] after each row's last token; "network", the network's state; "room", int32 scalar, how many
-            more tokens fit in before windows must be read anew.
+            "logits" [B, V] after each row's last token; "network", the network's state.
         """
-        half = self._limit // 2
-        first = half * tf.maximum(0, (lengths - self._limit + half - 1) // half)
-        # of a complete text the last token will do: nothing follows, and a long window would leave others no room
-        first = tf.where(finished, lengths - 1, first)
+        first = self._window_start(lengths)
         width = tf.maximum(tf.reduce_max(lengths - first), 1)  # of no rows at all the maximum is far below 0
         at = tf.range(width) + (lengths - width)[:, None]  # [B, W], which of the row's ids stands in each column
         window = tf.gather(ids, tf.maximum(at, 0), batch_dims=1)
         slots = tf.minimum(_rounded_up(tf.shape(ids)[1], _CACHE_MULTIPLE), self._limit)
         state = self.network.initial_state(tf.shape(ids)[0], slots)
         logits, state = self.network.step(window, state, mask=at >= first[:, None])
-        return {"logits": logits[:, -1], "network": state, "room": self._limit - width}
+        return {"logits": logits[:, -1], "network": state}
 
     def _advance(self, state, sampling, steps):
         """Adds at most `steps` tokens to every text.
@@ -174,11 +178,13 @@ class GenerationLoop:
 
         def body(state):
             state = self._stretch(state, sampling, uniform, stop)
-            return (
-                tf.cond(self._going_on(state, stop), lambda: self._read_on(state, sampling, uniform), lambda: state),
-            )
+            moved = (state["room"] == 0) & ~tf.reduce_all(state["finished"])
+            return (tf.cond(moved, lambda: self._read_anew(state), lambda: state),)
 
-        state = tf.while_loop(lambda state: self._going_on(state, stop), body, (state,))[0]
+        if self._limit == _UNLIMITED:
+            state = self._stretch(state, sampling, uniform, stop)
+        else:
+            state = tf.while_loop(lambda state: self._going_on(state, stop), body, (state,))[0]
         return {**state, "ids": state["ids"][:, :length]}
 
     @staticmethod
@@ -186,7 +192,7 @@ class GenerationLoop:
         return (state["drawn"] < stop) & ~tf.reduce_all(state["finished"])
 
     def _steps(self, state, sampling, uniform, stop):
-        """Token after token, until `stop` or until there is no room for another."""
+        """Token after token, until `stop` or until a window has moved."""
 
         def body(state):
             new, state = self._one_token(state, sampling, uniform)
@@ -199,13 +205,18 @@ class GenerationLoop:
         with compiled_steps() if self._compiled else contextlib.nullcontext():
             return tf.while_loop(going_on, body, (state,))[0]
 
-    def _read_on(self, state, sampling, uniform):
-        """One token where there is no room for it: the window of the longest text has moved on, all are read anew.
-
-        A text whose window has not moved reads the same tokens again.
-        """
-        _, state = self._one_token(state, sampling, uniform)
-        return {**state, **self._read(state["ids"], state["lengths"], state["finished"])}
+    def _read_anew(self, state):
+        """The state where the last token has moved windows: their texts are read anew, and no others."""
+        lengths, finished = state["lengths"], state["finished"]
+        moved = ~finished & (self._window_start(lengths) > self._window_start(lengths - 1))
+        rows = tf.cast(tf.where(moved)[:, 0], tf.int32)
+        read = self._read(tf.gather(state["ids"], rows), tf.gather(lengths, rows))
+        return {
+            **state,
+            "logits": tf.tensor_scatter_nd_update(state["logits"], rows[:, None], read["logits"]),
+            "network": self.network.replace_rows(state["network"], rows, read["network"]),
+            "room": self._room(lengths, finished),
+        }
 
     @staticmethod
     def _uniform(seed, steps, samples):

@@ -96,7 +96,20 @@ class LanguageNetwork(keras.Model):
 
         Returns:
             (float32 logits [B, T, V], the new state). Each row's logits are those of one full pass over its own
-            tokens; those of filler mean nothing.
+            tokens; those of filler, and of a row that has had more tokens than `context_length`, mean nothing.
+        """
+        raise NotImplementedError
+
+    def replace_rows(self, state, rows, other):
+        """A state with some rows as another state has them; for networks with a `context_length` alone.
+
+        Args:
+            state: of B rows.
+            rows: int32 [N], which of them to replace.
+            other: the state of N rows that take their places, of the same max_length as `state`.
+
+        Returns:
+            A state of B rows.
         """
         raise NotImplementedError
 

@@ -6,6 +6,7 @@ Shape letters: B batch, T tokens, D width, V vocabulary, C classes.
 from typing import Literal
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from lmkeras.errors import InputError, unknown_name
@@ -95,8 +96,8 @@ class TransformerLanguageNetwork(LanguageNetwork):
         """Empty key/value caches of max_length slots, context_length where it is None.
 
         Returns:
-            "positions": int32 [B], tokens of each row; "slots": int32 scalar, slots of the caches in use, which the
-            rows share (a row's tokens stand in the last of them); "caches": each block's.
+            "positions": int32 [B], tokens of each row; "slots": int32 scalar, how many slots of the caches, which the
+            rows share, have been written (a row's tokens stand in the last of them); "caches": each block's.
         """
         length = self.context_length if max_length is None else max_length
         caches = [block.initial_cache(rows, length) for block in self.blocks]
@@ -106,13 +107,24 @@ class TransformerLanguageNetwork(LanguageNetwork):
         """Logits [B, T, V] of the next tokens and the new state; see `LanguageNetwork.step`."""
         start, length = state["slots"], ops.shape(ids)[1]
         tokens = length if mask is None else ops.sum(ops.cast(mask, "int32"), axis=1)
-        slots, positions = start + length, state["positions"] + tokens
-        first = slots - positions  # the slot of each row's first token
-        x, caches = self._embed(ids, start - first), []
+        positions = state["positions"] + tokens
+        x, caches = self._embed(ids, positions - length), []
         for block, cache in zip(self.blocks, state["caches"], strict=True):
-            x, cache = block.step(x, cache, start, first)
+            x, cache = block.step(x, cache, start, positions)
             caches.append(cache)
-        return self.to_logits(self._normed(x)), {"positions": positions, "slots": slots, "caches": caches}
+        return self.to_logits(self._normed(x)), {"positions": positions, "slots": start + length, "caches": caches}
+
+    def replace_rows(self, state, rows, other):
+        """The state with some rows of another one; see `LanguageNetwork.replace_rows`."""
+        turn, caches = state["slots"] - other["slots"], zip(state["caches"], other["caches"], strict=True)
+        return {
+            "positions": tf.tensor_scatter_nd_update(state["positions"], rows[:, None], other["positions"]),
+            "slots": state["slots"],
+            "caches": [
+                block.replace_rows(cache, rows, new, turn)
+                for block, (cache, new) in zip(self.blocks, caches, strict=True)
+            ],
+        }
 
     def get_config(self):
         """The constructor's arguments."""
