@@ -65,9 +65,9 @@ class GenerationLoop:
     """Continues ids with ids that a language network finds likely.
 
     A network that is not recurrent looks at no more than `context_length` tokens, so it sees a text through a window.
-    The window begins at the text's first token and grows with the text. When it is full, its first half is dropped and
-    the rest is read anew, with positions counted from the new beginning. Where the window begins depends only on the
-    number of tokens of the text.
+    The window begins at the text's first token and grows with the text. When it would grow beyond that length, its
+    first half is dropped and the rest is read anew, with positions counted from the new beginning. Where the window
+    begins depends only on the number of tokens of the text.
 
     Args:
         network: a built language network with logits at every position.
@@ -136,27 +136,33 @@ class GenerationLoop:
             "max_new_tokens": max_new_tokens,
             "samples": samples,
             "sample_index": tf.range(rows) % samples,
-            **self._read(ids, lengths, tf.zeros([rows], tf.bool)),
+            "room": self._room(lengths, tf.zeros([rows], tf.bool)),
+            **self._read(ids, lengths),
         }
 
-    def _read(self, ids, lengths, finished):
-        """Reads the windows of all rows in one pass. They end in the same column; before shorter ones stands filler.
+    def _window_start(self, lengths):
+        """int32 [B], where the window of a text with so many tokens begins."""
+        half = self._limit // 2
+        return half * tf.maximum(0, (lengths - self._limit + half - 1) // half)
+
+    def _room(self, lengths, finished):
+        """How many more tokens can be drawn before a window has to move; windows of complete texts never move."""
+        return self._limit + 1 - tf.reduce_max(tf.where(finished, 0, lengths - self._window_start(lengths)))
+
+    def _read(self, ids, lengths):
+        """Reads the windows of rows in one pass. They end in the same column; before shorter ones stands filler.
 
         Returns:
-            "logits" [B, V] after each row's last token; "network", the network's state; "room", int32 scalar, how many
-            more tokens fit in before windows must be read anew.
+            "logits" [B, V] after each row's last token; "network", the network's state.
         """
-        half = self._limit // 2
-        first = half * tf.maximum(0, (lengths - self._limit + half - 1) // half)
-        # of a complete text the last token is enough: nothing follows, and a long window would leave others no room
-        first = tf.where(finished, lengths - 1, first)
+        first = self._window_start(lengths)
         width = tf.maximum(tf.reduce_max(lengths - first), 1)  # without any rows, the maximum is far below 0
         at = tf.range(width) + (lengths - width)[:, None]  # [B, W], which of the row's ids stands in each column
         window = tf.gather(ids, tf.maximum(at, 0), batch_dims=1)
         slots = tf.minimum(_rounded_up(tf.shape(ids)[1], _CACHE_MULTIPLE), self._limit)
         state = self.network.initial_state(tf.shape(ids)[0], slots)
         logits, state = self.network.step(window, state, mask=at >= first[:, None])
-        return {"logits": logits[:, -1], "network": state, "room": self._limit - width}
+        return {"logits": logits[:, -1], "network": state}
 
     def _advance(self, state, sampling, steps):
         """Adds at most `steps` tokens to every text.
@@ -177,11 +183,13 @@ class GenerationLoop:
 
         def body(state):
             state = self._stretch(state, sampling, uniform, stop)
-            return (
-                tf.cond(self._going_on(state, stop), lambda: self._read_on(state, sampling, uniform), lambda: state),
-            )
+            moved = (state["room"] == 0) & ~tf.reduce_all(state["finished"])
+            return (tf.cond(moved, lambda: self._read_anew(state), lambda: state),)
 
-        state = tf.while_loop(lambda state: self._going_on(state, stop), body, (state,))[0]
+        if self._limit == _UNLIMITED:
+            state = self._stretch(state, sampling, uniform, stop)
+        else:
+            state = tf.while_loop(lambda state: self._going_on(state, stop), body, (state,))[0]
         return {**state, "ids": state["ids"][:, :length]}
 
     @staticmethod
@@ -189,7 +197,7 @@ class GenerationLoop:
         return (state["drawn"] < stop) & ~tf.reduce_all(state["finished"])
 
     def _steps(self, state, sampling, uniform, stop):
-        """Draws token after token, until `stop` of them are drawn, all texts are complete, or the cache is full."""
+        """Draws token after token, until `stop` of them are drawn, all texts are complete, or a window has to move."""
 
         def body(state):
             new, state = self._one_token(state, sampling, uniform)
@@ -202,13 +210,18 @@ class GenerationLoop:
         with compiled_steps() if self._compiled else contextlib.nullcontext():
             return tf.while_loop(going_on, body, (state,))[0]
 
-    def _read_on(self, state, sampling, uniform):
-        """Draws one token for which the cache has no room, and then reads the windows of all texts anew.
-
-        The window of the longest text has then moved on. A text whose window has not moved reads the same tokens again.
-        """
-        _, state = self._one_token(state, sampling, uniform)
-        return {**state, **self._read(state["ids"], state["lengths"], state["finished"])}
+    def _read_anew(self, state):
+        """Reads the texts anew whose windows the last token has moved; the others stay as they are."""
+        lengths, finished = state["lengths"], state["finished"]
+        moved = ~finished & (self._window_start(lengths) > self._window_start(lengths - 1))
+        rows = tf.cast(tf.where(moved)[:, 0], tf.int32)
+        read = self._read(tf.gather(state["ids"], rows), tf.gather(lengths, rows))
+        return {
+            **state,
+            "logits": tf.tensor_scatter_nd_update(state["logits"], rows[:, None], read["logits"]),
+            "network": self.network.replace_rows(state["network"], rows, read["network"]),
+            "room": self._room(lengths, finished),
+        }
 
     @staticmethod
     def _uniform(seed, steps, samples):

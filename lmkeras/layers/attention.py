@@ -1,8 +1,8 @@
 """Multi-head self-attention, over a whole text at once or token by token with a key/value cache.
 
-A cache has one slot for each token. A step writes the next tokens of all rows of a batch into the same slots, so texts
-of different lengths end in the same slot. The slots before the first token of a shorter text hold filler, which no
-token looks at.
+A cache has L slots, one for each token. A step writes the next tokens of all rows of a batch into the same slots, so
+texts of different lengths end in the same slot. The slots before the first token of a shorter text hold filler, which
+no token looks at. After the last slot comes the first one again: a cache holds the last L tokens of each row.
 
 Shape letters: B batch, T tokens, L cache length in slots, D width, H heads, K key size of one head.
 """
@@ -123,15 +123,14 @@ def compiled_steps():
 
 
 def _placed(cache, new, start):
-    """The cache [B·H, L, K] with `new` [B·H, T, K] in the slots start .. start + T - 1."""
+    """The cache [B·H, L, K] with `new` [B·H, T, K] in the slots after the `start` tokens that it has had."""
+    length, slots = ops.shape(new)[1], ops.shape(cache)[1]
     if _compiled.get():
-        return ops.slice_update(cache, (0, start, 0), ops.cast(new, cache.dtype))
-    # outside XLA, `slice_update` is compiled anew for every shape, and not every server has that operation
-    token = ops.arange(ops.shape(cache)[1]) - start  # [L], number of the token of `new` for each slot, if in 0 .. T - 1
-    length = ops.shape(new)[1]
-    spread = ops.take(ops.cast(new, cache.dtype), ops.clip(token, 0, length - 1), axis=1)
-    inside = ops.logical_and(token >= 0, token < length)
-    return ops.where(inside[:, None], spread, cache)
+        return ops.slice_update(cache, (0, start % slots, 0), ops.cast(new, cache.dtype))
+    # outside XLA a slice's update is compiled anew for every shape, and not every server has it
+    token = (ops.arange(slots) - start) % slots  # [L], which token of `new` each slot gets where it is below T
+    spread = ops.take(ops.cast(new, cache.dtype), ops.minimum(token, length - 1), axis=1)
+    return ops.where((token < length)[:, None], spread, cache)
 
 
 @keras.saving.register_keras_serializable("lmkeras")
@@ -255,32 +254,40 @@ class SelfAttention(keras.layers.Layer):
         shape = (batch_size * self.num_heads, max_length, self._key_dim)
         return {name: ops.zeros(shape, self.compute_dtype) for name in ("keys", "values")}
 
-    def step(self, x, cache, start, first=None):
+    def step(self, x, cache, start, lengths=None):
         """Attention of the next tokens over those in the cache and themselves; causal whatever `causal` says.
 
         Args:
-            x: [B, T, D], the tokens for the slots start .. start + T - 1.
+            x: [B, T, D], the next tokens: several only where their slots are not used yet.
             cache: what `initial_cache` or an earlier step returned.
-            start: number of slots already in use, a scalar.
-            first: int32 [B], the slot of each row's first token, from which its positions are counted; slots before it
-                hold filler. None where every row begins in slot 0.
+            start: a scalar, how many tokens the cache has had, filler included.
+            lengths: int32 [B], how many tokens each row has with these ones, which says how far its filler goes and
+                what its positions are. None where there is no filler.
 
         Returns:
             ([B, T, D], the cache with these tokens added). Results for filler have no meaning.
         """
         batch, length = ops.shape(x)[0], ops.shape(x)[1]
         rows = (batch * self.num_heads, length, self._key_dim)
-        projected = self._project(x, start if first is None else start - first)
-        queries, keys, values = (ops.reshape(heads, rows) for heads in projected)
+        lengths = start + length if lengths is None else lengths
+        queries, keys, values = (ops.reshape(heads, rows) for heads in self._project(x, lengths - length))
         keys, values = _placed(cache["keys"], keys, start), _placed(cache["values"], values, start)
-        at, slots = start + ops.arange(length), ops.arange(ops.shape(keys)[1])
-        allowed = at[:, None] >= slots  # [T, L]
-        if first is not None:
-            first = ops.repeat(first, self.num_heads)
-            allowed = ops.logical_and(allowed, slots >= first[:, None, None])  # [B·H, T, L]
+        slots = ops.shape(keys)[1]
+        age = (start + length - 1) % slots - ops.arange(slots)
+        age = ops.where(age < 0, age + slots, age)  # [L], how many tokens came after the one in each slot
+        if len(getattr(lengths, "shape", ())) == 1:
+            lengths = ops.repeat(lengths, self.num_heads)[:, None, None]  # [B·H, 1, 1]
+        allowed = ops.logical_and(age >= ops.arange(length)[::-1][:, None], age < lengths)  # [T, L] or [B·H, T, L]
         heads = attend(queries, keys=keys, values=values, allowed=allowed)  # [B·H, T, K]
         heads = ops.reshape(heads, (batch, self.num_heads, length, self._key_dim))
         return self._join(heads), {"keys": keys, "values": values}
+
+    def replace_rows(self, cache, rows, other, turn):
+        """The cache with rows [N] as they are in another one of N rows, whose slots are turned on by so many."""
+        heads = ops.reshape(rows[:, None] * self.num_heads + ops.arange(self.num_heads), (-1, 1))  # [N·H, 1]
+        return {
+            name: tf.tensor_scatter_nd_update(cache[name], heads, tf.roll(other[name], turn, axis=1)) for name in cache
+        }
 
     def get_config(self):
         """The constructor's arguments."""

@@ -51,16 +51,20 @@ class _Block(keras.layers.Layer):
         """An empty key/value cache of `max_length` slots."""
         return self._attention.initial_cache(batch_size, max_length)
 
-    def step(self, x, cache, start, first=None):
+    def step(self, x, cache, start, lengths=None):
         """The block over the next tokens: ([B, T, D], the cache with them added); see `SelfAttention.step`."""
         caches = []
 
         def attention(y):
-            y, new_cache = self._attention.step(y, cache, start, first)
+            y, new_cache = self._attention.step(y, cache, start, lengths)
             caches.append(new_cache)
             return y
 
         return self._apply(ops.cast(x, self._residual_dtype), attention, training=False), caches[0]
+
+    def replace_rows(self, cache, rows, other, turn):
+        """A cache with some rows of another one; see `SelfAttention.replace_rows`."""
+        return self._attention.replace_rows(cache, rows=rows, other=other, turn=turn)
 
     def get_config(self):
         """The constructor's arguments."""

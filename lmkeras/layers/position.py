@@ -42,7 +42,7 @@ class SinusoidalPositionEncoding(keras.layers.Layer):
     Call arguments:
         x: embeddings [B, T, D], T <= max_length.
         start: position of the first token: an int or a scalar tensor for all rows alike, or int32 [B], one for each
-            row. A row whose start is below 0 begins with filler, which gets the position 0.
+            row. Positions below 0, which are filler's, count as 0, and those past the last one as the last one.
 
     Source: Vaswani et al. 2017, sections 3.4 and 3.5.
     """
@@ -66,7 +66,7 @@ class SinusoidalPositionEncoding(keras.layers.Layer):
             raise InputError(f"got {x.shape[1]} tokens: the layer's max_length is {self.max_length}")
         table = ops.cast(ops.convert_to_tensor(self._table), x.dtype)
         if _one_for_each_row(start):
-            rows = ops.take(table, ops.maximum(_positions(start, length), 0), axis=0)  # [B, T, D]
+            rows = ops.take(table, ops.clip(_positions(start, length), 0, self.max_length - 1), axis=0)  # [B, T, D]
         else:
             rows = ops.slice(table, (start, 0), (length, d_model))
         return x * ops.cast(d_model**0.5, x.dtype) + rows

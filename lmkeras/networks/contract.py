@@ -146,6 +146,19 @@ class Writer(Body):
         """
         raise NotImplementedError
 
+    def replace_rows(self, state, rows, other):
+        """A state in which some rows are those of another state; only for bodies with a `context_length`.
+
+        Args:
+            state: of B rows.
+            rows: int32 [N], which of them to replace.
+            other: the state of N rows that take their places, of the same max_length as `state`.
+
+        Returns:
+            A state of B rows.
+        """
+        raise NotImplementedError
+
 
 class Head(keras.layers.Layer):
     """The part of a network that computes a task's outputs from what a body has read.

@@ -91,6 +91,10 @@ class Network(keras.Model):
         states, state = self.body.step(ids, state, mask)
         return self.head(states), state
 
+    def replace_rows(self, state, rows, other):
+        """A state in which some rows are those of another state, see `Writer.replace_rows`."""
+        return self.body.replace_rows(state, rows, other)
+
     def train_step(self, data):
         """One update."""
         inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)

@@ -200,11 +200,21 @@ def test_ends_are_no_repetitions_but_id_0_is_one():
             assert state["ids"].numpy()[0, -1] not in (*prompt, likeliest)
 
 
-def test_a_complete_text_takes_no_room_from_others():
-    loop = GenerationLoop(build("pre_norm"), SPECIAL, compiled=False)
-    ids, lengths = tf.ones([2, CONTEXT], tf.int32), tf.constant([CONTEXT, 3])
-    assert loop._read(ids, lengths, tf.constant([False, False]))["room"] == 0
-    assert loop._read(ids, lengths, tf.constant([True, False]))["room"] == CONTEXT - 3
+def test_texts_are_read_anew_when_their_own_windows_move_and_only_then(monkeypatch):
+    """Each text once for every half of a context that it grows by, whatever the others do; a complete one never."""
+    loop, read = GenerationLoop(build("pre_norm"), SpecialIds(), compiled=False), []
+    read_rows = loop._read
+
+    def recorded(ids, lengths):
+        read.append(lengths.numpy().tolist())
+        return read_rows(ids, lengths)
+
+    monkeypatch.setattr(loop, "_read", recorded)
+    state = loop._start(tf.ones([3, 7], tf.int32), tf.constant([7, 2, 5]), 1, 3 * CONTEXT)
+    state = {**state, "finished": tf.constant([False, False, True])}
+    loop._advance(state, Sampling().tensors(), CONTEXT)
+    # after 2 and 6 tokens the first text's window moves, after 7 the second one's
+    assert read == [[7, 2, 5], [CONTEXT + 1], [CONTEXT + 5], [CONTEXT + 1]]
 
 
 def test_the_unknown_id_never_comes():

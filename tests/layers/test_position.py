@@ -38,6 +38,8 @@ def test_each_row_may_start_at_a_position_of_its_own():
     for filler in (0, 1):
         one = x[2:, filler : filler + 1].astype("float64")
         np.testing.assert_allclose(actual[2:, filler : filler + 1], sinusoidal_positions(one), atol=1e-5)
+    past_the_end = SinusoidalPositionEncoding(12)(x[:, :1], start=np.array([11, 12, 40], "int32"))
+    np.testing.assert_allclose(past_the_end, sinusoidal_positions(x[:, :1].astype("float64"), 11), atol=1e-5)
 
 
 def test_sinusoids_need_an_even_width():

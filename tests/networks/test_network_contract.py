@@ -170,6 +170,26 @@ def test_stepping_rows_of_different_lengths_equals_a_full_pass_over_each(network
         assert_close(logits[row, LENGTH - length :], network(own)[0], 1e-5)
 
 
+@settings(max_examples=8, deadline=None)
+@given(before=st.integers(1, LENGTH), own=st.integers(1, LENGTH), seed=st.integers(0, 99))
+def test_rows_replaced_by_those_of_another_state_go_on_as_there(network, before, own, seed):
+    """Past the last slot of a cache too; the row between them goes on as it was while its tokens are in the cache."""
+    if network.body.context_length is None:
+        return  # none of its texts is ever read anew
+    ids = np.random.default_rng(seed).integers(0, VOCABULARY, (3, 2 * LENGTH)).astype("int32")
+    _, state = network.step(ids[:, :before], network.initial_state(3, LENGTH))
+    _, other = network.step(IDS[:2, :own], network.initial_state(2, LENGTH))
+    state = network.replace_rows(state, tf.constant([2, 0]), other)
+    assert state["positions"].numpy().tolist() == [own, before, own]
+    texts = [IDS[1, :own], ids[1, :before], IDS[0, :own]]
+    for column in range(before, before + LENGTH - own):
+        texts = [np.append(text, ids[row, column]) for row, text in enumerate(texts)]
+        logits, state = network.step(ids[:, column : column + 1], state)
+        for row, text in enumerate(texts):
+            if len(text) <= LENGTH:
+                assert_close(logits[row, -1], network(text[None])[0, -1], 1e-5)
+
+
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 def test_a_state_keeps_its_shapes_and_dtypes_from_step_to_step(network, policy):
     """A loop over steps needs that, whether rows have filler or not."""

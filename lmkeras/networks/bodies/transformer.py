@@ -6,6 +6,7 @@ Shape letters: B batch, T tokens, D width, V vocabulary, C classes.
 from typing import ClassVar, Literal
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from lmkeras.errors import InputError, unknown_name
@@ -104,13 +105,24 @@ class TransformerDecoder(EmbeddingWriter):
         """The states [B, T, D] of the next tokens and the new state; see `Writer.step`."""
         start, length = state["slots"], ops.shape(ids)[1]
         tokens = length if mask is None else ops.sum(ops.cast(mask, "int32"), axis=1)
-        slots, positions = start + length, state["positions"] + tokens
-        first = slots - positions  # the slot of each row's first token
-        x, caches = self._embed(ids, start - first), []
+        positions = state["positions"] + tokens
+        x, caches = self._embed(ids, positions - length), []
         for block, cache in zip(self.blocks, state["caches"], strict=True):
-            x, cache = block.step(x, cache, start, first)
+            x, cache = block.step(x, cache, start, positions)
             caches.append(cache)
-        return self._normed(x), {"positions": positions, "slots": slots, "caches": caches}
+        return self._normed(x), {"positions": positions, "slots": start + length, "caches": caches}
+
+    def replace_rows(self, state, rows, other):
+        """The state with some rows of another one; see `Writer.replace_rows`."""
+        turn, caches = state["slots"] - other["slots"], zip(state["caches"], other["caches"], strict=True)
+        return {
+            "positions": tf.tensor_scatter_nd_update(state["positions"], rows[:, None], other["positions"]),
+            "slots": state["slots"],
+            "caches": [
+                block.replace_rows(cache, rows=rows, other=new, turn=turn)
+                for block, (cache, new) in zip(self.blocks, caches, strict=True)
+            ],
+        }
 
 
 def transformer_language_model(
