@@ -22,6 +22,7 @@ from lmkeras.tokenizers.base import BaseTokenizer
 def tokenize(
     text: Files,
     output: Annotated[str, tyro.conf.arg(metavar="FOLDER")],
+    *,
     tokenizer: Literal["auto", "byte_pair", "characters", "words"] = "auto",
     vocabulary_size: int | None = None,
     tokenizer_from: Annotated[str | None, tyro.conf.arg(metavar="FOLDER")] = None,
@@ -71,9 +72,10 @@ def tokenize(
 
     workers = os.cpu_count() or 1 if workers is None else workers
     progress = _Progress(make)
-    where = (corpus, output, progress.tokenizer, made_of)
+    how = {"made_of": made_of, "shard_tokens": shard_tokens, "workers": workers}
+    how |= {"overwrite": overwrite, "resume": resume, "on_shard": progress.shard}
     try:
-        shards = write_shards(*where, shard_tokens, workers, overwrite, resume, progress.shard)
+        shards = write_shards(corpus, output, progress.tokenizer, **how)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("stopped; the same command goes on from here with --resume added") from None
     print(f"{shards.num_tokens:,} tokens of {shards.num_texts:,} texts in {output}{progress.rate()}")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import types
 from collections.abc import Callable
 from typing import Annotated, Literal, get_args, get_type_hints
 
@@ -43,6 +44,7 @@ def train_verb(task: type[Task]) -> Callable[..., None]:
     def train(
         text: Files,
         output: Output,
+        *,
         validation: Annotated[list[str] | None, tyro.conf.arg(metavar="FILES")] = None,
         validation_fraction: float = 0.1,
         columns: Annotated[task.Columns, Flat] = task.Columns(),  # noqa: B008
@@ -73,7 +75,8 @@ def train_verb(task: type[Task]) -> Callable[..., None]:
             weights=network.weights,
             **network.sizes(),
         )
-        reports = fit_and_save(model, run, corpus, held_out, validation_fraction=0, settings=settings, resume=resume)
+        data = {"validation": held_out, "validation_fraction": 0}
+        reports = fit_and_save(model, run, corpus, settings=settings, resume=resume, **data)
         if reports and held_out is not None:
             print("on the part that chose the weights:")
             print_judgement(model, held_out)
@@ -95,12 +98,17 @@ def network_settings(kind: str) -> type:
     new = registered_here(kind, known)
     if not new:
         return settings
-    sizes = {name: parameter for body in new.values() for name, parameter in inspect.signature(body).parameters.items()}
+    sizes = {
+        name: parameter
+        for body in new.values()
+        for name, parameter in inspect.signature(body, eval_str=True).parameters.items()
+    }
     documented = {field.name for field in dataclasses.fields(settings)} | {"vocabulary_size", "max_length"}
     names = Annotated[Literal[(*known, *new)], tyro.conf.arg(help="The kind of network.")]
     fields = [("network", names, settings.network)]
     for name, parameter in sizes.items():
-        if name not in documented and parameter.kind is not inspect.Parameter.VAR_KEYWORD:
+        # what has no type that the command line could read, such as **kwargs, is for Python alone
+        if name not in documented and isinstance(parameter.annotation, type | types.UnionType):
             help_ = tyro.conf.arg(help="A size of the network; None: its default.")
             fields.append((name, Annotated[parameter.annotation | None, help_], None))
     return dataclasses.make_dataclass(settings.__name__, fields, bases=(settings,), frozen=True)

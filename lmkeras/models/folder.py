@@ -65,7 +65,7 @@ def read_config(folder: str | Path) -> dict:
         version = config["format_version"]
         if version not in _READABLE:  # checked first, as another format may have other entries
             raise InputError(
-                f"{path} has format {shortened(version)}; this version of lmkeras reads format {FORMAT_VERSION}"
+                f"{path} has format {shortened(version)}; this version of lmkeras reads format {FORMAT_VERSION}, or 1"
             )
         kind, files = config["kind"], {name: config["files"][name] for name in ("network.keras", "tokenizer.json")}
         digest = config.pop("digest", None)  # the first models of version 0.1 have no digest

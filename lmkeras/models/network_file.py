@@ -87,6 +87,15 @@ def _dtype(value: Mapping[str, object]) -> str:
     return name
 
 
+#: the sizes that a table of positions has: its rows, and its columns
+_OF_TABLES = ("context_length", "max_length"), ("d_model",)
+
+
+def _number(value: object) -> int:
+    """The value, or 0 for what is no whole number, which no body takes for a size."""
+    return value if type(value) is int else 0
+
+
 def _require_plausible(sizes: Mapping[str, object], num_arrays: int) -> None:
     """Raises ValueError for huge sizes that cost time or memory but do not appear in the shape of any weight."""
     for name, value in sizes.items():
@@ -96,8 +105,8 @@ def _require_plausible(sizes: Mapping[str, object], num_arrays: int) -> None:
             raise ValueError(f"{name} has {len(value):,} entries, and there are {num_arrays:,} arrays in the file")
         elif name.endswith("layers") and type(value) is int and value > num_arrays:
             raise ValueError(f"{name} is {value:,}, and there are {num_arrays:,} arrays in the file")
-    length = max(sizes.get("context_length") or 0, sizes.get("max_length") or 0)
-    if sizes.get("block") != "pre_norm" and length * sizes.get("d_model", 0) > _LARGEST_TABLE:
+    length, width = (max(_number(sizes.get(name)) for name in names) for names in _OF_TABLES)
+    if sizes.get("block") != "pre_norm" and length * width > _LARGEST_TABLE:
         raise ValueError(f"its table of positions would have {length:,} rows: expected {_LARGEST_TABLE:,} numbers")
 
 

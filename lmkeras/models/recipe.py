@@ -53,6 +53,8 @@ class Recipe:
 
     def _check_weights(self) -> None:
         names = registry.pretrained_names(self.task.bodies)
+        if not names:
+            raise InputError(f"weights: none of the networks of {self.task.title} begins from pretrained weights")
         if self.network not in names:
             raise InputError(f"weights are for the network {', '.join(map(repr, names))}, not for {self.network!r}")
         for size in self.sizes:

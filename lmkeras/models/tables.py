@@ -11,7 +11,7 @@ from lmkeras.durable import replacing
 from lmkeras.errors import InputError
 
 if TYPE_CHECKING:
-    from lmkeras.tasks.whole_texts import WholeTextTask
+    from lmkeras.tasks.base import Task
 
 
 def require_writable_table(path: str | Path, overwrite: bool) -> None:
@@ -35,7 +35,7 @@ def require_writable_file(path: str | Path, overwrite: bool) -> None:
         raise InputError(f"{path.parent} is no folder: make it first")
 
 
-def write_predictions(path: str | Path, predictions: Iterable[tuple[Text, object]], task: "WholeTextTask") -> int:
+def write_predictions(path: str | Path, predictions: Iterable[tuple[Text, object]], task: "Task") -> int:
     """Writes one row for each text, first to a temporary file, so that the file at `path` is never incomplete.
 
     Args:

@@ -125,10 +125,12 @@ class Network(keras.Model):
 
     def _batch_loss(self, inputs, targets, weights, training):
         """This replica's part of the batch's loss; also updates the metrics."""
-        weights = tf.nest.map_structure(_weights_like, targets) if weights is None else weights
-        weights = tf.nest.map_structure(lambda weight: ops.cast(weight, "float32"), weights)
+        weights = tf.nest.map_structure(lambda _: None, targets) if weights is None else weights
+        weights = tf.nest.map_structure(_one_for_each, targets, weights)
         totals = tf.nest.map_structure(tf.reduce_sum, weights)
-        everywhere = tf.nest.map_structure(lambda total: tf.maximum(total_over_replicas(total), 1e-9), totals)
+        # only gradients are added up over replicas; what is judged is added up when the metrics are read
+        of_batch = total_over_replicas if training else tf.identity
+        everywhere = tf.nest.map_structure(lambda total: tf.maximum(of_batch(total), 1e-9), totals)
         shares = tf.nest.map_structure(tf.divide, weights, everywhere)
         self._clear_losses()  # those of the step before, as Keras does when a whole model is called
         features = self.features(inputs, training)
@@ -234,5 +236,12 @@ class Network(keras.Model):
         return cls(**made, default_learning_rate=config["default_learning_rate"], name=config.get("name"))
 
 
-def _weights_like(targets):
-    return tf.ones(tf.shape(targets)) if None in targets.shape else tf.ones(targets.shape)
+def _one_for_each(targets, weights):
+    """float32 weights in the shape of the targets: 1 where there are none, a row's own for each target in the row."""
+    if weights is None:
+        return tf.ones(tf.shape(targets)) if None in targets.shape else tf.ones(targets.shape)
+    weights = ops.cast(weights, "float32")
+    missing = len(targets.shape) - len(weights.shape)
+    if missing <= 0:
+        return weights
+    return tf.broadcast_to(tf.reshape(weights, [*tf.unstack(tf.shape(weights)), *[1] * missing]), tf.shape(targets))

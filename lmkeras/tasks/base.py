@@ -237,12 +237,25 @@ class Task(abc.ABC):
             InputError: the settings name a monitor that is not a metric of this task.
         """
         known = {f"val_{name}": up for name, up in (("loss", False), *self.metrics)}
-        name = settings.monitor or f"val_{self.monitor}"
+        name = settings.monitor or self.monitor
+        name = name if name.startswith("val_") else f"val_{name}"
         if name not in known:
             raise InputError(f"unknown monitor {name!r}: expected one of {', '.join(known)}")
         return Metric(name, known[name])
 
     # with a trained network
+
+    def row(self, answer: Any) -> Mapping[str, object]:
+        """An answer as a JSON object, for `lmkeras predict --output`."""
+        return {"answer": answer}
+
+    def row_names(self) -> Sequence[str]:
+        """The headings of a table's columns for an answer: one for each number or string that `row` contains."""
+        return ["answer"]
+
+    def line(self, answer: Any) -> str:
+        """An answer as `lmkeras predict` prints it, before the text."""
+        return str(answer)
 
     @abc.abstractmethod
     def runner(self, network: "Network", tokenizer: "BaseTokenizer") -> Runner:

@@ -7,7 +7,7 @@ import abc
 import dataclasses
 import functools
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -59,18 +59,6 @@ class WholeTextTask(TextLengths, Task):
     @abc.abstractmethod
     def answer(self, outputs: np.ndarray) -> Any:
         """The answer to a text, from the head's outputs for it."""
-
-    def row(self, answer: Any) -> Mapping[str, object]:
-        """An answer as a JSON object, for `lmkeras predict --output`."""
-        return {"answer": answer}
-
-    def row_names(self) -> Sequence[str]:
-        """The headings of a table's columns for an answer: one for each number or string that `row` contains."""
-        return ["answer"]
-
-    def line(self, answer: Any) -> str:
-        """An answer as `lmkeras predict` prints it, before the text."""
-        return str(answer)
 
     @abc.abstractmethod
     def judged(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[dict[str, float], Any]:
@@ -217,7 +205,7 @@ class TextRunner(Runner):
             found[rows] = outputs
         return found
 
-    def judge(self, corpus, **options):
+    def judge(self, corpus):
         """Values by name, and the report of a corpus."""
         examples, targets = self._task.encode(corpus, self._tokenizer, self._network)
         return self._task.judged(self.outputs(examples), targets)

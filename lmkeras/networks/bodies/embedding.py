@@ -3,11 +3,13 @@
 Shape letters: B batch, T tokens, D width of a token's state, V vocabulary.
 """
 
+import functools
 import inspect
 from typing import ClassVar
 
 import keras
 
+from lmkeras.errors import InputError
 from lmkeras.networks.contract import Body, Writer, require_sizes
 
 
@@ -22,9 +24,9 @@ class _Sized:
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        kind, no_default = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.empty
-        sizes = {"vocabulary_size": no_default, **cls.SIZES}
-        cls.__signature__ = inspect.Signature([inspect.Parameter(name, kind, default=sizes[name]) for name in sizes])
+        parameter = functools.partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
+        own = [parameter(name, default=default, annotation=_type_of(default)) for name, default in cls.SIZES.items()]
+        cls.__signature__ = inspect.Signature([parameter("vocabulary_size", annotation=int), *own])
 
     def _set_sizes(self, vocabulary_size: int, sizes: dict[str, object]) -> None:
         if unknown := sizes.keys() - self.SIZES.keys():
@@ -32,6 +34,8 @@ class _Sized:
                 f"{type(self).__name__} takes no {', '.join(sorted(unknown))}; it takes {', '.join(self.SIZES)}"
             )
         for name, value in {"vocabulary_size": vocabulary_size, **self.SIZES, **sizes}.items():
+            if type(self.SIZES.get(name, 0)) is int and not hasattr(value, "__index__"):
+                raise InputError(f"{name} must be a whole number, got {value!r}")
             setattr(self, name, value)
         self.settle_sizes()
         numbers = {name: value for name, value in self.get_config().items() if type(value) is int and name != "dropout"}
@@ -47,6 +51,11 @@ class _Sized:
     def get_config(self):
         """The constructor's arguments."""
         return {name: getattr(self, name) for name in ("vocabulary_size", *self.SIZES)}
+
+
+def _type_of(default: object) -> type:
+    """What the command line reads a size as; a size without a default is a number."""
+    return int | None if default is None else type(default)
 
 
 class EmbeddingReader(_Sized, Body, keras.layers.Layer):

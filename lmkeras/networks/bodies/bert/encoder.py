@@ -101,6 +101,7 @@ class Bert(BertReading, keras.Model):
     def __init__(
         self,
         vocab_size: int = 30522,
+        *,
         hidden_size: int = 768,
         num_hidden_layers: int = 12,
         num_attention_heads: int = 12,
