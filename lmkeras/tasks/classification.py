@@ -161,8 +161,11 @@ class Classification(WholeTextTask):
 
     def check(self, network, tokenizer):
         """Raises InputError if network and labels differ in their number of classes, or if `layout` raises it."""
+        from lmkeras.networks.contract import Writer
+
         classes = getattr(network.head, "num_classes", None)
-        if classes is None:
+        # a writer's summary is its last position, which in a batch of texts of several lengths may be padding
+        if classes is None or isinstance(network.body, Writer):
             raise InputError(f"network must be a name or a classification network, got {network.described()}")
         if self.labels is None:
             raise InputError("a built network needs the fitted tokenizer and the labels it belongs to")

@@ -9,6 +9,9 @@ from sklearn import metrics
 
 import lmkeras
 from lmkeras import InputError, TextClassifier
+from lmkeras.networks.heads.classes import ClassesHead
+from lmkeras.networks.network import Network
+from lmkeras.networks.registry import new_body
 from lmkeras.tokenizers import new_tokenizer
 from tests.models.reviews import WORDS, classifier, learnt, matches, orders, reviews
 
@@ -246,3 +249,11 @@ def test_an_untrained_one_is_made_of_the_same_arguments():
     assert again.tokenizer is tokenizer
     with pytest.raises(InputError, match="made by a network's name"):
         TextClassifier(model.network, tokenizer, labels=model.labels).untrained()
+
+
+def test_a_body_that_writes_is_no_classifiers():
+    """Its summary of a text is its last position, which beside longer texts is padding."""
+    tokenizer = new_tokenizer("words").fit(["a b c"])
+    network = Network(new_body("lstm", "writers", vocabulary_size=9, embedding_dim=4, units=4), ClassesHead(2))
+    with pytest.raises(InputError, match="a classification network, got one of RecurrentWriter and ClassesHead"):
+        TextClassifier(network, tokenizer, labels=["no", "yes"])
