@@ -101,11 +101,11 @@ class Bert(BertReading, keras.Model):
     def __init__(
         self,
         vocab_size: int = 30522,
-        *,
         hidden_size: int = 768,
         num_hidden_layers: int = 12,
         num_attention_heads: int = 12,
         intermediate_size: int = 3072,
+        *,
         hidden_act: str = "gelu",
         hidden_dropout_prob: float = 0.1,
         attention_probs_dropout_prob: float = 0.1,
