@@ -237,8 +237,7 @@ class Task(abc.ABC):
             InputError: the settings name a monitor that is not a metric of this task.
         """
         known = {f"val_{name}": up for name, up in (("loss", False), *self.metrics)}
-        name = settings.monitor or self.monitor
-        name = name if name.startswith("val_") else f"val_{name}"
+        name = settings.monitor or f"val_{self.monitor}"
         if name not in known:
             raise InputError(f"unknown monitor {name!r}: expected one of {', '.join(known)}")
         return Metric(name, known[name])

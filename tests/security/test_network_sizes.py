@@ -28,7 +28,7 @@ VERSION_0_1 = Path(__file__).parents[1] / "models" / "version_0_1"
         ("cnn", {"widths": [3] * 10**5}, "widths has 100,000 entries"),
         ("cnn", {"widths": [10**9, 4, 5]}, "none of shape"),
         ("cnn", {"filters": 10**9}, "none of shape"),
-        ("sinusoids", {"context_length": 1e9}, "its table of positions"),
+        ("sinusoids", {"context_length": 1e9}, "context_length must be a whole num"),
         ("sinusoids", {"context_length": "9" * 100}, "network.keras is damaged"),
         ("rotary", {"block": "post_norm", "context_length": 10**9}, "its table of positions"),
         ("bert", {"hidden_size": 10**6, "vocab_size": 10**6}, "none of shape"),
