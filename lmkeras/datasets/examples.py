@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lmkeras.datasets.layout import TextLayout
+from lmkeras.datasets.prefetching import prefetched
 from lmkeras.tokenizers.base import BaseTokenizer
 
 if TYPE_CHECKING:
@@ -226,4 +227,4 @@ def _dataset(rows, examples: EncodedExamples, targets: np.ndarray, weights: np.n
     inputs = dict.fromkeys(names, tf.TensorSpec((None, None), tf.int32))
     targets_and_weights = (tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in (targets, weights))
     signature = (inputs, *targets_and_weights)
-    return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(tf.data.AUTOTUNE)
+    return prefetched(batches, signature)

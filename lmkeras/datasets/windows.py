@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from lmkeras.datasets.prefetching import prefetched
 from lmkeras.errors import InputError
 from lmkeras.tokenizers.base import BaseTokenizer, in_blocks
 from lmkeras.tokenizers.special import SpecialIds
@@ -184,7 +185,6 @@ class TrainingWindows:
 
     def dataset(self, first_step: int = 0) -> "tf.data.Dataset":
         """All batches from `first_step` on, as a tf.data.Dataset without end, which prefetches them."""
-        import tensorflow as tf
 
         def batches():
             first_epoch, skip = divmod(first_step, self.steps_per_epoch)
@@ -192,8 +192,7 @@ class TrainingWindows:
                 yield from self.epoch(epoch, skip)
                 skip = 0
 
-        signature = _signature((self.batch_size, self.length))
-        return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(tf.data.AUTOTUNE)
+        return prefetched(batches, _signature((self.batch_size, self.length)))
 
 
 def text_windows(stream: TokenStream, length: int, stride: int | None = None) -> Iterator[tuple[np.ndarray, int]]:
@@ -250,8 +249,7 @@ def evaluation_windows(
                 weights[row, size - judged : size] = 1
             yield {"input_ids": inputs}, targets, weights
 
-    signature = _signature((batch_size, length))
-    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(tf.data.AUTOTUNE)
+    dataset = prefetched(batches, _signature((batch_size, length)))
     count = -(-_count_windows(stream, length, stride) // batch_size)
     return dataset.apply(tf.data.experimental.assert_cardinality(count))
 

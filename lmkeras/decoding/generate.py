@@ -161,8 +161,8 @@ class GenerationLoop:
         window = tf.gather(ids, tf.maximum(at, 0), batch_dims=1)
         slots = tf.minimum(_rounded_up(tf.shape(ids)[1], _CACHE_MULTIPLE), self._limit)
         state = self.network.initial_state(tf.shape(ids)[0], slots)
-        logits, state = self.network.step(window, state, mask=at >= first[:, None])
-        return {"logits": logits[:, -1], "network": state}
+        states, state = self.network.body.step(window, state, at >= first[:, None])
+        return {"logits": self.network.head(states[:, -1:])[:, 0], "network": state}
 
     def _advance(self, state, sampling, steps):
         """Adds at most `steps` tokens to every text.
