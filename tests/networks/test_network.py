@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import lmkeras
+from lmkeras.datasets.prefetching import prefetched
 from lmkeras.networks.bodies.recurrent import RecurrentWriter
 from lmkeras.networks.heads.language import LanguageHead
 from lmkeras.networks.network import HeadLoss, Network
@@ -68,8 +69,7 @@ def in_batches(*arrays, sizes=(1, 2, 2, 2)):
             yield tuple(array[end - size : end] for array in arrays)
 
     signature = tuple(tf.TensorSpec([None, *array.shape[1:]], array.dtype) for array in arrays)
-    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
-    return dataset.apply(tf.data.experimental.assert_cardinality(len(sizes)))
+    return prefetched(batches, signature).apply(tf.data.experimental.assert_cardinality(len(sizes)))
 
 
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
