@@ -31,7 +31,8 @@ tokenizers.in_graph tokenizers.in_graph.offsets tokenizers.in_graph.lower_case t
 tokenizers.in_graph.keras_words
 tokenizers.in_graph.bert_characters tokenizers.in_graph.bert_text tokenizers.in_graph.word_piece
 tokenizers.keras_words tokenizers.byte_pair tokenizers.word_piece tokenizers
-datasets.prefetching datasets.windows datasets.shard_files datasets.shards datasets.encoding datasets.shard_writing datasets.sharded_windows
+datasets.prefetching datasets.windows datasets.shard_files datasets.shards datasets.encoding datasets.shard_writing
+datasets.sharded_windows
 datasets.tokenized datasets.layout datasets.examples datasets metrics reports
 training training.settings
 pretrained pretrained.checkpoint pretrained.bert
