@@ -75,12 +75,14 @@ class Network(keras.Model):
 
     def features(self, inputs, training=False):
         """What the body gives the head: states or summaries, as the head asks for."""
-        read = self.body.states if self.head.reads == "states" else self.body.summary
-        return read(self.body.inputs(inputs), training=training)
+        # through Keras' __call__, which tells all layers inside whether this is training
+        return self(inputs, training=training, features_only=True)
 
-    def call(self, inputs, training=False):
-        """The head's outputs for the inputs."""
-        return self.head(self.features(inputs, training), training=training)
+    def call(self, inputs, training=False, features_only=False):
+        """The head's outputs for the inputs, or only what the body gives the head."""
+        read = self.body.states if self.head.reads == "states" else self.body.summary
+        features = read(self.body.inputs(inputs), training=training)
+        return features if features_only else self.head(features, training=training)
 
     def initial_state(self, rows, max_length=None):
         """The state before the first token, see `Writer.initial_state`."""
@@ -132,7 +134,6 @@ class Network(keras.Model):
         of_batch = total_over_replicas if training else tf.identity
         everywhere = tf.nest.map_structure(lambda total: tf.maximum(of_batch(total), 1e-9), totals)
         shares = tf.nest.map_structure(tf.divide, weights, everywhere)
-        self._clear_losses()  # those of the step before, as Keras does when a whole model is called
         features = self.features(inputs, training)
         others = len(self.metrics) > 1
         loss = None if others else self.head.direct_loss(features, targets, shares, training=training)

@@ -80,13 +80,13 @@ class RecurrentReader(EmbeddingReader):
         """The last layer's outputs [B, T, units], a tensor for each direction, in the order in which that one reads."""
         x, mask = self.embedding(inputs["input_ids"]), inputs["attention_mask"]
         for layers in self.recurrent_layers[:-1]:
-            x = self.dropout_layer(self._beside(self._outputs(x, mask, layers), mask), training=training)
-        return self._outputs(x, mask, self.recurrent_layers[-1])
+            x = self.dropout_layer(self._beside(self._outputs(x, mask, layers, training), mask), training=training)
+        return self._outputs(x, mask, self.recurrent_layers[-1], training)
 
-    def _outputs(self, x, mask, layers):
+    def _outputs(self, x, mask, layers, training):
         """The outputs of each direction, in the order in which it reads; in both, padding comes after all tokens."""
         inputs = (x, _turned(x, mask)) if self.bidirectional else (x,)
-        return [layer(y) for layer, y in zip(layers, inputs, strict=True)]
+        return [layer(y, training=training) for layer, y in zip(layers, inputs, strict=True)]
 
     def _beside(self, outputs, mask):
         """Joins the outputs of the directions, each in its own reading order, in the text's order: [B, T, D]."""
