@@ -141,6 +141,10 @@ def test_a_module_that_tells_families_apart_would_be_found():
     assert families_told_apart(tree) == ["RecurrentWriter", "language_model"]
 
 
+#: called with tensors that have no names (tf.custom_gradient), with what is formatted, or with an iterator's bounds
+UNNAMED = {"add_norm", "recur", "_compiled_cell_gradient", "warning", "partial"}
+
+
 def test_no_function_takes_twelve_positionals_and_calls_name_more_than_three():
     """Signatures of what users hold may be long; each of their arguments has a name there."""
     for name, path in MODULES.items():
@@ -149,7 +153,9 @@ def test_no_function_takes_twelve_positionals_and_calls_name_more_than_three():
                 without_default = len(node.args.args) - len(node.args.defaults)
                 assert without_default < 12, f"{name}.{node.name} takes {without_default} arguments by their place"
             if isinstance(node, ast.Call):
-                assert len(node.args) < 12, f"{name} line {node.lineno}: name the arguments"
+                called = getattr(node.func, "attr", getattr(node.func, "id", None))
+                most = 5 if called in UNNAMED else 3
+                assert len(node.args) <= most, f"{name} line {node.lineno}: name the arguments"
 
 
 @pytest.mark.parametrize("path", MODULES.values(), ids=MODULES)

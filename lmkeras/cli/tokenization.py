@@ -60,7 +60,8 @@ def tokenize(
     if tokenizer_from is None:
         name = "byte_pair" if tokenizer == "auto" else tokenizer
         made_of |= {"tokenizer": name, "vocabulary_size": vocabulary_size, "fit_megabytes": fit_megabytes}
-        make = functools.partial(_fitted, new_tokenizer(name, vocabulary_size), corpus, name, fit_megabytes)
+        unfitted = new_tokenizer(name, vocabulary_size)
+        make = functools.partial(_fitted, unfitted, corpus, name=name, megabytes=fit_megabytes)
     elif tokenizer != "auto" or vocabulary_size is not None:
         raise InputError("--tokenizer-from brings a whole tokenizer: leave out --tokenizer and --vocabulary-size")
     else:
@@ -70,10 +71,9 @@ def tokenize(
     quiet_tensorflow()
     from lmkeras.datasets import write_shards
 
-    workers = os.cpu_count() or 1 if workers is None else workers
     progress = _Progress(make)
-    how = {"made_of": made_of, "shard_tokens": shard_tokens, "workers": workers}
-    how |= {"overwrite": overwrite, "resume": resume, "on_shard": progress.shard}
+    how = {"made_of": made_of, "shard_tokens": shard_tokens, "overwrite": overwrite, "resume": resume}
+    how |= {"workers": os.cpu_count() or 1 if workers is None else workers, "on_shard": progress.shard}
     try:
         shards = write_shards(corpus, output, progress.tokenizer, **how)
     except KeyboardInterrupt:

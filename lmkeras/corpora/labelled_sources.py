@@ -103,8 +103,8 @@ def _path_readers(path: str, columns: Mapping[str, str], encoding: str) -> list[
     if os.path.isdir(path) and not has_records(files[0]):
         labels = labels_of_files(path, files)
         if labels:
-            return [partial(read_class_folder, path, labels, encoding)]
-    return [partial(read_labelled, file, columns, encoding) for file in files]
+            return [partial(read_class_folder, path, labels=labels, encoding=encoding)]
+    return [partial(read_labelled, file, columns=columns, encoding=encoding) for file in files]
 
 
 def as_labelled_corpus(

@@ -51,7 +51,9 @@ def open_corpus(
         *find_readers(
             sources,
             _SCHEMES,
-            lambda path: [partial(read_texts, file, text_column, encoding) for file in files_of(path)],
+            lambda path: [
+                partial(read_texts, file, text_column=text_column, encoding=encoding) for file in files_of(path)
+            ],
         )
     )
 

@@ -58,7 +58,7 @@ def _readers(path: str, example: type, columns: Mapping[str, str], encoding: str
     if not all(map(has_records, files)):
         names = ", ".join(columns.values())
         raise InputError(f"{quoted(path)}: expected .csv, .tsv or .jsonl files with the columns {names}")
-    return [partial(_read, file, example, columns, encoding) for file in files]
+    return [partial(_read, file, example=example, columns=columns, encoding=encoding) for file in files]
 
 
 def _read(path: str, example: type, columns: Mapping[str, str], encoding: str) -> Iterator:

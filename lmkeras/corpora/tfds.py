@@ -71,7 +71,12 @@ def tfds_rows_reader(source: str, columns: Mapping[str, str]) -> Callable[[], It
     features = [
         _wanted(known, option=option, name=name, data_set=f"tfds:{parts['name']}") for option, name in columns.items()
     ]
-    return partial(_rows, _values(builder, parts["split"], features, source), features, source)
+    return partial(
+        _rows,
+        _values(builder, parts["split"], features=features, source=source),
+        features=features,
+        source=source,
+    )
 
 
 def _prepared_builder(name: str, version: str | None) -> "DatasetBuilder":

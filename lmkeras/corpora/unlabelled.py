@@ -67,7 +67,7 @@ def _tfds_reader(source: str, columns: Mapping[str, str]) -> Reader:
 def _path_readers(path: str, columns: Mapping[str, str], encoding: str) -> list[Reader]:
     files = files_of(path)
     require_columns_for_pairs(columns, quoted(path), files)
-    return [partial(_read_examples, file, columns, encoding) for file in files]
+    return [partial(_read_examples, file, columns=columns, encoding=encoding) for file in files]
 
 
 def _read_examples(path: str, columns: Mapping[str, str], encoding: str) -> Iterator[str | tuple[str, str]]:

@@ -44,7 +44,7 @@ def encoded(texts: Iterable[str], tokenizer_json: str, workers: int) -> Iterator
             yield from zip(block, encode(block), strict=True)
         return
     spawn = multiprocessing.get_context("spawn")  # not a fork, which would lose TensorFlow's threads
-    pool = ProcessPoolExecutor(workers, spawn, _start_worker, (tokenizer_json,))
+    pool = ProcessPoolExecutor(workers, spawn, initializer=_start_worker, initargs=(tokenizer_json,))
     waiting = collections.deque()
     try:
         for block in itertools.chain(in_blocks(texts, _BLOCK_CHARACTERS), itertools.repeat(None)):

@@ -59,7 +59,7 @@ class EncodedExamples:
                 first_lengths.append(first_length)
         firsts = np.asarray(first_lengths, np.int32) if pairs and layout.token_types else None
         filler = tokenizer.special.filler
-        return cls(np.asarray(ids, np.int32), np.asarray(starts, np.int64), firsts, filler)
+        return cls(np.asarray(ids, np.int32), np.asarray(starts, np.int64), first_lengths=firsts, filler=filler)
 
     def __len__(self) -> int:
         return len(self.starts) - 1

@@ -67,7 +67,7 @@ class TextLayout:
             whole = [*before, *ids, *after]
             return whole, len(whole)
         between = _list(self.separator)
-        kept, kept_second = pair_lengths(len(ids), len(second), budget - len(between), min, max)
+        kept, kept_second = pair_lengths(len(ids), len(second), budget=budget - len(between), minimum=min, maximum=max)
         start = [*before, *ids[:kept], *between]
         return [*start, *second[:kept_second], *after], len(start)
 
@@ -90,7 +90,7 @@ class TextLayout:
             return whole, tf.cast(whole.row_lengths(), tf.int32)
         budget -= self.separator is not None
         second_size = tf.cast(second.row_lengths(), tf.int32)
-        kept, kept_second = pair_lengths(size, second_size, budget, tf.minimum, tf.maximum)
+        kept, kept_second = pair_lengths(size, second_size, budget=budget, minimum=tf.minimum, maximum=tf.maximum)
         start = tf.concat([part for part in (before, _first(ids, kept), between) if part is not None], axis=1)
         rest = [part for part in (_first(second, kept_second), after) if part is not None]
         return tf.concat([start, *rest], axis=1), tf.cast(start.row_lengths(), tf.int32)

@@ -44,4 +44,5 @@ def training_windows(
     tokens: TokenStream | TokenShards, length: int, batch_size: int, seed: int = 0
 ) -> TrainingWindows | ShardedWindows:
     """Training windows: TrainingWindows for a stream, ShardedWindows for shards, which take the same arguments."""
-    return (ShardedWindows if isinstance(tokens, TokenShards) else TrainingWindows)(tokens, length, batch_size, seed)
+    windows = ShardedWindows if isinstance(tokens, TokenShards) else TrainingWindows
+    return windows(tokens, length, batch_size=batch_size, seed=seed)

@@ -182,12 +182,12 @@ class GenerationLoop:
         state = {**state, "ids": tf.pad(state["ids"], [[0, 0], [0, padded - length]])}
 
         def body(state):
-            state = self._stretch(state, sampling, uniform, stop)
+            state = self._stretch(state, sampling, uniform=uniform, stop=stop)
             moved = (state["room"] == 0) & ~tf.reduce_all(state["finished"])
             return (tf.cond(moved, lambda: self._read_anew(state), lambda: state),)
 
         if self._limit == _UNLIMITED:
-            state = self._stretch(state, sampling, uniform, stop)
+            state = self._stretch(state, sampling, uniform=uniform, stop=stop)
         else:
             state = tf.while_loop(lambda state: self._going_on(state, stop), body, (state,))[0]
         return {**state, "ids": state["ids"][:, :length]}

@@ -96,7 +96,9 @@ class TextGenerator:
             raise InputError("this tokenizer has no id that starts a text: give a prompt that is not empty")
         padded = tf.ragged.constant(ids, tf.int32).to_tensor()
         lengths = tf.constant([len(row) for row in ids])
-        return self.loop.start(padded, lengths, tf.constant(samples), tf.constant(max_new_tokens))
+        return self.loop.start(
+            padded, lengths, samples=tf.constant(samples), max_new_tokens=tf.constant(max_new_tokens)
+        )
 
     def _new_texts(self, state) -> list[str]:
         """The text of each row after its prompt; a space between the prompt and the next word belongs to it."""

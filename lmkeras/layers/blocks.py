@@ -56,7 +56,7 @@ class _Block(keras.layers.Layer):
         caches = []
 
         def attention(y):
-            y, new_cache = self._attention.step(y, cache, start, lengths)
+            y, new_cache = self._attention.step(y, cache, start=start, lengths=lengths)
             caches.append(new_cache)
             return y
 
@@ -105,7 +105,7 @@ class TransformerBlock(_Block):
         kernel_initializer=None,
         **kwargs,
     ):
-        super().__init__(d_model, num_heads, dff, rate, **kwargs)
+        super().__init__(d_model, num_heads, dff=dff, rate=rate, **kwargs)
         self.key_dim = key_dim
         self.causal = causal
         self.activation = keras.activations.get(activation)
@@ -170,7 +170,7 @@ class DecoderBlock(_Block):
     """
 
     def __init__(self, d_model, num_heads, dff, rate=0.0, **kwargs):
-        super().__init__(d_model, num_heads, dff, rate, **kwargs)
+        super().__init__(d_model, num_heads, dff=dff, rate=rate, **kwargs)
         self._attention = SelfAttention(
             num_heads,
             causal=True,

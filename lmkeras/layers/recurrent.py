@@ -121,10 +121,10 @@ def _outputs(inputs, kernel, bias, h, c):
     read, length = _reader(inputs), _length(inputs)
 
     def step(t, h, c):
-        h, c, *_ = _cell(read(t), tf.matmul(h, kernel), bias, c)
+        h, c, *_ = _cell(read(t), tf.matmul(h, kernel), bias=bias, c=c)
         return (h, c), (h,)
 
-    (h, c), (outputs,) = _loop(length, step, (h, c), _arrays(h, length))
+    (h, c), (outputs,) = _loop(length, step, state=(h, c), arrays=_arrays(h, length))
     return outputs.stack(), h, c
 
 
@@ -134,11 +134,11 @@ def _trained_outputs(inputs, kernel, bias, h, c):
     read, length, first = _reader(inputs), _length(inputs), h
 
     def step(t, h, c):
-        h, new_c, *gates = _compiled_cell(read(t), tf.matmul(h, kernel), bias, c)
+        h, new_c, *gates = _compiled_cell(read(t), tf.matmul(h, kernel), bias=bias, c=c)
         return (h, new_c), (h, c, *gates)
 
     arrays = [*_arrays(h, length), *_arrays(c, length, count=6)]
-    (h, c), (outputs, *kept) = _loop(length, step, (h, c), arrays)
+    (h, c), (outputs, *kept) = _loop(length, step, state=(h, c), arrays=arrays)
     outputs = outputs.stack()
 
     def gradient(d_outputs, dh, dc):
@@ -148,7 +148,7 @@ def _trained_outputs(inputs, kernel, bias, h, c):
             dc, dz = _compiled_cell_gradient(read(t), dh, dc, *(array.read(t) for array in kept))
             return (tf.matmul(dz, kernel, transpose_b=True), dc), (dz,)
 
-        (dh, dc), (dz,) = _loop(length, step, (dh, dc), _arrays(inputs[0], length), backward=True)
+        (dh, dc), (dz,) = _loop(length, step, state=(dh, dc), arrays=_arrays(inputs[0], length), backward=True)
         dz = dz.stack()
         before = tf.reshape(tf.concat([first[None], outputs[:-1]], axis=0), (-1, kernel.shape[0]))  # [T·B, U]
         rows = tf.reshape(dz, (-1, kernel.shape[1]))  # [T·B, 4U]

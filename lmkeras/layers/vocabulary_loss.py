@@ -110,8 +110,8 @@ class _LastLayer:
         # conversions and the maximum are faster outside XLA
         largest = tf.reduce_max(wide, axis=-1, keepdims=True)
         if not self.wanted:
-            return _compiled_loss(wide, largest, targets, weights), [], {}
-        loss, d_logits = _compiled_loss_and_gradient(wide, largest, targets, weights)
+            return _compiled_loss(wide, largest, targets=targets, weights=weights), [], {}
+        loss, d_logits = _compiled_loss_and_gradient(wide, largest, targets=targets, weights=weights)
         d_logits = ops.cast(d_logits, dtype)
         d_hidden, d_weights = [], {}
         if "hidden" in self.wanted:

@@ -82,8 +82,10 @@ def pair_lengths(first, second, budget, minimum, maximum):
         longer text, leaves the odd id to the first text if both are cut.
 
     Example:
-        >>> pair_lengths(9, 2, 6, min, max), pair_lengths(9, 9, 7, min, max)
-        ((4, 2), (3, 4))
+        >>> pair_lengths(9, 2, budget=6, minimum=min, maximum=max)
+        (4, 2)
+        >>> pair_lengths(9, 9, budget=7, minimum=min, maximum=max)
+        (3, 4)
     """
     half = budget // 2 + minimum(maximum(first - second, 0), budget % 2)
     return minimum(first, maximum(budget - second, half)), minimum(second, maximum(budget - first, budget - half))
@@ -122,7 +124,9 @@ def cut_to(
     if max_length is None:
         return a_ids, b_ids
     room = room_for_text(max_length, pair=b_ids is not None)
-    a_length, b_length = pair_lengths(len(a_ids), 0 if b_ids is None else len(b_ids), room, min, max)
+    a_length, b_length = pair_lengths(
+        len(a_ids), 0 if b_ids is None else len(b_ids), budget=room, minimum=min, maximum=max
+    )
     return a_ids[:a_length], None if b_ids is None else b_ids[:b_length]
 
 

@@ -80,8 +80,10 @@ class RecurrentReader(EmbeddingReader):
         """The last layer's outputs [B, T, units], a tensor for each direction, in the order in which that one reads."""
         x, mask = self.embedding(inputs["input_ids"]), inputs["attention_mask"]
         for layers in self.recurrent_layers[:-1]:
-            x = self.dropout_layer(self._beside(self._outputs(x, mask, layers, training), mask), training=training)
-        return self._outputs(x, mask, self.recurrent_layers[-1], training)
+            x = self.dropout_layer(
+                self._beside(self._outputs(x, mask, layers=layers, training=training), mask), training=training
+            )
+        return self._outputs(x, mask, layers=self.recurrent_layers[-1], training=training)
 
     def _outputs(self, x, mask, layers, training):
         """The outputs of each direction, in the order in which it reads; in both, padding comes after all tokens."""

@@ -99,7 +99,7 @@ class RecurrentWriter(EmbeddingWriter):
         else:
             tokens = ops.sum(ops.cast(mask, "int32"), axis=1)
             # recurrent layers are slower with a mask, so they get it only if there is filler
-            unmasked, masked = (functools.partial(self._recur, x, state["layers"], m) for m in (None, mask))
+            unmasked, masked = (functools.partial(self._recur, x, states=state["layers"], mask=m) for m in (None, mask))
             x, layers = tf.cond(tf.reduce_all(mask), unmasked, masked)
         return self._resized(x), {"positions": state["positions"] + tokens, "layers": layers}
 

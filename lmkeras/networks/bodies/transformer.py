@@ -108,7 +108,7 @@ class TransformerDecoder(EmbeddingWriter):
         positions = state["positions"] + tokens
         x, caches = self._embed(ids, positions - length), []
         for block, cache in zip(self.blocks, state["caches"], strict=True):
-            x, cache = block.step(x, cache, start, positions)
+            x, cache = block.step(x, cache, start=start, lengths=positions)
             caches.append(cache)
         return self._normed(x), {"positions": positions, "slots": start + length, "caches": caches}
 

@@ -68,7 +68,7 @@ class ExportedLanguageModel(tf.Module):
             refusal = "the tokenizer has no id that starts a text: give prompts that are not empty"
             with tf.control_dependencies([tf.debugging.assert_positive(lengths, refusal)]):
                 ids = tf.identity(ids)
-        state = self.generation.start(ids, lengths, 1, max_new_tokens)
+        state = self.generation.start(ids, lengths, samples=1, max_new_tokens=max_new_tokens)
         sampling = {
             "temperature": temperature,
             "top_k": top_k,

@@ -153,7 +153,7 @@ class InGraphWordPieces(tf.Module):
             row, first = tf.searchsorted(behind, every, side="right"), behind - counts
             length = 1 + every - tf.gather(first, row)
             from_start = tf.zeros_like(length)
-            beginnings = tf.strings.substr(tf.gather(texts, row), from_start, prefix_length + length, "UTF8_CHAR")
+            beginnings = tf.strings.substr(tf.gather(texts, row), from_start, prefix_length + length, unit="UTF8_CHAR")
             pieces = self._pieces.lookup(beginnings)
             longest = tf.math.segment_max(tf.where(pieces > 0, length, 0), row)
             piece = tf.gather(pieces, first + tf.maximum(longest, 1) - 1)
@@ -161,7 +161,9 @@ class InGraphWordPieces(tf.Module):
             start += longest
             on = tf.where((piece > 0) & (start < end))[:, 0]
             taken = prefix_length + tf.gather(longest, on)
-            texts = tf.strings.substr(tf.gather(texts, on), taken, tf.fill(tf.shape(taken), LONGEST_WORD), "UTF8_CHAR")
+            texts = tf.strings.substr(
+                tf.gather(texts, on), taken, tf.fill(tf.shape(taken), LONGEST_WORD), unit="UTF8_CHAR"
+            )
             return found, PREFIX + texts, len(PREFIX), *(tf.gather(state, on) for state in (word, start, end))
 
         vector = tf.TensorShape([None])
@@ -178,7 +180,7 @@ def _cut(ids: tf.RaggedTensor, pair_ids: tf.RaggedTensor | None, room: int):
     """The ids of texts, or of pairs of texts, that fit into `room` places in each row."""
     if pair_ids is None:
         return _first(ids, tf.minimum(ids.row_lengths(), room)), None
-    kept = pair_lengths(ids.row_lengths(), pair_ids.row_lengths(), room, tf.minimum, tf.maximum)
+    kept = pair_lengths(ids.row_lengths(), pair_ids.row_lengths(), budget=room, minimum=tf.minimum, maximum=tf.maximum)
     return _first(ids, kept[0]), _first(pair_ids, kept[1])
 
 
