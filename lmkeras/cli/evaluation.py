@@ -53,7 +53,7 @@ def evaluate_verb() -> Callable[..., None]:
         if picture is not None:
             require_writable_file(picture, overwrite)
         if any("://" in name for name in text):
-            quiet_tensorflow()  # it opens such places
+            quiet_tensorflow()  # opening a place such as gs://bucket/folder imports TensorFlow
         corpus = task().open(text, own_columns, encoding)
         with loaded(run, device) as model:
             print_judgement(model, corpus, picture, **vars(own))

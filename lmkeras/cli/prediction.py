@@ -21,7 +21,7 @@ def predict(
     overwrite: bool = False,
     device: str = "auto",
 ) -> None:
-    """Answer texts, one line for each. A classifier's line: label, its probability and the text, separated by tabs.
+    """Print a model's answer to each text, one per line. A classifier prints label, probability and text, with tabs.
 
     Args:
         run: folder of a saved model that answers texts, such as a classifier.

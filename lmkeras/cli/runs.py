@@ -27,7 +27,7 @@ Flat = tyro.conf.arg(name="")
 
 
 def new_run(output: str, overwrite: bool, resume: bool) -> Path:
-    """The folder of a run to train in.
+    """Checks the folder for a training run, so that nothing is lost unless the user allows it, and returns its path.
 
     Args:
         output: the folder's name.
@@ -41,7 +41,7 @@ def new_run(output: str, overwrite: bool, resume: bool) -> Path:
     run = Path(output)
     if overwrite and resume:
         raise InputError("--overwrite starts anew and --resume goes on: say one of them")
-    begun = any((run / "checkpoints").glob("update-*"))  # not if a run was killed before its first checkpoint
+    begun = any((run / "checkpoints").glob("update-*"))  # False if a run was killed before its first checkpoint
     if (run / "config.json").exists() and not overwrite and not (resume and begun):
         raise InputError(f"{run} holds a model already: name another --output, or say --overwrite")
     if begun and not overwrite and not resume:

@@ -38,7 +38,7 @@ def tokenize(
 
     Args:
         text: files, globs or folders of .txt, .csv, .tsv or .jsonl (.gz too), tfds:NAME:SPLIT, builtin:python-docs.
-        output: folder for tokenizer.json, shards of ids and manifest.json; also gs:// and what else tf.io.gfile opens.
+        output: folder for tokenizer.json, shards of ids and manifest.json; also any path of tf.io.gfile, such as gs://.
         tokenizer: how text becomes tokens; auto: byte_pair, or the tokenizer that --tokenizer-from names.
         vocabulary_size: the most tokens in the vocabulary; None: 4096 byte pairs, 10000 words, every character.
         tokenizer_from: folder of a saved model or of tokenized text, whose tokenizer is used instead of a new one.

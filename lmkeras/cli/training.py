@@ -59,7 +59,7 @@ def train_verb(task: type[Task]) -> Callable[..., None]:
     ) -> None:
         run, asked = new_run(output, overwrite, resume), task(**vars(options))
         if any("://" in name for name in (*text, *(validation or ()))):
-            quiet_tensorflow()  # it opens such places
+            quiet_tensorflow()  # opening a place such as gs://bucket/folder imports TensorFlow
         corpus = asked.open(text, columns, encoding)
         held_out = asked.open(validation, columns, encoding) if validation is not None else None
         if held_out is None and validation_fraction:

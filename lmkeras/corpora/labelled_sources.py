@@ -1,4 +1,4 @@
-"""Makes a labelled corpus of the sources that a user names, or of examples that the user has in memory."""
+"""Makes a labelled corpus from the sources that a user names, or from examples that the user has in memory."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence

@@ -98,6 +98,6 @@ def _not_found(path: str) -> InputError:
 
 
 def quoted(text: object) -> str:
-    """The beginning of what the user gave, in quotes on one line; it is long if it is a text and no file name."""
+    """What the user gave, in quotes on one line, cut after 100 characters: it may be a whole text, not a file name."""
     text = repr(str(text))
     return text if len(text) <= 100 else f"{text[:100]}…"

@@ -83,7 +83,8 @@ def read_records(
 def _table_records(path: str, lines: Iterable[str], columns: Mapping[str, str], delimiter: str) -> Iterator[Record]:
     """The rows of a table whose first row names the columns."""
     rows = _rows(path, lines, delimiter)
-    line, header = next(rows, (1, list(columns.values())))  # callers refuse a file without rows
+    # an empty file gets the wanted columns as its header, so that none seems to be missing; most callers refuse it
+    line, header = next(rows, (1, list(columns.values())))
     for option, column in columns.items():
         if column not in header:
             raise _missing(f"{path} line {line}", what="column", option=option, column=column, names=header)

@@ -1,4 +1,4 @@
-"""Makes a corpus of texts of the sources that a user names: files, globs, folders, `tfds:` and `builtin:` names."""
+"""Makes a corpus of texts from the sources that a user names: files, globs, folders, `tfds:` and `builtin:` names."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence

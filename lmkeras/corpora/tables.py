@@ -41,7 +41,8 @@ def open_rows(
     Args:
         sources: files, globs or folders.
         example: a NamedTuple of fields that are str, int or float.
-        columns: the name of the column for each field, under FIELD_column; a field that is not there has its own name.
+        columns: for each field FIELD, under the key "FIELD_column", the name of its column. Without this key, or with
+            None, the column has the name of the field.
         encoding: name of the files' encoding.
 
     Raises:
@@ -88,7 +89,7 @@ def _example(values: Sequence, example: type, place: str):
 
 
 def _converted(value: object, kind: type):
-    """A value as its field's type; an error where it is none and does not stand for one."""
+    """A value converted to its field's type; TypeError, ValueError or OverflowError if that is not possible."""
     if isinstance(value, str):
         return kind(value)
     if kind is str or isinstance(value, bool) or not isinstance(value, numbers.Real):
@@ -100,7 +101,7 @@ def _converted(value: object, kind: type):
 
 
 def as_rows(value: Rows | str | Path | Sequence, example: type) -> Rows:
-    """What a function that takes a corpus makes of its argument.
+    """Turns the argument of a function that takes a corpus into Rows.
 
     Args:
         value: Rows, a source that `open_rows` takes, or a list of examples (named or plain tuples).

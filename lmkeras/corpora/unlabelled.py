@@ -1,4 +1,4 @@
-"""Makes examples without labels, for a model to judge, of the sources that a user names."""
+"""Makes examples without labels, for a model to judge, from the sources that a user names."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial

@@ -24,7 +24,8 @@ Text = str | tuple[str, str]
 
 _TOKENIZED_AT_A_TIME = 1024
 _POOL_BATCHES = 64  # texts are sorted by length inside pools of this many batches, so that batches stay mixed
-_LENGTH_STEP = 8  # padded lengths are multiples of this; long ones are coarser: four between two powers of two
+# padded lengths are multiples of this up to 64; above, there are four of them from one power of two to the next
+_LENGTH_STEP = 8
 
 
 @dataclasses.dataclass(frozen=True)

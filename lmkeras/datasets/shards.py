@@ -4,9 +4,9 @@ manifest.json           counts and digests of the whole corpus and of every shar
                         has a manifest is complete.
 tokenizer.json          the tokenizer that made the ids
 tokens-00000.tfrecord   a shard. It has one record for each text: the text's number of characters and of unknown tokens,
-                        each a little-endian uint32; then the text's ids in their frame (see `Frame`; the manifest
-                        names its ids, where it does not it is a 0 before the text), little-endian, of the dtype that
-                        the manifest names.
+                        each a little-endian uint32; then the text's ids with special ids around them, little-endian.
+                        The manifest names the ids' dtype and, as "frame", the special ids (see `Frame`). If a manifest
+                        has no "frame", the id 0 stands before each text and none after it.
 """
 
 import array
@@ -76,7 +76,7 @@ class TokenShards:
 
     @functools.cached_property
     def frame(self) -> Frame:
-        """What stands around each text; where the manifest does not say, a 0 before it."""
+        """The special ids around each text. If the manifest does not name them, the id 0 stands before each text."""
         return Frame(*self._manifest.get("frame", (0, None)))
 
     def _ids_of(self, shard: dict) -> int:
@@ -94,7 +94,7 @@ class TokenShards:
 
     @property
     def num_tokens(self) -> int:
-        """Number of ids without these."""
+        """Number of ids, not counting the frames around the texts."""
         return self.num_ids - self.frame.size * self.num_texts
 
     @functools.cached_property

@@ -141,9 +141,9 @@ class TrainingWindows:
     the first of the next, so no id is a target twice in an epoch. The few ids at both ends of the stream that do not
     fill a batch are left out; they are different ones in every epoch.
 
-    If texts are long, windows rarely begin where a text begins, and the network would hardly learn what the id before a
-    text means, which also stands before every prompt. Then one window in sixteen, chosen at random, has its first id
-    replaced by that id, as if a text started there.
+    If texts are long, windows rarely begin where a text begins. The network would then hardly learn what the id before
+    a text means, although that id also stands before every prompt. So in one window in sixteen, chosen at random, the
+    first id is replaced by that id, as if a text started there.
 
     Args:
         stream: the corpus; if it is too small for the windows or batches asked for, they are made smaller.

@@ -211,7 +211,7 @@ class GenerationLoop:
             return tf.while_loop(going_on, body, (state,))[0]
 
     def _read_anew(self, state):
-        """Reads the texts anew whose windows the last token has moved; the others stay as they are."""
+        """Reads again the texts whose windows have moved with the last token; the other texts stay as they are."""
         lengths, finished = state["lengths"], state["finished"]
         moved = ~finished & (self._window_start(lengths) > self._window_start(lengths - 1))
         rows = tf.cast(tf.where(moved)[:, 0], tf.int32)

@@ -101,7 +101,7 @@ class TextGenerator:
         )
 
     def _new_texts(self, state) -> list[str]:
-        """The text of each row after its prompt; a space between the prompt and the next word belongs to it."""
+        """The text of each row after its prompt; a space between prompt and new text belongs to the new text."""
         texts, first = [], len(self._before)
         columns = (state[name].numpy().tolist() for name in ("ids", "prompt_lengths", "lengths"))
         for ids, prompt_length, length in zip(*columns, strict=True):
@@ -123,7 +123,7 @@ def _first(text: str, stops: Sequence[str]) -> int | None:
 
 
 def _whole(text: str) -> str:
-    """An unfinished text without a last character of which some bytes are still missing."""
+    """An unfinished text without the U+FFFD at its end, which stands for a character whose other bytes are to come."""
     return text.rstrip("\ufffd")
 
 

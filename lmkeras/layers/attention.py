@@ -123,11 +123,11 @@ def compiled_steps():
 
 
 def _placed(cache, new, start):
-    """The cache [B·H, L, K] with `new` [B·H, T, K] in the slots after the `start` tokens that it has had."""
+    """The cache [B·H, L, K] with `new` [B·H, T, K] in its next slots; `start` tokens were written to it before."""
     length, slots = ops.shape(new)[1], ops.shape(cache)[1]
     if _compiled.get():
         return ops.slice_update(cache, (0, start % slots, 0), ops.cast(new, cache.dtype))
-    # outside XLA a slice's update is compiled anew for every shape, and not every server has it
+    # outside XLA, TensorFlow compiles slice_update anew for every shape, and not every server has that operation
     token = (ops.arange(slots) - start) % slots  # [L], which token of `new` each slot gets where it is below T
     spread = ops.take(ops.cast(new, cache.dtype), ops.minimum(token, length - 1), axis=1)
     return ops.where((token < length)[:, None], spread, cache)
@@ -260,9 +260,9 @@ class SelfAttention(keras.layers.Layer):
         Args:
             x: [B, T, D], the next tokens: several only where their slots are not used yet.
             cache: what `initial_cache` or an earlier step returned.
-            start: a scalar, how many tokens the cache has had, filler included.
-            lengths: int32 [B], how many tokens each row has with these ones, which says how far its filler goes and
-                what its positions are. None where there is no filler.
+            start: a scalar, how many tokens earlier steps have written to the cache, filler included.
+            lengths: int32 [B], how many tokens each text has up to the end of x, filler not counted. This gives the
+                tokens' positions, and how much filler stands before each text. None if there is no filler.
 
         Returns:
             ([B, T, D], the cache with these tokens added). Results for filler have no meaning.
@@ -283,7 +283,10 @@ class SelfAttention(keras.layers.Layer):
         return self._join(heads), {"keys": keys, "values": values}
 
     def replace_rows(self, cache, rows, other, turn):
-        """The cache with rows [N] as they are in another one of N rows, whose slots are turned on by so many."""
+        """The cache of B texts in which the texts `rows`, int32 [N], are replaced by those of the cache `other`.
+
+        The slots of `other` are moved on by `turn`, so that all texts end in the same slot.
+        """
         heads = ops.reshape(rows[:, None] * self.num_heads + ops.arange(self.num_heads), (-1, 1))  # [N·H, 1]
         return {
             name: tf.tensor_scatter_nd_update(cache[name], heads, tf.roll(other[name], turn, axis=1)) for name in cache

@@ -8,8 +8,8 @@ products stay outside XLA here, and each chain of element-wise operations is a c
 The gradient of each chain is a second cluster, a closed form of the chain's inputs and output. The gradient that
 TensorFlow would derive needs intermediate values too, which the forward cluster would have to write to memory.
 
-In other precisions the functions here are ordinary TensorFlow operations, and TensorFlow derives their gradients. So
-they are on a machine with a GPU, where Keras compiles the whole training step.
+In other precisions the functions here are ordinary TensorFlow operations, and TensorFlow derives their gradients. The
+same holds for every precision on a machine with a GPU, because there Keras compiles the whole training step.
 
 Shape letters: B batch, H heads, T tokens, L keys, D width, K key size of one head.
 """

@@ -184,8 +184,9 @@ def _looped(layer: _LastLayer, tokens, rows: int):
 def _even_chunks(count, rows: int):
     """(number of chunks, rows of each) for `count` tokens, an int or, where it is unknown, a scalar tensor.
 
-    There are as few chunks as `rows` permits, each as small as their number permits. XLA compiles what it computes for
-    a chunk anew for each number of rows that it meets, so those of an unknown number of tokens are rounded up.
+    There are as few chunks as `rows` permits, each as small as their number permits. XLA compiles the operations of a
+    chunk anew for each new number of rows. So if `count` is a tensor, the number of rows is rounded up, which makes
+    different numbers rare.
     """
 
     def quotient(a, b):

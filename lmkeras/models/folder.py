@@ -76,7 +76,7 @@ def read_config(folder: str | Path) -> dict:
         damaged = True
     if damaged:
         raise InputError(f"{path} is damaged or was changed: it is not what a saved model has there") from None
-    known = list(tasks())  # a list, because JSON may hold what cannot be a key
+    known = list(tasks())  # a list, because `kind` comes from JSON and may be unhashable
     if kind not in known:
         raise InputError(f"{path} names a model of kind {shortened(repr(kind))}; this version knows {', '.join(known)}")
     for name, digest in files.items():

@@ -26,7 +26,7 @@ class Model:
     """A task, a tokenizer and a network: trains on a corpus, is evaluated, answers texts, and is saved in one folder.
 
     Args:
-        task: what is asked of a text.
+        task: what the model does with texts, such as continuing (Language) or classifying (Classification) them.
         network: the name of a body for this kind of task, or a built network for a fitted tokenizer; None for the
             task's default.
         tokenizer: the name of a tokenizer that `fit` fits on the corpus; or a fitted tokenizer. "auto" (or None): the

@@ -92,7 +92,7 @@ _OF_TABLES = ("context_length", "max_length"), ("d_model",)
 
 
 def _number(value: object) -> int:
-    """The value, or 0 for what is no whole number, which no body takes for a size."""
+    """The value if it is a whole number, else 0: no body accepts anything else as one of these sizes."""
     return value if type(value) is int else 0
 
 
@@ -114,7 +114,8 @@ def _shapes(sizes: Mapping[str, object], num_arrays: int) -> Counter:
     """Shapes of the weights of a network with these sizes; no memory is allocated for the weights."""
     with tf.Graph().as_default():  # in a graph, variables have no memory yet
         parts = Network.parts_of(sizes)
-        # checked again, because sizes that were left out have their defaults now; only building makes tables
+        # checked again, because sizes that were left out have their defaults now. This is early enough: the parts make
+        # their tables of positions only when the Network below builds them
         _require_plausible({role: part.get_config() for role, part in parts.items()}, num_arrays)
         return Counter(tuple(weight.shape) for weight in Network(**parts).weights)
 

@@ -35,7 +35,7 @@ class Body:
 
     Attributes:
         vocabulary_size: number of ids that the body knows.
-        dropout: the share of values dropped in training; a head uses the same share.
+        dropout: the share of values dropped in training; a classifier's head uses the same share unless told otherwise.
         max_length: the most tokens that one pass can look at; None if there is no limit.
         takes_token_types: whether inputs may have token_type_ids, 1 in the second text of a pair and 0 elsewhere.
         width: D, known once the body is built.
@@ -97,7 +97,7 @@ class Writer(Body):
     """A body that reads from the start of a text: the state of a token depends only on it and the tokens before it.
 
     Attributes:
-        embedding_dim: D, the width of the embedding and of every state that `step` and `states` give.
+        embedding_dim: the width of the embedding; with `tie_embeddings` it is also D, the width of the states.
         tie_embeddings: whether the embedding, transposed, is also the last matrix of a language model.
         context_length: the most tokens that one pass can look at; None if there is no limit.
         recurrent: whether the state after a text is all that later tokens need, and has the same size for every text.

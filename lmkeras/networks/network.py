@@ -43,7 +43,8 @@ class Network(keras.Model):
     Compiled with a Keras loss, it trains and evaluates as any keras.Model. Compiled with `HeadLoss`, the loss of a
     batch is sum(loss · weight) / sum(weight) over all targets of the batch, on all replicas together. The Keras loss
     that equals the head's (`Head.keras_loss`) is computed in this way too, because that can save the memory of the
-    logits. Updates with sample weights are the exception, because there Keras divides by another number.
+    logits. Updates with sample weights are the exception: for them Keras divides the loss by the number of targets, not
+    by the sum of the weights.
 
     Args:
         body: the part that reads the texts.
@@ -53,7 +54,7 @@ class Network(keras.Model):
 
     def __init__(self, body: Body, head: Head, default_learning_rate: float | None = None, **kwargs):
         super().__init__(**kwargs)
-        # a body that is built made all its layers before the head was made; one that is not built, only its embedding
+        # layers that the body made before the head: None for all (a built body); an unbuilt one made only its embedding
         self._made_first = None if body.built else len(body._layers)
         self.body, self.head = body, head
         self.default_learning_rate = default_learning_rate
@@ -100,7 +101,7 @@ class Network(keras.Model):
     def train_step(self, data):
         """One update."""
         inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
-        of_user = weights is not None and not isinstance(self.loss, HeadLoss)  # Keras divides by another number
+        of_user = weights is not None and not isinstance(self.loss, HeadLoss)  # Keras divides by the number of targets
         if of_user or not self._is_judged_by_head():
             return super().train_step(data)
         with tf.GradientTape() as tape:
@@ -141,7 +142,7 @@ class Network(keras.Model):
             outputs = self.head(features, training=training)
             loss = self.head.loss(outputs, targets, shares)
         if others:
-            if isinstance(self.loss, HeadLoss):  # metrics count every target once, whatever its weight
+            if isinstance(self.loss, HeadLoss):  # metrics count a target once, or not at all if its weight is 0
                 weights = tf.nest.map_structure(lambda weight: ops.cast(weight != 0, "float32"), weights)
             self.compute_metrics(inputs, targets, outputs, sample_weight=weights)
         total, of_all = tf.nest.flatten(totals)[0], tf.nest.flatten(everywhere)[0]
@@ -238,7 +239,8 @@ class Network(keras.Model):
 
 
 def _one_for_each(targets, weights):
-    """float32 weights in the shape of the targets: 1 where there are none, a row's own for each target in the row."""
+    """float32 weights in the shape of the targets. None gives 1 everywhere; one weight for a row is given to all of the
+    row's targets."""
     if weights is None:
         return tf.ones(tf.shape(targets)) if None in targets.shape else tf.ones(targets.shape)
     weights = ops.cast(weights, "float32")

@@ -52,7 +52,7 @@ class ReaderSettings(_Sizes):
     network: Literal["dense", "cnn", "lstm", "transformer", "bert"] = "cnn"
     """The kind of network."""
     weights: Annotated[str | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """For bert, a folder or hub name of pretrained weights; None: begin from nothing."""
+    """For bert, a folder or hub name of pretrained weights; None: fresh, random weights."""
     dropout: float | None = None
     """Share of values dropped in training, from 0 to below 1; None: 0.5, and 0.1 for transformer and bert."""
     embedding_dim: int | None = None

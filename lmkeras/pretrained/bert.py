@@ -1,7 +1,7 @@
 """Converts BERT's weights between published checkpoints and our network, with one table for both directions.
 
 In this file "theirs" are the weights of a published checkpoint, by PyTorch's names and in PyTorch's layout; "ours" are
-the weights of lmkeras.networks.bert.Bert.
+the weights of lmkeras.networks.bodies.bert.Bert.
 """
 
 import dataclasses

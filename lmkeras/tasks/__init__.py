@@ -1,4 +1,4 @@
-"""Tasks: what is asked of a text, one file for each task."""
+"""Tasks: what models do with texts, such as continuing or classifying them; one file for each task."""
 
 from lmkeras.tasks.registry import register_task, task_of, tasks
 

@@ -1,8 +1,8 @@
-"""The contract of a task: what is asked of a text, and everything that depends on what is asked.
+"""The contract of a task. A task is what a model does with texts, such as continuing or classifying them.
 
 A task knows its examples, how they become batches, the head that answers, the metrics, the report and the signatures
-of an exported model. Fitting, resuming, saving, loading, exporting, the command line and the server use only this
-contract, and know no single task.
+of an exported model. Through this contract, fitting, resuming, saving, loading, exporting and most verbs of the command
+line work for every task, also for a new one. Only the verbs `score` and `generate` are for language models alone.
 
 This module and the tasks' modules import no TensorFlow, so that the command line shows its help at once.
 """
@@ -104,7 +104,7 @@ class Runner(abc.ABC):
 
 @dataclasses.dataclass(frozen=True)
 class Task(abc.ABC):
-    """What is asked of a text.
+    """What a model does with texts, such as continuing or classifying them.
 
     A task is a frozen dataclass. Its fields are the options that its user chose and the facts that it learnt from the
     corpus, such as labels; both are kept in config.json, under the fields' names, as JSON.
@@ -151,7 +151,7 @@ class Task(abc.ABC):
 
     @classmethod
     def from_config(cls, config: Mapping) -> "Task":
-        """The task that `config` described; JSON has made lists of its tuples."""
+        """The task that `config` described. Tuples may have become lists, because JSON has no tuples."""
         return cls(**{field.name: config[field.name] for field in dataclasses.fields(cls)})
 
     def open(self, sources: Sequence[str], columns: Columns, encoding: str):

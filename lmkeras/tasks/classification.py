@@ -1,4 +1,4 @@
-"""Classification: which of some labels a text, or a pair of texts, has.
+"""The task of a classifier: to choose one of several labels for a text or for a pair of texts.
 
 Shape letters: N texts, C classes.
 """

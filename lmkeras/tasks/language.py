@@ -1,4 +1,4 @@
-"""Language: what follows a text, and how likely a text is."""
+"""The task of a language model: to continue a text, and to say how probable a text is."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -139,7 +139,7 @@ class Language(Task):
     def after_training(self, train, held_out):
         """A comparison with the compressor xz: bits per character that it needs for the validation text.
 
-        There is none for a tokenized corpus, and none for so much text that xz would take long.
+        Nothing is compared if a corpus is tokenized, or if there is so much text that xz would take long.
         """
         if not isinstance(train, Corpus) or not isinstance(held_out, Corpus):
             return

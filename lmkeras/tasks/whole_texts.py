@@ -69,7 +69,7 @@ class WholeTextTask(TextLengths, Task):
         """The answers as tensors by name, from the head's outputs for a batch, in TensorFlow's own operations."""
 
     def vocabulary_size(self, tokenizer):
-        """The tokenizer's; one id more, to stand between the texts of a pair, if the tokenizer has no separator."""
+        """The tokenizer's vocabulary size; 1 more if it has no separator, for an id between the texts of a pair."""
         return tokenizer.vocabulary_size + (tokenizer.special.separator is None)
 
     def sizes(self):

@@ -54,7 +54,7 @@ def tokenizer_from_json(text: str) -> BaseTokenizer:
         raise InputError(f"a tokenizer must be a JSON object, but this is not JSON: {error}") from None
     if not isinstance(found, dict) or "class_name" not in found:
         raise InputError('a tokenizer must be a JSON object with a "class_name", and this is not one')
-    if found["class_name"] not in list(_MODULES):  # a list, because JSON may hold what cannot be a key
+    if found["class_name"] not in list(_MODULES):  # a list, because a value from JSON may be unhashable
         raise unknown_name("tokenizer class", shortened(found["class_name"]), _MODULES)
     module = importlib.import_module(f"lmkeras.tokenizers.{_MODULES[found['class_name']]}")
     try:

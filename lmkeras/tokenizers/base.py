@@ -42,7 +42,7 @@ class BaseTokenizer(abc.ABC):
 
     @abc.abstractmethod
     def fit(self, texts: Iterable[str]) -> "BaseTokenizer":
-        """Learns the vocabulary from one pass over `texts`, in memory bounded by the vocabulary; returns self."""
+        """Learns the vocabulary in one pass over `texts`, keeping distinct words or pieces in memory; returns self."""
 
     @abc.abstractmethod
     def encode(self, text: str) -> list[int]:
@@ -65,9 +65,9 @@ class BaseTokenizer(abc.ABC):
         """The ids of each text, those of `encode_batch`, and their offsets.
 
         Offsets count Unicode code points, as Python's strings do. Where several ids share one character (ids of single
-        bytes, or of what a character becomes in lower case), each of them has the whole character. A word that is
-        unknown as a whole has the whole word. Characters that the tokenizer removes may lie between two ids, or inside
-        the offsets of one.
+        bytes, or of what a character becomes in lower case), each of them has the offsets of the whole character. The
+        id of an unknown word has the offsets of the whole word. Characters that the tokenizer removes may lie between
+        two ids, or inside the offsets of one.
 
         Raises:
             InputError: the tokenizer, or what was given as a text, has no positions to tell.

@@ -33,7 +33,8 @@ _NO_LIMIT = 10**9  # Hugging Face writes 1e30 for a model_max_length that is unk
 def read_pretrained(source: str | os.PathLike) -> dict[str, Any]:
     """The arguments of WordPieceTokenizer that the files of a pretrained tokenizer ask for.
 
-    Settings are those of tokenizer_config.json; where it lacks one, that of tokenizer.json, and otherwise BERT's.
+    A rule for how texts become words is taken from tokenizer_config.json; if it is not there, from tokenizer.json; if
+    it is in neither, it is BERT's. Special tokens and model_max_length are taken from tokenizer_config.json alone.
 
     Args:
         source: a folder; a vocabulary file, one token in a line, which has BERT's settings; or a name on the hub.

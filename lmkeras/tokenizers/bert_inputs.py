@@ -163,7 +163,7 @@ def collate(
 
 
 def _choice(kind: str, value: object, choices: dict) -> Any:
-    if value not in list(choices):  # a list, because what came may be of a kind that cannot be a key
+    if value not in list(choices):  # a list, because the user's value may be unhashable
         raise unknown_name(kind, value, map(str, choices))
     return choices[value]
 

@@ -96,7 +96,7 @@ class BytePairTokenizer(BaseTokenizer):
 
     def encode_batch_with_offsets(self, texts: Sequence[str]) -> list[EncodedText]:
         """The ids of each text and their offsets, computed on all cores. An id that holds only some of the bytes of a
-        character has the whole character.
+        character has the offsets of the whole character.
         """
         encodings = self._library.encode_batch([encodable(text) for text in texts])
         return [EncodedText(encoding.ids, encoding.offsets) for encoding in encodings]

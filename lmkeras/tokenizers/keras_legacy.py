@@ -47,7 +47,8 @@ class KerasTokenizer:
     `word_counts`, `word_docs`, `index_docs` and the number `document_count` are public, as in Keras.
 
     Args:
-        num_words: ids that come out are below it, so it counts id 0 and the oov_token; None for no bound.
+        num_words: only words with an id below this number are encoded to their own id; id 0 and the oov_token's id
+            count too. None for no limit.
         filters: characters that separate words like `split` does; unused at character level.
         lower: whether texts are lower-cased first.
         split: the string between two words; unused at character level.
@@ -116,7 +117,8 @@ class KerasTokenizer:
         return (numbers(self._tokens([text])[0]) for text in texts)
 
     def sequences_to_texts(self, sequences: Iterable[Iterable[int]]) -> list[str]:
-        """The words of each sequence, joined by one space; an id without a word, 0 too, becomes the oov_token."""
+        """The words of each sequence, joined by one space; an id without a word, such as 0, becomes the oov_token, or
+        is left out if there is no oov_token."""
         return list(self.sequences_to_texts_generator(sequences))
 
     def sequences_to_texts_generator(self, sequences: Iterable[Iterable[int]]) -> Iterator[str]:

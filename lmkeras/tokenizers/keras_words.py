@@ -33,7 +33,7 @@ class Tokenizer(KerasTokenizer, BaseTokenizer):
 
     @property
     def spells_text(self) -> bool:
-        """True at character level where upper case survives and unknown characters leave a mark."""
+        """True at character level, if texts are not lower-cased and an oov_token stands for unknown characters."""
         return self.char_level and not self.lower and self.analyzer is None and self.oov_token is not None
 
     @property
@@ -65,9 +65,8 @@ class Tokenizer(KerasTokenizer, BaseTokenizer):
     def encode_batch_with_offsets(self, texts: Sequence[Text]) -> list[EncodedText]:
         """The ids of each text and their offsets.
 
-        A word has the characters of the text that it was cut from, as they were before lower-casing; where the
-        tokenizer has `split=None`, filtered characters inside a word are among them. Words without an id are left out
-        as in `encode`.
+        The offsets of a word span the characters from which it was cut, in the text before lower-casing. With
+        `split=None` they include filtered characters inside the word. Words without an id are left out as in `encode`.
 
         Raises:
             InputError: before fit, where an analyzer cuts words out, and for a text that is a list of tokens.

@@ -34,11 +34,11 @@ PUNCTUATION = CharacterClass(
         # Hebrew, Arabic and Devanagari marks
         (0x05BE, 0x05BE), (0x060C, 0x060D), (0x061B, 0x061B), (0x061D, 0x061F), (0x066A, 0x066D), (0x06D4, 0x06D4),
         (0x0964, 0x0965),
-        # general punctuation, save the joiners U+200C and U+200D, which stand inside words
+        # general punctuation, except the joiners U+200C and U+200D, which stand inside words
         (0x200B, 0x200B), (0x200E, 0x2027), (0x202A, 0x202E), (0x2030, 0x205E), (0x2060, 0x206F),
         # currencies; arrows, mathematics, boxes, symbols; supplemental punctuation
         (0x20A0, 0x20CF), (0x2190, 0x2BFF), (0x2E00, 0x2E7F),
-        # CJK and full-width punctuation, save the iteration marks U+3005 to U+3007
+        # CJK and full-width punctuation, except the iteration marks U+3005 to U+3007
         (0x3001, 0x3004), (0x3008, 0x3020), (0x3030, 0x3030), (0x303D, 0x303F), (0x30FB, 0x30FB),
         (0xFE10, 0xFE1F), (0xFE30, 0xFE6F), (0xFF01, 0xFF0F), (0xFF1A, 0xFF20), (0xFF3B, 0xFF40), (0xFF5B, 0xFF65),
         # emoji

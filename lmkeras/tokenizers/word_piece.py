@@ -149,9 +149,9 @@ class WordPieceTokenizer(BaseTokenizer):
     def encode_batch_with_offsets(self, texts: Sequence[str]) -> list[EncodedText]:
         """The ids of each text and their offsets, computed on all cores.
 
-        The offsets are those of Hugging Face's BertTokenizerFast; an unknown word has all characters of the word. Where
-        Unicode's normalization puts combining marks in another order, the first of the reordered marks has the place
-        of the first one in the text, and so on.
+        The offsets are those of Hugging Face's BertTokenizerFast; those of an unknown word span the whole word. If
+        Unicode's normalization reorders combining marks, the first mark in the new order has the offsets of the first
+        mark in the text, and so on.
         """
         encodings = self._library.encode_batch([encodable(text) for text in texts])
         return [EncodedText(encoding.ids, encoding.offsets) for encoding in encodings]

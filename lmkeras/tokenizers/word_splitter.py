@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from lmkeras.errors import InputError
 
-# Many texts are joined by this character, rewritten in one call, and cut apart again; not where a text holds it itself.
+# Many texts are joined by this character, rewritten in one call, and cut apart again. If a text contains the character,
+# the texts are rewritten one by one instead.
 _BETWEEN_TEXTS = "\0"
 # The ASCII characters other than the space at which str.split() without arguments cuts.
 _OTHER_WHITE_SPACE = "\t\n\r\x0b\x0c\x1c\x1d\x1e\x1f"
@@ -44,7 +45,8 @@ class WordSplitter:
         """The words of a text, and for each the start and the end of the characters that it was cut from.
 
         A filtered character becomes a whole separator. If the separator has several characters, the text before it may
-        complete the separator early, and what is left of it is a word then: its span is the filtered character.
+        complete a separator early. For example, with the separator "aa" and the filter ".", "a." becomes "aaa", which
+        is cut into "" and "a". The "a" that is left then counts as a word, and its span is the filtered character.
 
         Example:
             >>> WordSplitter(".,", " ").split_with_spans("a, bc.")
@@ -62,8 +64,8 @@ class WordSplitter:
         return words, spans
 
     def _origins(self, text: str) -> Sequence[int]:
-        """For each character of the rewritten text, in which `split` stands for each filtered character, the place of
-        the character of the given text that it comes from."""
+        """Where each character of the rewritten text comes from, as a place in the given text. In the rewritten text
+        `split` has replaced each filtered character."""
         if self._split is not None and len(self._split) == 1:
             return range(len(text))
         return [

@@ -1,6 +1,6 @@
 """Callbacks around Keras' fit: they count updates, stop training, and write metrics and checkpoints.
 
-Keras' epoch is, in this module, the time from one evaluation to the next.
+In this module "epoch" has Keras' meaning: the updates from one evaluation to the next, not a pass over the corpus.
 """
 
 import json

@@ -74,7 +74,8 @@ def precision(network: Network, choice: str):
     """A context in which a network's layers compute by a Keras dtype policy; afterwards they have their old policies.
 
     The context's value is the policy's name. Weights are float32 under each of these policies, so a network can be
-    trained with one and saved with another. Embeddings always give float32: the sums that blocks add to begin with it.
+    trained with one and saved with another. Embeddings always give float32, because their output is the start of the
+    sum that is passed on from block to block, and this sum is at least float32 (see `layers/blocks.py`).
 
     Args:
         network: a built network.

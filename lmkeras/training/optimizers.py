@@ -96,8 +96,8 @@ def build_optimizer(
     rate = WarmupSchedule(
         schedule, peak=learning_rate or _LEARNING_RATES[name], warmup_steps=warmup_steps, total_steps=total_steps
     )
-    # An embedding's gradient may have several rows for one id, which belong added up before Adam squares them. Keras
-    # squares them first, unless a global clip norm is set: 1e9 sets one that changes no gradient.
+    # A clip norm is always set, because with one `ClipOnce` adds up the rows that an embedding's gradient has for the
+    # same id; 1e9 is so large that it clips nothing. `adam_step` and `Muon` would add these rows up without it, too.
     clip_norm = clip_norm or 1e9
     if name == "adam":
         return Adam(rate, beta_2=0.99, global_clipnorm=clip_norm)

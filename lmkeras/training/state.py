@@ -130,7 +130,7 @@ class TrainingState:
         return weights
 
     def restore_metrics(self) -> None:
-        """Restores the metrics that `restore` was given, the first time that it is called."""
+        """Restores the metrics that `restore` was given; only the first call after `restore` does anything."""
         if self._metric_values is not None:
             for variable, value in zip(self._metrics, self._metric_values, strict=True):
                 variable.assign(value)

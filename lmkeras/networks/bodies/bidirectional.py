@@ -47,7 +47,7 @@ class RecurrentReader(EmbeddingReader):
     }
 
     def settle_sizes(self):
-        """The pooling is one of those that there are."""
+        """Raises InputError if there is no pooling of this name."""
         if self.pooling not in _POOLINGS:
             raise unknown_name("pooling", self.pooling, _POOLINGS)
 

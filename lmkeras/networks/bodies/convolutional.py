@@ -25,7 +25,7 @@ class Convolutions(EmbeddingReader):
     SIZES: ClassVar = {"embedding_dim": 300, "filters": 100, "widths": (3, 4, 5), "dropout": 0.5}
 
     def settle_sizes(self):
-        """Widths are a list of at least one."""
+        """Makes `widths` a list; raises InputError if it is empty or has a width below 1."""
         widths = self.widths
         if not isinstance(widths, Sequence) or not widths:
             raise InputError(f"widths must name the widths of filters, one at least, such as (3, 4, 5), got {widths!r}")
@@ -48,7 +48,10 @@ class Convolutions(EmbeddingReader):
         return ops.concatenate([self._largest(x, mask, convolution) for convolution in self.convolutions], axis=-1)
 
     def _largest(self, x, mask, convolution):
-        """[B, T, D] → [B, filters]; all places of a window but one may lie beyond either end of the text."""
+        """The largest output of each filter, [B, T, D] → [B, filters], over all windows that hold at least one token.
+
+        A window may reach beyond either end of the text, where zeros stand.
+        """
         beyond = convolution.kernel_size[0] - 1
         outputs = ops.relu(convolution(ops.pad(x, ((0, 0), (beyond, beyond), (0, 0)))))
         # a window of padding alone gives relu(bias), which says nothing about the text. Tokens come before padding, so

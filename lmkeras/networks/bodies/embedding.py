@@ -54,7 +54,7 @@ class _Sized:
 
 
 def _type_of(default: object) -> type:
-    """What the command line reads a size as; a size without a default is a number."""
+    """The type as which the command line reads a size: that of its default; for None, an optional whole number."""
     return int | None if default is None else type(default)
 
 

@@ -40,7 +40,7 @@ class RecurrentWriter(EmbeddingWriter):
     }
 
     def settle_sizes(self):
-        """The cell is one of those that there are."""
+        """Raises InputError if there is no cell of this name."""
         if self.cell not in _CELLS:
             raise unknown_name("cell", self.cell, _CELLS)
 

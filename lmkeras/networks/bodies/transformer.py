@@ -43,7 +43,7 @@ class TransformerDecoder(EmbeddingWriter):
     }
 
     def settle_sizes(self):
-        """The embedding is d_model wide, and the feed-forward networks four times that where nothing else is said."""
+        """Sets the embedding's width to d_model and, if dff is None, dff to 4 · d_model; checks the other sizes."""
         self.embedding_dim, self.dff = self.d_model, 4 * self.d_model if self.dff is None else self.dff
         require_sizes(self.dropout, context_length=self.context_length)
         if self.context_length < 2:
@@ -186,7 +186,7 @@ class TransformerEncoder(EmbeddingReader):
     SIZES: ClassVar = {"d_model": 64, "num_heads": 4, "num_layers": 1, "dff": None, "max_length": 512, "dropout": 0.1}
 
     def settle_sizes(self):
-        """The embedding is d_model wide, and the feed-forward networks four times that where nothing else is said."""
+        """Sets the embedding's width to d_model and, if dff is None, dff to 4 · d_model."""
         self.embedding_dim, self.dff = self.d_model, 4 * self.d_model if self.dff is None else self.dff
 
     def build_layers(self, shape):

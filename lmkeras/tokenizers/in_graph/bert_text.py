@@ -1,7 +1,7 @@
 """BERT's clean-up and word splitting in TensorFlow operations, with the results of the `tokenizers` library.
 
-N is the number of characters of all words of a batch, W the number of these words, M that of characters where those are
-included that the clean-up removes.
+N is the number of characters of all words of a batch, W the number of these words, and M the number of characters when
+those that the clean-up removes are counted too.
 """
 
 from collections.abc import Sequence
@@ -23,8 +23,8 @@ from lmkeras.tokenizers.in_graph.bert_characters import (
 from lmkeras.tokenizers.in_graph.lower_case import step
 from lmkeras.tokenizers.in_graph.offsets import places_in_text
 
-# The private-use characters from STAND_INS on stand for special tokens. Those that a text holds itself are replaced
-# beforehand by another character that the clean-up removes as it would remove them.
+# The private-use characters from STAND_INS on stand for special tokens. If a text already contains such a character, it
+# is first replaced by _REMOVED. This changes no result, because the clean-up removes both.
 STAND_INS = 0xE000
 _REMOVED = "\ufffd"
 _FATE_BITS = 3  # a change of code point and a fate in one number: change << 3 | fate
@@ -56,11 +56,12 @@ class Spans(NamedTuple):
 
 
 class _Cleaned(NamedTuple):
-    """The characters of a batch after the clean-up, those that it removes and marks in their old order included.
+    """The characters of a batch after the clean-up, except for its last steps: the characters that it removes are still
+    there, and marks are still in their old order.
 
     codes: int32 [M].
-    begun: int64 [M], how many texts begin at each character, its own and the empty ones before, from the second text of
-        the batch on; shifted left by _TEXT_BITS.
+    begun: int64 [M], how many texts begin at each character, shifted left by _TEXT_BITS. Empty texts right before it
+        count too; the first text of the batch does not.
     fates: int32 [M], see bert_characters.
     origins: int32 [M], which character of all texts each comes from, special tokens being one character.
     """
@@ -112,7 +113,7 @@ class InGraphBertText:
         name = characters.flat_values - STAND_INS
         is_token = (name >= 0) & (name < len(self._special_tokens))
         lengths = tf.gather([*map(len, self._special_tokens), 1], tf.where(is_token, name, len(self._special_tokens)))
-        surplus = tf.cumsum(lengths - 1)  # how many characters more than here the texts have up to each character
+        surplus = tf.cumsum(lengths - 1)  # by how many characters the given texts are longer, up to each character
         surplus_of_row = tf.gather(tf.concat([[0], surplus], axis=0), characters.row_starts())
         ends = places_in_text(characters) + 1 + surplus - tf.gather(surplus_of_row, characters.value_rowids())
         return Spans(ends - lengths, ends)
@@ -159,7 +160,7 @@ class InGraphBertText:
         return texts
 
     def _expanded(self, codes: tf.Tensor, begun: tf.Tensor, changes: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """Codes, begun and changes with what each character of fate MANY becomes in its place, and their origins."""
+        """Codes, begun, changes and origins after each character of fate MANY is replaced by those that it becomes."""
         many = _fate(changes) == MANY
         becomes = tf.gather(self._table.expansions, tf.where(many, codes + _change(changes), 0))  # [N, longest]
         itself = tf.pad(codes[:, None], [[0, 0], [0, self._table.expansions.shape[1] - 1]], constant_values=-1)
@@ -179,9 +180,9 @@ class InGraphBertText:
     def _origins_in_order(self, cleaned: _Cleaned) -> tf.Tensor:
         """The origins of the characters that stay, as the `tokenizers` library has them.
 
-        Marks in another order do not bring their origins along: the library gives the first of them the first origin,
-        and so on. Accents that are removed later have an origin then; characters that a text does not hold, but that
-        come from the decomposition of one, have that of the mark before them.
+        Marks that change places do not take their origins with them: the library gives the first mark in the new order
+        the first origin, and so on. Accents count here even if they are removed later. If a character becomes several,
+        all but the first of these have the origin of the character before them in the new order.
         """
         codes, begun, fates, origins = cleaned
         at = tf.where(fates != GONE)[:, 0]
@@ -194,12 +195,12 @@ class InGraphBertText:
         return tf.boolean_mask(origins, tf.gather(fates, order) <= MARK)
 
     def _order(self, codes: tf.Tensor, stretch: tf.Tensor, is_mark: tf.Tensor) -> tf.Tensor:
-        """Where each character goes to: inside a stretch marks are sorted by class, behind the others; equal ones stay.
+        """The order of the characters: in each stretch, marks come last, sorted by class; equal ones keep their order.
 
         Args:
             codes: int32 [M].
             stretch: int64 [M], ascending.
-            is_mark: bool [M]; a character that is none is the first of its stretch.
+            is_mark: bool [M]; every character that is not a mark begins a new stretch.
 
         Returns:
             int32 [M], which character comes 0th, 1st, and so on.

@@ -70,9 +70,9 @@ class InGraphBytePairs(tf.Module):
         """The bytes of UTF-8 strings [B] after all merges.
 
         Returns:
-            The code points, int32 [B, characters]; which text each of these characters is of, int64; which of these
-            characters each byte of all texts is of, int32 [N]; the id of the token that starts at each byte, 0 where
-            none does, int32 [N].
+            Four tensors: the code points, int32 [B, characters]; for each character the number of its text, int64; for
+            each byte of all texts the number of its character, int32 [N]; for each byte the id of the token that
+            starts there, or 0 if none does, int32 [N].
         """
         texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8")
         codes = tf.strings.unicode_decode(texts, "UTF-8")

@@ -99,7 +99,7 @@ class InGraphWords(tf.Module):
         return tf.strings.split(texts, self._separator)
 
     def _origins(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """For each character of the text that `_parts` cuts, which character of the text it comes from.
+        """Where each character of the rewritten text (the one that `_parts` cuts) comes from in the given text.
 
         Returns:
             int32 [B, characters after lower-casing and rewriting].

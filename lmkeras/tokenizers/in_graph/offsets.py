@@ -1,10 +1,10 @@
-"""What the twins share to say where in its text each id stands."""
+"""Functions for offsets, that is for where in its text each id stands; all TensorFlow twins use them."""
 
 import tensorflow as tf
 
 
 def places_in_text(characters: tf.RaggedTensor) -> tf.Tensor:
-    """Which character of its text each character is, from 0 on.
+    """The place of each character in its text, counted from 0.
 
     Args:
         characters: one value for each character [B, characters].
