@@ -9,6 +9,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from lmkeras import InputError, LanguageModel
+from lmkeras.training import policy
 from tests.models.reviews import drawn, learnt, reviews
 
 TEXTS = [f"Ann saw {count} cats, 猫 and déjà vu. " for count in range(20)]
@@ -122,18 +123,16 @@ def test_plain_tensorflow_operations_alone(exported):
 def test_a_gpu_host_bakes_in_no_kernel_of_its_own(cell, tmp_path, monkeypatch):
     """As on a host with a GPU, all are told that cuDNN may serve; training may use it, an export must not."""
     keras_rnn, traced = sys.modules["keras.src.backend.tensorflow.rnn"], []
-    monkeypatch.setattr(keras_rnn, "cudnn_ok", lambda *args, **kwargs: True)
-    for name in ("_cudnn_lstm", "_cudnn_gru"):
-        monkeypatch.setattr(keras_rnn, name, lambda *args, **kwargs: traced.append(1) or 1 / 0)
+    monkeypatch.setattr(keras_rnn, "_is_gpu_available", lambda: True)
+    monkeypatch.setattr(tf.raw_ops, "CudnnRNNV3", lambda **given: traced.append(1) or 1 / 0)
     model = LanguageModel(cell, "characters", embedding_dim=4, units=4)
-    monkeypatch.setattr(keras_rnn, "cudnn_ok", lambda *args, **kwargs: False)
-    model.fit(TEXTS, steps=1, verbose=0)
-    monkeypatch.setattr(keras_rnn, "cudnn_ok", lambda *args, **kwargs: True)
-    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind=None: ["a GPU"] if kind == "GPU" else [])
-    with pytest.raises(ZeroDivisionError):
-        model.network(np.zeros((1, 3), int))  # outside an export the fast kernel is taken
-    traced.clear()
-    model.export(tmp_path / "exported")
+    with policy.working_on(policy.cpu()):
+        model.fit(TEXTS, steps=1, verbose=0)
+    with policy.working_on(policy.Device(True)):
+        with pytest.raises(ZeroDivisionError):
+            model.network(np.zeros((1, 3), int))  # outside an export the fast kernel is taken
+        traced.clear()
+        model.export(tmp_path / "exported")
     assert not traced
 
 

@@ -9,7 +9,7 @@ The gradient of each chain is a second cluster, a closed form of the chain's inp
 TensorFlow would derive needs intermediate values too, which the forward cluster would have to write to memory.
 
 In other precisions the functions here are ordinary TensorFlow operations, and TensorFlow derives their gradients. The
-same holds for every precision on a machine with a GPU, because there Keras compiles the whole training step.
+same holds for every precision on GPUs, because there XLA compiles the whole training step or nothing.
 
 Shape letters: B batch, H heads, T tokens, L keys, D width, K key size of one head.
 """
@@ -22,11 +22,12 @@ import tensorflow as tf
 from keras import ops
 
 from lmkeras.errors import InputError
+from lmkeras.training import policy
 
 
 def fuses(dtype: str) -> bool:
-    """Whether layers that compute in this precision use compiled clusters on this machine."""
-    return dtype == "bfloat16" and not tf.config.list_logical_devices("GPU")
+    """Whether layers that compute in this precision use compiled clusters on the device in use."""
+    return policy.device_in_use().fuses(dtype)
 
 
 def fused(gradient):
@@ -106,6 +107,8 @@ def _float32(*tensors):
 
 
 def _row_means(x):
+    if policy.device_in_use().rounds_products:
+        return ops.mean(x, axis=-1, keepdims=True)
     # by a matrix product, which is faster on a CPU than XLA's sum over rows
     return ops.matmul(x, ops.full((x.shape[-1], 1), 1 / x.shape[-1], x.dtype))
 

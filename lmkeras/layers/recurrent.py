@@ -14,7 +14,10 @@ Shape letters: B batch, T tokens, D width, U units.
 import keras
 import tensorflow as tf
 
+from lmkeras.training import policy
+
 _UNROLLED_TOKENS = 64  # up to this length each time has operations of its own in the graph, faster than a loop
+_IS_ROCM = tf.sysconfig.get_build_info()["is_rocm_build"]  # AMD's kernel orders weights otherwise than cuDNN
 
 
 def _cell(inputs, recurrent, bias, c):
@@ -158,13 +161,63 @@ def _trained_outputs(inputs, kernel, bias, h, c):
     return (outputs, h, c), gradient
 
 
+def _outputs_of_cudnn(sequences, kernel, recurrent_kernel, bias, h, c):
+    """The LSTM over all times by cuDNN's kernel, which only NVIDIA's GPUs have.
+
+    Args:
+        sequences: float32 or float16 [B, T, D], as all other arguments.
+        kernel: the input kernel [D, 4U], the gates in the order i, f, g, o.
+        recurrent_kernel: [U, 4U].
+        bias: [4U].
+        h: the output before the first time [B, U].
+        c: the cell state before the first time [B, U].
+
+    Returns:
+        Outputs [B, T, U], the last output, the last cell state.
+    """
+    # one vector: the matrices of the input's gates and of the recurrence's, [U, D] and [U, U], then a bias for each.
+    # cuDNN adds two biases at each gate, of which the first is 0 here
+    gates = [*tf.split(kernel, 4, axis=1), *tf.split(recurrent_kernel, 4, axis=1)]
+    matrices = [tf.reshape(tf.transpose(gate), [-1]) for gate in gates]
+    outputs, h, c, *_ = tf.raw_ops.CudnnRNNV3(
+        input=sequences,
+        input_h=h[:, None],
+        input_c=c[:, None],
+        params=tf.concat([*matrices, tf.zeros_like(bias), bias], axis=0),
+        sequence_lengths=tf.repeat(tf.shape(sequences)[1], tf.shape(sequences)[0]),
+        rnn_mode="lstm",
+        is_training=True,  # the gradient needs what it keeps, and gradients are asked for outside training too
+        time_major=False,
+    )
+    return outputs, h[:, 0], c[:, 0]
+
+
+class _ChoosesKernel:
+    """Mixin for Keras' recurrent layers: whether cuDNN's kernel may run is decided when the layer is called."""
+
+    @property
+    def use_cudnn(self):
+        """Keras' argument of this name: "auto" where the policy lets cuDNN run, else False."""
+        return "auto" if policy.uses_cudnn() else False
+
+    @use_cudnn.setter
+    def use_cudnn(self, value):
+        pass  # Keras' constructor sets it
+
+
 @keras.saving.register_keras_serializable("lmkeras")
-class LSTM(keras.layers.LSTM):
+class GRU(_ChoosesKernel, keras.layers.GRU):
+    """Keras' GRU with the same arguments, weights, states and outputs, whose graphs can be traced for any device."""
+
+
+@keras.saving.register_keras_serializable("lmkeras")
+class LSTM(_ChoosesKernel, keras.layers.LSTM):
     """Keras' LSTM with the same arguments, weights, states and outputs, which trains faster on a CPU.
 
-    Gates and cell states are computed in float32 in every precision; under mixed_bfloat16 the matrix products and the
-    outputs are bfloat16. Keras' own LSTM does the work on machines with a GPU, and where an argument asks for other
-    activations, for dropout, for no bias, for the reverse direction or unrolling, or where there is a mask.
+    Gates and cell states are computed in float32 in every precision but float16; under mixed_bfloat16 the matrix
+    products and the outputs are bfloat16. On GPUs cuDNN's kernel does the work; it has no bfloat16 here, and multiplies
+    float32 matrices whose numbers were rounded to bfloat16. Keras' own LSTM does the work where an argument asks for
+    other activations, for dropout, for no bias, for the reverse direction or unrolling, or where there is a mask.
 
     Source: Hochreiter and Schmidhuber 1997; Gers et al. 2000 for the forget gate.
 
@@ -175,14 +228,20 @@ class LSTM(keras.layers.LSTM):
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
         """The loop over time, which Keras calls: sequences [B, T, D] → last output, all outputs, last states."""
-        if mask is not None or not self._is_plain() or tf.config.list_logical_devices("GPU"):
+        if mask is not None or not self._is_plain() or (policy.uses_cudnn() and _IS_ROCM):
             return super().inner_loop(sequences, initial_state, mask, training=training)
         dtype, cell = self.compute_dtype, self.cell
         kernel, recurrent_kernel, bias = (
             tf.cast(weight, dtype) for weight in (cell.kernel, cell.recurrent_kernel, cell.bias)
         )
-        inputs = tf.tensordot(tf.transpose(sequences, (1, 0, 2)), kernel, axes=1)  # [T, B, 4U]
         h, c = initial_state
+        if policy.uses_cudnn():
+            given = sequences, kernel, recurrent_kernel, bias, h, c
+            wide = [tf.cast(tensor, "float16" if dtype == "float16" else "float32") for tensor in given]
+            outputs, h, c = _outputs_of_cudnn(*wide)
+            outputs, h = tf.cast(outputs, dtype), tf.cast(h, dtype)
+            return h, outputs, [h, c]
+        inputs = tf.tensordot(tf.transpose(sequences, (1, 0, 2)), kernel, axes=1)  # [T, B, 4U]
         recur = _trained_outputs if training else _outputs
         outputs, h, c = recur(inputs, recurrent_kernel, bias, h, tf.cast(c, "float32"))
         return h, tf.transpose(outputs, (1, 0, 2)), [h, c]

@@ -13,8 +13,8 @@ import tensorflow as tf
 from keras import ops
 
 from lmkeras.layers.fused import product
+from lmkeras.training import policy
 
-_CHUNK_BYTES = 1 << 26  # the most that the logits of one chunk take, counted in float32
 _UNROLLED_CHUNKS = 4  # up to here each chunk has operations of its own in the graph; more chunks are a loop
 _ROUNDED_ROWS = 64  # chunks of a number of tokens that is not known have a multiple of this many rows
 
@@ -73,7 +73,7 @@ def _is_trainable(weight) -> bool:
 
 def _rows_of_a_chunk(vocabulary_size: int) -> int:
     """How many tokens' logits fit into a chunk: a power of two, at least 1."""
-    return 1 << max(1, _CHUNK_BYTES // (4 * vocabulary_size)).bit_length() - 1
+    return 1 << max(1, policy.device_in_use().logits_bytes // (4 * vocabulary_size)).bit_length() - 1
 
 
 @dataclasses.dataclass(frozen=True)

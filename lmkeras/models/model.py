@@ -16,6 +16,8 @@ from lmkeras.tasks.base import Runner, Task
 from lmkeras.tokenizers.base import BaseTokenizer
 from lmkeras.training import fit as harness
 from lmkeras.training.devices import place
+from lmkeras.training.policy import without_cudnn
+from lmkeras.training.randomness import random_seed
 from lmkeras.training.rate_finder import RateFinding, find_learning_rate
 from lmkeras.training.run import Judgement
 from lmkeras.training.settings import TrainingSettings, changed
@@ -121,7 +123,7 @@ class Model:
         settings = changed(settings or self.task.Settings(), changes)
         monitor = self.task.monitored(settings)
         replicas = replicas_of(settings.distribute)  # several workers are set up before anything else
-        with place(settings.device):
+        with place(settings.device), random_seed(settings.seed):
             train, held_out = self._corpora(
                 corpus, validation=validation, fraction=validation_fraction, seed=settings.seed
             )
@@ -157,7 +159,7 @@ class Model:
             The rates, their losses and a suggestion for settings.learning_rate; its `draw` makes a picture of them.
         """
         settings = changed(settings or self.task.Settings(), changes)
-        with place(settings.device):
+        with place(settings.device), random_seed(settings.seed):
             ready = prepared(self._parts, self._recipe, self.task.corpus(corpus), settings=settings)
             self._become(ready.parts)
             batches = ready.batches.train(0)
@@ -265,8 +267,9 @@ class Model:
             InputError: the folder is in use, or tokenizer or network cannot be exported, or not in this precision.
         """
         self._require_network()
-        module, signatures = self.task.exported(self.network, self.tokenizer, dtype)
-        write_saved_model(module, signatures=signatures, folder=folder, overwrite=overwrite)
+        with without_cudnn():
+            module, signatures = self.task.exported(self.network, self.tokenizer, dtype)
+            write_saved_model(module, signatures=signatures, folder=folder, overwrite=overwrite)
 
     def save(self, folder: str | Path) -> None:
         """Writes config.json, tokenizer.json and network.keras, from which `lmkeras.load` makes the same model.

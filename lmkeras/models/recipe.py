@@ -4,14 +4,13 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
-import keras
-
 from lmkeras.errors import InputError
 from lmkeras.networks import registry
 from lmkeras.networks.network import Network
 from lmkeras.tasks.base import Task
 from lmkeras.tokenizers import new_tokenizer
 from lmkeras.tokenizers.base import BaseTokenizer
+from lmkeras.training.randomness import random_seed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +97,10 @@ class Recipe:
             tokenizer: the tokenizer for the corpus.
             seed: an integer.
         """
-        keras.utils.set_random_seed(seed)
+        with random_seed(seed):
+            return self._new_network(task, tokenizer)
+
+    def _new_network(self, task: Task, tokenizer: BaseTokenizer) -> Network:
         if self.weights is not None:
             body = registry.family(self.network, task.bodies).pretrained(self.weights)
             return Network(body, task.head(body, **self.sizes))

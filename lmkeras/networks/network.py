@@ -13,6 +13,7 @@ import tensorflow as tf
 from keras import ops
 
 from lmkeras.errors import InputError
+from lmkeras.layers.precision import in_step
 from lmkeras.networks.contract import Body, Head, total_over_replicas
 
 
@@ -43,8 +44,7 @@ class Network(keras.Model):
     Compiled with a Keras loss, it trains and evaluates as any keras.Model. Compiled with `HeadLoss`, the loss of a
     batch is sum(loss · weight) / sum(weight) over all targets of the batch, on all replicas together. The Keras loss
     that equals the head's (`Head.keras_loss`) is computed in this way too, because that can save the memory of the
-    logits. Updates with sample weights are the exception: for them Keras divides the loss by the number of targets, not
-    by the sum of the weights.
+    logits. Updates with sample weights are the exception: Keras divides by the number of targets there.
 
     Args:
         body: the part that reads the texts.
@@ -98,11 +98,11 @@ class Network(keras.Model):
         """A state in which some rows are those of another state, see `Writer.replace_rows`."""
         return self.body.replace_rows(state, rows, other)
 
+    @in_step()
     def train_step(self, data):
         """One update."""
         inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
-        of_user = weights is not None and not isinstance(self.loss, HeadLoss)  # Keras divides by the number of targets
-        if of_user or not self._is_judged_by_head():
+        if not self._is_judged_by_head() or (weights is not None and not isinstance(self.loss, HeadLoss)):
             return super().train_step(data)
         with tf.GradientTape() as tape:
             loss = self._batch_loss(inputs, targets, weights, training=True)
@@ -112,8 +112,9 @@ class Network(keras.Model):
         self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
         return self.get_metrics_result()
 
+    @in_step()
     def test_step(self, data):
-        """One batch of an evaluation, counted by its weights: the mean loss does not depend on how batches are cut."""
+        """One batch of an evaluation. It counts by its weights, so the mean loss is the same for all batch sizes."""
         inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
         if not self._is_judged_by_head():
             return super().test_step(data)
@@ -121,10 +122,9 @@ class Network(keras.Model):
         return self.get_metrics_result()
 
     def _is_judged_by_head(self) -> bool:
-        if isinstance(self.loss, HeadLoss):
-            return True
         equal, loss = self.head.keras_loss, self.loss
-        return equal is not None and type(loss) is type(equal) and loss.get_config() == equal.get_config()
+        same = equal is not None and type(loss) is type(equal) and loss.get_config() == equal.get_config()
+        return same or isinstance(loss, HeadLoss)
 
     def _batch_loss(self, inputs, targets, weights, training):
         """This replica's part of the batch's loss; also updates the metrics."""

@@ -69,11 +69,45 @@ class Updates(keras.callbacks.Callback):
         self._cut = False
 
 
+class LateLogs(keras.callbacks.Callback):
+    """Gives Keras, after each update, the logs of the update before it, so that Keras does not wait for the device.
+
+    A GPU still works on an update when TensorFlow returns. Keras reads the logs of every update and would wait for it
+    each time; meanwhile nothing new could be prepared for the GPU. The first update of an epoch gives its own logs. The
+    values at the end of an epoch are those of all its updates, because Keras reads them from the metrics.
+
+    Args:
+        wanted: whether to do this; if False, Keras gets the logs of each update as it comes.
+
+    Attributes:
+        late: by how many updates the logs that Keras got last are late, 0 or 1.
+    """
+
+    def __init__(self, wanted: bool):
+        super().__init__()
+        self._wanted, self._logs, self.late = wanted, None, 0
+
+    def on_train_begin(self, logs=None):
+        """Puts itself between Keras and the function that does an update."""
+        if self._wanted:
+            self._update, self.model.train_function = self.model.train_function, self._late_update
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Forgets the logs of the last epoch."""
+        self._logs = None
+
+    def _late_update(self, iterator):
+        before, self._logs = self._logs, self._update(iterator)
+        self.late = 0 if before is None else 1
+        return self._logs if before is None else before
+
+
 class StopAtNaN(keras.callbacks.Callback):
     """Ends training when a loss or a weight has become NaN or infinite, because nothing can be learned from then on.
 
     Args:
         updates: the callback that counts updates.
+        late: the callback that knows which update the logs are of.
 
     Attributes:
         message: what happened and what to do; None while all is well.
@@ -81,15 +115,15 @@ class StopAtNaN(keras.callbacks.Callback):
 
     message: str | None = None
 
-    def __init__(self, updates: Updates):
+    def __init__(self, updates: Updates, late: LateLogs):
         super().__init__()
-        self._updates = updates
+        self._updates, self._late = updates, late
 
     def on_train_batch_end(self, batch, logs=None):
         """Checks the mean loss of the epoch so far, which a single NaN turns into NaN."""
         loss = float((logs or {}).get("loss", 0.0))
         if not math.isfinite(loss):
-            self._stop(f"the loss became {loss}")
+            self._stop(f"the loss became {loss}", self._updates.done - self._late.late)
 
     def on_epoch_end(self, epoch, logs=None):
         """Checks the values of the evaluation and, at the end of training, the weights."""
@@ -101,10 +135,10 @@ class StopAtNaN(keras.callbacks.Callback):
         if self.message is not None:  # Updates may have set it to False
             self.model.stop_training = True
 
-    def _stop(self, what: str):
+    def _stop(self, what: str, update: int | None = None):
         if self.message is None:
             advice = "train with a lower learning_rate, with clip_norm, or in precision float32"
-            self.message = f"{what} at update {self._updates.done}: {advice}"
+            self.message = f"{what} at update {update or self._updates.done}: {advice}"
             self.model.stop_training = True
 
 

@@ -1,25 +1,24 @@
 """The device and the precision that a network trains with, each by name or chosen automatically."""
 
 import contextlib
-import functools
 import re
-from pathlib import Path
+from collections.abc import Iterator
 
 import keras
 import tensorflow as tf
 
 from lmkeras.errors import InputError
+from lmkeras.layers.precision import steps_in
 from lmkeras.networks.network import Network
+from lmkeras.training import policy
 
 
-def place(device: str) -> contextlib.AbstractContextManager:
+@contextlib.contextmanager
+def place(device: str) -> Iterator[None]:
     """A context in which networks are built and run on the named device.
 
     Args:
         device: "auto" (TensorFlow's own choice: the first GPU, else the CPU), "cpu", "gpu" or "gpu:N".
-
-    Returns:
-        The context. As a side effect, GPUs are set to take memory as they need it, not all of it at once.
 
     Raises:
         InputError: this machine has no such device, or `device` is none of these names.
@@ -27,20 +26,19 @@ def place(device: str) -> contextlib.AbstractContextManager:
     match = re.fullmatch(r"(auto|cpu)|gpu(?::(\d+))?", device)
     if not match:
         raise InputError(f"unknown device {device!r}: expected auto, cpu, gpu or gpu:N with a number N from 0")
-    gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus:
-        # RuntimeError: TensorFlow has already started to use the GPU, so this can no longer be changed
-        with contextlib.suppress(RuntimeError):
-            tf.config.experimental.set_memory_growth(gpu, True)
     if device == "auto":
-        return contextlib.nullcontext()
+        yield
+        return
     if device == "cpu":
-        return tf.device("/CPU:0")
-    index = int(match[2] or 0)
+        with tf.device("/CPU:0"), policy.working_on(policy.cpu()):
+            yield
+        return
+    gpus, index = tf.config.get_visible_devices("GPU"), int(match[2] or 0)
     if index >= len(gpus):
         found = f"TensorFlow finds {len(gpus)}" if gpus else "TensorFlow finds none"
         raise InputError(f"no device {device}: {found} on this machine; use --device auto or cpu")
-    return tf.device(f"/GPU:{index}")
+    with tf.device(f"/GPU:{index}"), policy.working_on(policy.gpu(gpus[index])):
+        yield
 
 
 def training_policy(network: Network, choice: str) -> str:
@@ -48,49 +46,60 @@ def training_policy(network: Network, choice: str) -> str:
 
     Args:
         network: its body's `bfloat16_on_cpu` says whether bfloat16 was measured to help on CPUs.
-        choice: a policy, or "auto": mixed_bfloat16 on a CPU that multiplies such matrices faster than float32 ones.
+        choice: a policy, or "auto" to leave it to `policy.Device.precision` of the device in use.
 
     Returns:
         "float32", "mixed_bfloat16" or "mixed_float16".
     """
+    return policy.device_in_use().precision(network.body.bfloat16_on_cpu) if choice == "auto" else choice
+
+
+def compiles_steps(network: Network, choice: str, precision: str, batches: tf.data.Dataset) -> bool:
+    """The value for `jit_compile` in Keras' compile: whether XLA compiles the whole training step.
+
+    Args:
+        network: its body says where XLA helps.
+        choice: "on", "off", or "auto" to leave it to `policy.Device.compiles_steps` of the device in use.
+        precision: the Keras dtype policy of the training.
+        batches: the batches to train on. They are even if the dataset knows all their dimensions beforehand.
+
+    Raises:
+        InputError: XLA is asked for by name, and the device is a GPU where it cannot compile this network.
+    """
+    if choice == "on" and policy.uses_cudnn() and not network.body.xla_on_gpu:
+        raise InputError(
+            f"XLA cannot compile cuDNN's kernel, which {type(network.body).__name__} runs by on GPUs: xla auto or off"
+        )
     if choice != "auto":
-        return choice
-    helps = network.body.bfloat16_on_cpu and not tf.config.list_logical_devices("GPU")
-    return "mixed_bfloat16" if helps and _multiplies_bfloat16() else "float32"
-
-
-@functools.cache
-def _multiplies_bfloat16() -> bool:
-    """Whether the processor has instructions for bfloat16 products, according to Linux' /proc/cpuinfo."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text().split()
-    except OSError:
-        return False
-    return "amx_bf16" in flags or "avx512_bf16" in flags
+        return choice == "on"
+    return policy.device_in_use().compiles_steps(
+        precision,
+        even=all(spec.shape.is_fully_defined() for spec in tf.nest.flatten(batches.element_spec)),
+        helps_on_cpu=network.body.xla_on_cpu,
+        possible_on_gpu=network.body.xla_on_gpu,
+    )
 
 
 @contextlib.contextmanager
-def precision(network: Network, choice: str):
-    """A context in which a network's layers compute by a Keras dtype policy; afterwards they have their old policies.
+def precision(network: Network, choice: str) -> Iterator[str]:
+    """A context in which a network trains by a Keras dtype policy; afterwards its layers have their old policies.
 
     The context's value is the policy's name. Weights are float32 under each of these policies, so a network can be
     trained with one and saved with another. Embeddings always give float32, because their output is the start of the
     sum that is passed on from block to block, and this sum is at least float32 (see `layers/blocks.py`).
+    Only the network's train_step and test_step follow the policy. What others do with the network meanwhile, such as
+    predictions in another thread, keeps its own precision.
 
     Args:
         network: a built network.
         choice: a policy or "auto", see `training_policy`.
     """
-    policy = training_policy(network, choice)
+    name = training_policy(network, choice)
     layers = [network, *network._flatten_layers(include_self=False)]
     layers = [layer for layer in layers if not isinstance(layer, keras.layers.Embedding)]
-    before = [layer.dtype_policy for layer in layers]
     try:
-        for layer in layers:
-            layer.dtype_policy = policy
-        yield policy
+        with steps_in(name, layers):
+            yield name
     finally:
-        for layer, old in zip(layers, before, strict=True):
-            layer.dtype_policy = old
         # Keras has compiled these functions for the policy of the context, so they must be compiled again
         network.train_function = network.test_function = network.predict_function = None

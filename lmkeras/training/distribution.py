@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from lmkeras.errors import InputError
 from lmkeras.training.interruption import SignalNote
-from lmkeras.training.strategies import worker_number
+from lmkeras.training.strategies import is_multi_worker, worker_number
 
 _SEED_STEP = 0x9E3779B9  # from one replica's dropout seed to the next; so large that small seeds do not meet
 
@@ -146,7 +146,8 @@ def set_functions(
     def train_function(iterator):
         stop = 0.0 if note is None or note.number is None else float(note.number)
         logs = train_everywhere(next(iterator), tf.constant(stop))
-        if float(logs.pop("stop")) and note is not None:
+        stop = logs.pop("stop")
+        if note is not None and is_multi_worker(strategy) and float(stop):  # which waits for the device
             note.agree()
         return logs
 

@@ -13,13 +13,14 @@ import tensorflow as tf
 
 from lmkeras.errors import InputError
 from lmkeras.networks.network import HeadLoss, Network
-from lmkeras.training.callbacks import CheckpointWriter, Evaluations, StopAtNaN, Updates
+from lmkeras.training.callbacks import CheckpointWriter, Evaluations, LateLogs, StopAtNaN, Updates
 from lmkeras.training.checkpoints import Checkpoint, Checkpoints
-from lmkeras.training.devices import precision
+from lmkeras.training.devices import compiles_steps, precision
 from lmkeras.training.distribution import on_every_replica, set_functions, shared_batches, spread_seeds
 from lmkeras.training.interruption import Interrupted, noting_signals
 from lmkeras.training.layer_rates import with_layer_rates
 from lmkeras.training.optimizers import build_optimizer
+from lmkeras.training.policy import device_in_use
 from lmkeras.training.run import BY_LOSS, Batches, Judgement, Run
 from lmkeras.training.settings import TrainingSettings
 from lmkeras.training.state import BestWeights, TrainingState
@@ -36,24 +37,6 @@ _MAY_CHANGE = (
 
 # Errors of TensorFlow that do not mean that another worker is lost.
 _NOT_OF_WORKERS = tf.errors.ResourceExhaustedError, tf.errors.InvalidArgumentError, tf.errors.UnimplementedError
-
-
-def uses_xla(network: Network, choice: str, policy: str = "float32") -> bool | str:
-    """The value for `jit_compile` in Keras' compile.
-
-    Args:
-        network: its body's `xla_on_cpu` says whether XLA was measured to help on CPUs.
-        choice: "on", "off" or "auto".
-        policy: the Keras dtype policy; XLA multiplies bfloat16 matrices slowly on CPUs.
-
-    Returns:
-        True, False, or "auto" to leave it to Keras (which turns XLA on where there is a GPU).
-    """
-    if choice != "auto":
-        return choice == "on"
-    if tf.config.list_logical_devices("GPU"):
-        return "auto"
-    return network.body.xla_on_cpu and policy == "float32"
 
 
 def fit(
@@ -95,16 +78,15 @@ def fit(
         require_the_same([network.get_config(), settings, updates.total, run and run.made_of], strategy)
         with on_every_replica(network, strategy) as replica, precision(replica, settings.precision) as policy:
             _seed_dropout(replica, settings.seed)
-            others = {"metrics": judgement.metrics(), "rate_factors": rate_factors}
+            xla = compiles_steps(replica, settings.xla, precision=policy, batches=batches.train(0))
+            others = {"metrics": judgement.metrics(), "rate_factors": rate_factors, "xla": xla}
             averages = _compile(replica, settings, policy, total=updates.total, **others)
-            patience = settings.patience or updates.total  # more evaluations than there can be: never early
-            best = BestWeights(judgement.monitor, judgement.higher_is_better, patience)
+            # without patience: after more evaluations than there can be, that is never
+            best = BestWeights(judgement.monitor, judgement.higher_is_better, settings.patience or updates.total)
             state = TrainingState(replica, averages, None if batches.validation is None else best)
             recorded = _recorded(run, settings, state, updates=updates, strategy=strategy)
             with recorded as (records, checkpoint_writer, note):
-                train, validation = batches.train, batches.validation
-                if strategy is not None:
-                    train, validation = _share(replica, strategy, averages, batches=batches, note=note)
+                train, validation = _shared(replica, strategy, averages, batches=batches, note=note)
                 replica.fit(
                     train(updates.done),
                     steps_per_epoch=updates.interval,
@@ -118,23 +100,24 @@ def fit(
     return [{name: line[name] for name in line if name not in Evaluations.OWN} for line in state.lines]
 
 
-def _share(network, strategy, averages, batches: Batches, note):
-    """Makes the network train and evaluate on all replicas; returns batches that are shared among them."""
+def _shared(network, strategy, averages, batches: Batches, note):
+    """The batches to train and validate on; where there are replicas, makes all of them share the work and batches."""
+    train, validation = batches.train, batches.validation
+    if strategy is None:
+        return train, validation
     spread_seeds(network, strategy)
     set_functions(network, strategy=strategy, averages=averages, note=note)
-    train, validation = batches.train, batches.validation
     if validation is not None:
         validation = shared_batches(validation, strategy, int(validation.cardinality()))
     return lambda done: shared_batches(train(done), strategy, tf.data.INFINITE_CARDINALITY), validation
 
 
-def _compile(network, settings, policy, total, metrics, rate_factors) -> list[keras.metrics.Metric]:
+def _compile(network, settings, policy, total, xla, metrics, rate_factors) -> list[keras.metrics.Metric]:
     """Compiles the network; returns the metrics that are averaged over an epoch, the loss first."""
     optimizer = _optimizer(network, settings=settings, policy=policy, total=total)
     if rate_factors is not None:
         optimizer = with_layer_rates(optimizer, rate_factors)
-    jit_compile = uses_xla(network, settings.xla, policy)
-    network.compile(optimizer, HeadLoss(), weighted_metrics=metrics or None, jit_compile=jit_compile)
+    network.compile(optimizer, HeadLoss(), weighted_metrics=metrics or None, jit_compile=xla)
     network.optimizer.build(network.trainable_variables)
     return [network.metrics[0], *metrics]
 
@@ -169,10 +152,11 @@ def _recorded(run: Run | None, settings: TrainingSettings, state: TrainingState,
 
     At its end it raises an InputError if the loss or a weight became NaN or infinite.
     """
-    nan, chief = StopAtNaN(updates), is_chief(strategy)
+    late, chief = LateLogs(device_in_use().runs_ahead), is_chief(strategy)
+    nan = StopAtNaN(updates, late)
     if run is None:
         checkpoints = None
-        yield [updates, nan, Evaluations(state.lines, updates, None), *state.callbacks], [], None
+        yield [late, updates, nan, Evaluations(state.lines, updates, None), *state.callbacks], [], None
     else:
         checkpoints = Checkpoints(run.folder, settings.keep_checkpoints, read_only=not chief)
         lengths = {"total": updates.total, "interval": updates.interval}
@@ -180,7 +164,8 @@ def _recorded(run: Run | None, settings: TrainingSettings, state: TrainingState,
         facts = {"made_of": json.loads(json.dumps(made_of))}  # in the form in which a checkpoint gives it back
         _begin(run, checkpoints=checkpoints, state=state, updates=updates, made_of=facts["made_of"])
         require_the_same(updates.done, strategy)
-        records = [updates, nan, Evaluations(state.lines, updates, run.folder if chief else None), *state.callbacks]
+        evaluations = Evaluations(state.lines, updates, run.folder if chief else None)
+        records = [late, updates, nan, evaluations, *state.callbacks]
         if settings.tensorboard and chief:
             records.append(keras.callbacks.TensorBoard(str(run.folder / "logs"), write_graph=False))
         every = settings.checkpoint_every

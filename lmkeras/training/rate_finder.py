@@ -11,8 +11,7 @@ import tensorflow as tf
 
 from lmkeras.errors import InputError
 from lmkeras.networks.network import HeadLoss, Network
-from lmkeras.training.devices import precision, training_policy
-from lmkeras.training.fit import uses_xla
+from lmkeras.training.devices import compiles_steps, precision, training_policy
 from lmkeras.training.layer_rates import with_layer_rates
 from lmkeras.training.optimizers import build_optimizer
 from lmkeras.training.settings import TrainingSettings
@@ -140,7 +139,8 @@ def find_learning_rate(
         with precision(trial, policy):
             rates = {"lowest": lowest, "highest": highest, "steps": steps}
             optimizer = _growing_optimizer(network, settings, policy=policy, rate_factors=rate_factors, **rates)
-            trial.compile(optimizer, HeadLoss(), jit_compile=uses_xla(network, settings.xla, policy))
+            xla = compiles_steps(network, settings.xla, precision=policy, batches=train)
+            trial.compile(optimizer, HeadLoss(), jit_compile=xla)
             finding = _sweep(trial, train.take(steps))
     finally:
         for variable, value in zip(network.variables, before, strict=True):

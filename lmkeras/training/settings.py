@@ -49,10 +49,11 @@ class TrainingSettings:
     """Whether several devices share each batch. none: one device; mirrored: the GPUs (or logical CPUs) of this machine;
     multi_worker: the processes that the environment variable TF_CONFIG names."""
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
-    """Precision of the layers' arithmetic; weights stay float32. auto: bfloat16 for matrix products if the CPU has
-    instructions for it and the network gains from it, else float32."""
+    """Precision of the layers' arithmetic; weights stay float32. auto: mixed_bfloat16 for networks that gain from it on
+    CPUs with instructions for it, and on GPUs of compute capability 8.0 or more; mixed_float16 on 7.x; else float32."""
     xla: Literal["auto", "on", "off"] = "auto"
-    """Whether XLA compiles the whole update; auto: if it was measured to be faster. Some parts always are compiled."""
+    """Whether XLA compiles the whole update. auto: only where all batches have one shape, and there on GPUs and on CPUs
+    where it was measured to be faster. Small parts of some networks are compiled in any case."""
     tensorboard: bool = True
     """Whether TensorBoard logs are written to the run's folder."""
     checkpoint_every: int = 500

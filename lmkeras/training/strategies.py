@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from lmkeras.errors import InputError, unknown_name
+from lmkeras.training import policy
 
 START_SECONDS = 300  # how long workers wait for each other at the start
 
@@ -42,6 +43,7 @@ def strategy_for(name: str) -> tf.distribute.Strategy | None:
 
 @functools.cache
 def _mirrored() -> tf.distribute.Strategy:
+    policy.take_gpu_memory_as_needed()  # the next line begins to use GPUs, after which it is too late
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     return tf.distribute.MirroredStrategy([device.name for device in devices])
 

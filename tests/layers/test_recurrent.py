@@ -1,5 +1,7 @@
 """The LSTM with a short loop over time against Keras' own; the networks' tests hold it against its formulas."""
 
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import tensorflow as tf
 
 from lmkeras.layers import recurrent
 from lmkeras.layers.recurrent import LSTM
+from lmkeras.training import policy
 from tests.layers.formulas import fill
 
 BATCH, WIDTH, UNITS = 3, 4, 5
@@ -119,14 +122,61 @@ def test_a_mask_is_heeded_as_keras_does():
     assert_equal(outputs_and_gradients(new(), x, mask=MASK, training=True), expected)
 
 
-def test_a_gpu_is_left_to_keras(monkeypatch):
-    layer, x, asked = new(), texts(), []
-    monkeypatch.setattr(keras.layers.LSTM, "inner_loop", lambda self, x, *_, **options: asked.append(1) or 1 / 0)
-    layer(x)  # where there is none, Keras is not asked
-    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [kind])
-    with pytest.raises(ZeroDivisionError):
-        layer(x)
-    assert asked
+@pytest.fixture
+def kernel_calls(monkeypatch):
+    """The arguments of every call of cuDNN's kernel, which gives zeros here."""
+    calls = []
+
+    def kernel(**given):
+        calls.append(given)
+        zeros = tf.zeros([*given["input"].shape[:2], given["input_h"].shape[-1]], given["input"].dtype)
+        return zeros, given["input_h"], given["input_c"], None, None
+
+    monkeypatch.setattr(tf.raw_ops, "CudnnRNNV3", kernel)
+    return calls
+
+
+GPU = policy.Device(True, compute_capability=(8, 0))
+
+
+def test_on_a_gpu_cudnn_gets_what_keras_gives_it(monkeypatch, kernel_calls):
+    layer, x = new(), texts()
+    with policy.working_on(GPU):
+        outputs, *_ = layer(x, training=True)
+    keras_rnn = sys.modules["keras.src.backend.tensorflow.rnn"]
+    monkeypatch.setattr(keras_rnn, "cudnn_ok", lambda *args, **kwargs: True)
+    new(keras.layers.LSTM, use_cudnn=True)(x)
+    ours, expected = kernel_calls
+    assert outputs.shape == (*x.shape[:2], UNITS)
+    for name in ("input", "input_h", "input_c", "params", "sequence_lengths"):
+        np.testing.assert_array_equal(ours[name], expected[name])
+    assert {name: ours[name] for name in ("rnn_mode", "is_training", "time_major")} == {
+        "rnn_mode": "lstm",
+        "is_training": True,
+        "time_major": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("precision", "multiplied"), [("mixed_bfloat16", "float32"), ("mixed_float16", "float16"), ("float32", "float32")]
+)
+def test_cudnn_multiplies_in_a_precision_that_it_has(kernel_calls, precision, multiplied):
+    with policy.working_on(GPU):
+        outputs, *_ = new(dtype=precision)(texts())
+    dtypes = {tensor.dtype.name for tensor in kernel_calls[0].values() if tf.is_tensor(tensor)}
+    assert dtypes == {multiplied, "int32"}
+    assert outputs.dtype == precision.removeprefix("mixed_")
+
+
+def test_cudnn_is_not_asked_on_cpus_for_exports_or_with_masks(kernel_calls):
+    layer, x = new(), texts()
+    with policy.working_on(policy.cpu()):
+        expected = layer(x)
+    with policy.working_on(GPU), policy.without_cudnn():
+        assert_equal(layer(x), expected, 0)
+        masked = layer(x, mask=MASK)
+    assert_equal(masked, new(keras.layers.LSTM)(x, mask=MASK))
+    assert not kernel_calls
 
 
 def test_a_saved_layer_is_the_same_and_keras_weights_fit(tmp_path):

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from lmkeras.layers import vocabulary_loss as module
 from lmkeras.layers.vocabulary_loss import vocabulary_loss
+from lmkeras.training import policy
 
 TOKENS, WIDTH, VOCABULARY = 300, 8, 50
 RANDOM = np.random.default_rng(0)
@@ -54,7 +55,7 @@ def assert_close(actual, expected, tolerance=1e-5):
 
 def hold(monkeypatch, rows, vocabulary_size=VOCABULARY):
     """Makes chunks of at most this many tokens."""
-    monkeypatch.setattr(module, "_CHUNK_BYTES", 4 * rows * vocabulary_size)
+    monkeypatch.setattr(policy.Device, "logits_bytes", 4 * rows * vocabulary_size)
 
 
 @pytest.fixture(params=[8, 128, 1024], ids=["a loop", "three chunks", "one chunk"])
@@ -252,7 +253,7 @@ def test_the_logits_of_a_chunk_have_a_bounded_size_however_large_the_vocabulary_
         assert seen, "the loss makes its logits by `product`"
         for rows, columns in seen:
             assert columns == vocabulary
-            assert rows == 1 or 4 * rows * columns <= module._CHUNK_BYTES
+            assert rows == 1 or 4 * rows * columns <= policy.cpu().logits_bytes
 
 
 def most_memory():

@@ -14,6 +14,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lmkeras.layers.precision import in_step
 from lmkeras.networks import registry
 from lmkeras.networks.network import Network
 from lmkeras.networks.settings import WriterSettings
@@ -81,7 +82,7 @@ def test_all_settings_are_tried():
 def test_logits_are_float32_for_every_token(network):
     logits = network(IDS)
     assert (logits.shape, logits.dtype) == ((3, LENGTH, VOCABULARY), "float32")
-    with precision(network, "mixed_bfloat16"):
+    with precision(network, "mixed_bfloat16"), in_step():
         rough = network(IDS)
     assert rough.dtype == "float32"
     assert 0 < np.linalg.norm(rough - logits) < 0.05 * np.linalg.norm(logits)  # bfloat16's 0.4 %, a few layers on
@@ -197,7 +198,7 @@ def test_a_state_keeps_its_shapes_and_dtypes_from_step_to_step(network, policy):
     def kind(state):
         return [(leaf.shape, leaf.dtype) for leaf in tf.nest.flatten(state)]
 
-    with precision(network, policy):
+    with precision(network, policy), in_step():
         state = network.initial_state(len(IDS), LENGTH)
         for mask in (np.ones((3, 2), bool), np.array([[False, True], [True, True], [True, True]]), None):
             _, after = network.step(IDS[:, :2], state, mask)

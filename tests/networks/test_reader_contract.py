@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmkeras.errors import InputError
+from lmkeras.layers.precision import in_step
 from lmkeras.networks import registry
 from lmkeras.networks.network import Network
 from lmkeras.networks.settings import ReaderSettings
@@ -72,7 +73,7 @@ def test_every_name_is_tried():
 def test_logits_are_float32_and_near_in_bfloat16(network):
     logits = network(IDS)
     assert (logits.shape, logits.dtype) == ((len(IDS), CLASSES), "float32")
-    with precision(network, "mixed_bfloat16"):
+    with precision(network, "mixed_bfloat16"), in_step():
         rough = network(IDS)
     assert rough.dtype == "float32"
     assert 0 < np.linalg.norm(rough - logits) < 0.05 * np.linalg.norm(logits)  # bfloat16's 0.4 %, a few layers on

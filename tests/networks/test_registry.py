@@ -2,12 +2,12 @@ import keras
 import pytest
 
 from lmkeras.errors import InputError
-from lmkeras.layers.recurrent import LSTM
+from lmkeras.layers.recurrent import GRU, LSTM
 from lmkeras.networks import registry
 from lmkeras.networks.bodies.recurrent import RecurrentWriter
 from lmkeras.networks.bodies.transformer import TransformerDecoder, TransformerEncoder
 
-KINDS = {"lstm": LSTM, "gru": keras.layers.GRU, "simple_rnn": keras.layers.SimpleRNN}
+KINDS = {"lstm": LSTM, "gru": GRU, "simple_rnn": keras.layers.SimpleRNN}
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -1,4 +1,5 @@
 import json
+import threading
 
 import keras
 import numpy as np
@@ -6,10 +7,12 @@ import pytest
 import tensorflow as tf
 
 from lmkeras.errors import InputError
+from lmkeras.layers.precision import in_step
 from lmkeras.networks.bodies.dense import dense_classifier
 from lmkeras.networks.bodies.recurrent import lstm_language_model
 from lmkeras.networks.bodies.transformer import transformer_language_model
 from lmkeras.training import fit as harness
+from lmkeras.training import policy
 from lmkeras.training.devices import precision
 from lmkeras.training.run import Batches, Run
 from lmkeras.training.settings import FitSettings, TrainingSettings
@@ -101,6 +104,69 @@ def test_a_loss_that_is_no_number_stops_training():
         fit(network)
 
 
+class SpoilBefore(keras.callbacks.Callback):
+    """Makes the loss of one update NaN, and notes the loss that Keras gets after each update."""
+
+    def __init__(self, update):
+        super().__init__()
+        self.update, self.done, self.losses = update, 0, []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.done += 1
+        self.losses.append(logs["loss"])
+        if self.done == self.update - 1:
+            self.model.set_weights([w * np.nan for w in self.model.get_weights()])
+
+
+@pytest.mark.parametrize("update", [2, 3, 4, 6, 12])
+@pytest.mark.parametrize("is_gpu", [False, True])
+def test_the_update_whose_loss_is_no_number_is_named_though_it_is_read_late(is_gpu, update):
+    """Each evaluation, after updates 4, 8 and 12, ends what Keras calls an epoch."""
+    spoil = SpoilBefore(update)
+    with (
+        policy.working_on(policy.Device(is_gpu)),
+        pytest.raises(InputError, match=f"loss became nan at update {update}:"),
+    ):
+        fit(tiny(), callbacks=[spoil], precision="float32")
+    assert spoil.done == update + (is_gpu and update % 4 != 0)  # found one update later, but no later than that
+
+
+def test_losses_that_are_read_late_change_no_number():
+    def trained(is_gpu):
+        watch = SpoilBefore(0)
+        with policy.working_on(policy.Device(is_gpu)):
+            history = fit(tiny(), callbacks=[watch], precision="float32")
+        return history, watch.losses
+
+    (expected, losses), (history, late) = trained(False), trained(True)
+    for after, before in zip(history, expected, strict=True):
+        assert after == pytest.approx(before, rel=1e-5)
+    for first in range(0, 12, 4):  # from one evaluation to the next
+        assert late[first : first + 4] == pytest.approx([losses[first], *losses[first : first + 3]], rel=1e-5)
+
+
+def test_other_threads_keep_their_precision_during_a_step():
+    network, found = tiny(), {}
+
+    def answer(name):
+        found[name] = network(batches(1).get_single_element()[0]).numpy()
+
+    def in_another_thread(name):
+        thread = threading.Thread(target=answer, args=[name])
+        thread.start()
+        thread.join()
+
+    answer("before")
+    with precision(network, "mixed_bfloat16"):
+        answer("between steps")
+        with in_step():
+            answer("in a step")
+            in_another_thread("elsewhere")
+    assert (found["in a step"] != found["before"]).any()
+    np.testing.assert_array_equal(found["between steps"], found["before"])
+    np.testing.assert_array_equal(found["elsewhere"], found["before"])
+
+
 def test_the_best_weights_survive_a_loss_that_is_no_number(tmp_path):
     network, weights = tiny(), []
 
@@ -171,23 +237,18 @@ def test_xla_changes_no_loss():
         assert a["val_loss"] == pytest.approx(b["val_loss"], rel=1e-3)
 
 
-def test_xla_is_on_where_it_was_measured_to_help():
-    assert harness.uses_xla(tiny(), "auto") is True
-    assert harness.uses_xla(lstm_language_model(5, 4, 4), "auto") is False
-    assert harness.uses_xla(tiny(), "off") is False
-    assert harness.uses_xla(lstm_language_model(5, 4, 4), "on") is True
-
-
 def test_mixed_precision_trains_and_leaves_a_float32_network():
     network = tiny()
-    seen = []
+    seen, outside = [], []
 
     class Watch(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
-            seen.append(self.model.body.blocks[0].compute_dtype)
+            with in_step():
+                seen.append(self.model.body.blocks[0].compute_dtype)
+            outside.append(self.model.body.blocks[0].compute_dtype)
 
     history = fit(network, precision="mixed_bfloat16", steps=30, evaluate_every=30, callbacks=[Watch()])
-    assert set(seen) == {"bfloat16"}
+    assert (set(seen), set(outside)) == ({"bfloat16"}, {"float32"})
     assert network.body.blocks[0].compute_dtype == "float32"
     assert {str(w.dtype) for w in network.weights} == {"float32"}
     assert history[-1]["val_loss"] < 0.5
@@ -198,7 +259,7 @@ def test_precision_is_put_back_after_an_error():
     during = []
 
     def fail():
-        with precision(network, "mixed_bfloat16"):
+        with precision(network, "mixed_bfloat16"), in_step():
             during.append(network.head.compute_dtype)
             raise ZeroDivisionError
 

@@ -37,6 +37,8 @@ _POOLINGS = {"last": _last, "max": masked_max, "mean": masked_mean}
 class RecurrentReader(EmbeddingReader):
     """Embedding and LSTM layers, in one or both directions; `lstm_classifier` explains the arguments."""
 
+    xla_on_gpu = False
+
     SIZES: ClassVar = {
         "embedding_dim": 128,
         "units": 64,
@@ -55,8 +57,7 @@ class RecurrentReader(EmbeddingReader):
         """Makes the recurrent layers."""
         directions = ["forward", "backward"] if self.bidirectional else ["forward"]
         self.recurrent_layers = [
-            # cuDNN's kernel runs only on GPUs, but an exported network must run anywhere
-            [LSTM(self.units, return_sequences=True, use_cudnn=False, name=f"{name}_{i}") for name in directions]
+            [LSTM(self.units, return_sequences=True, name=f"{name}_{i}") for name in directions]
             for i in range(self.num_layers)
         ]
         self.dropout_layer = keras.layers.Dropout(self.dropout)

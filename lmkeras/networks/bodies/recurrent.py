@@ -12,13 +12,14 @@ import tensorflow as tf
 from keras import ops
 
 from lmkeras.errors import unknown_name
-from lmkeras.layers.recurrent import LSTM
+from lmkeras.layers.recurrent import GRU, LSTM
 from lmkeras.networks.bodies.embedding import EmbeddingWriter
 from lmkeras.networks.heads.language import LanguageHead
 from lmkeras.networks.network import Network
 from lmkeras.networks.registry import register_body
+from lmkeras.training import policy
 
-_CELLS = {"lstm": LSTM, "gru": keras.layers.GRU, "simple_rnn": keras.layers.SimpleRNN}
+_CELLS = {"lstm": LSTM, "gru": GRU, "simple_rnn": keras.layers.SimpleRNN}
 
 
 @keras.saving.register_keras_serializable("lmkeras")
@@ -26,6 +27,7 @@ class RecurrentWriter(EmbeddingWriter):
     """Embedding and recurrent layers; `lstm_language_model` explains the arguments."""
 
     xla_on_cpu = False  # slower for a loop over time: 6.2k tokens/s, 6.8k without XLA (2 x 200, vocabulary 10,000)
+    xla_on_gpu = False
     recurrent = True
     steps_with_xla = False  # slower: 3.1k tokens/s with XLA, 3.6k without (16 texts, 512 units)
     training_length = 64
@@ -107,27 +109,12 @@ class RecurrentWriter(EmbeddingWriter):
         """x [B, T, D] → the last layer's outputs, and every layer's new states, which filler does not change."""
         new_states = []
         for layer, layer_states in zip(self.recurrent_layers, states, strict=True):
-            with _without_cudnn(layer):
+            # cuDNN takes filler after a text, here it comes before
+            with contextlib.nullcontext() if mask is None else policy.without_cudnn():
                 x, *layer_states = layer(x, initial_state=layer_states, mask=mask)
             # whether an LSTM's cell states are float32 depends on how it ran; a state must keep its dtype in all steps
             new_states.append([ops.cast(one, self.compute_dtype) for one in layer_states])
         return x, new_states
-
-
-@contextlib.contextmanager
-def _without_cudnn(layer: keras.layers.RNN):
-    """A context in which a layer does not use cuDNN's kernel, so that a graph traced in it runs without a GPU too.
-
-    `step` needs this because exported models contain it.
-    """
-    if not hasattr(layer, "use_cudnn"):  # a simple recurrence has no such kernel
-        yield
-        return
-    before, layer.use_cudnn = layer.use_cudnn, False
-    try:
-        yield
-    finally:
-        layer.use_cudnn = before
 
 
 def lstm_language_model(

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from lmkeras.layers.precision import in_step
 from lmkeras.networks import heads, registry
 from lmkeras.networks.contract import Head
 from lmkeras.networks.heads.classes import ClassesHead
@@ -150,7 +151,7 @@ def test_the_loss_of_keras_that_equals_it(network):
 def test_outputs_and_losses_are_float32_and_near_in_every_precision(network):
     exact, expected = network(IDS), float(by_outputs(network)[0])
     for policy in ("mixed_bfloat16", "mixed_float16"):
-        with precision(network, policy):
+        with precision(network, policy), in_step():
             outputs, loss = network(IDS), by_outputs(network)[0]
             rough = direct(network)
         assert (outputs.dtype, loss.dtype) == ("float32", "float32")

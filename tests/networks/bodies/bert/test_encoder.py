@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from lmkeras.errors import InputError
+from lmkeras.layers.precision import in_step
 from lmkeras.networks.bodies.bert import Bert, TFBertModel
 from lmkeras.training.devices import precision
 from tests.layers.formulas import layer_norm
@@ -217,7 +218,7 @@ def test_mixed_bfloat16_is_near_float32(folder, bert):
     states, pooled, _ = forward(TENSORS, CONFIG, IDS, MASK)
     rough = Bert.from_pretrained(folder, dtype="mixed_bfloat16")
     assert {weight.dtype for weight in rough.weights} == {"float32"}
-    with precision(bert, "mixed_bfloat16"):
+    with precision(bert, "mixed_bfloat16"), in_step():
         switched = bert(IDS, MASK)
     for outputs in (rough(IDS, MASK), switched):
         assert (outputs[0].dtype, outputs[1].dtype) == ("float32", "bfloat16")  # blocks keep sums in float32
