@@ -174,6 +174,9 @@ def test_every_verb_of_the_command_line_serves_it(tmp_path, monkeypatch, capsys)
     assert code == 0
     assert "absolute_error" in out
     assert lmkeras_(*train)[0] == 2, "the run is there already"
+    code, out = lmkeras_(*train, "--resume")
+    assert code == 0, "resumed after its end, it has nothing left to do"
+    assert "going on after update" in out
     assert lmkeras_(*train, "--overwrite", "--monitor", "val_loss", "--network", "dense")[0] == 2, "dense has no width"
     code, out = lmkeras_("evaluate", "run", "--text", "stars.csv")
     assert code == 0

@@ -38,7 +38,7 @@ training training.settings training.policy training.randomness
 pretrained pretrained.checkpoint pretrained.bert
 layers layers.precision layers.fused layers.dropout layers.position layers.attention layers.blocks
 layers.vocabulary_loss layers.recurrent
-networks networks.settings networks.registry networks.contract networks.network
+networks networks.settings networks.registry networks.contract networks.judged networks.network
 networks.heads networks.heads.language networks.heads.classes
 networks.bodies networks.bodies.embedding
 networks.bodies.dense networks.bodies.convolutional networks.bodies.recurrent
@@ -46,7 +46,8 @@ networks.bodies.bidirectional networks.bodies.transformer
 networks.bodies.bert.calling networks.bodies.bert.packed networks.bodies.bert.reading networks.bodies.bert.encoder
 networks.bodies.bert.classifier networks.bodies.bert
 training.curves training.devices training.adam training.muon training.optimizers
-training.layer_rates training.checkpoints training.interruption training.strategies training.distribution training.state
+training.layer_rates training.macro_f1
+training.checkpoints training.interruption training.strategies training.distribution training.state
 training.callbacks training.run training.fit training.rate_finder
 decoding decoding.samplers decoding.generate decoding.score decoding.text
 tasks.registry tasks.base tasks.in_graph tasks.in_graph.whole_texts tasks.in_graph.language
@@ -158,7 +159,11 @@ def test_no_function_takes_twelve_positionals_and_calls_name_more_than_three():
                 assert len(node.args) <= most, f"{name} line {node.lineno}: name the arguments"
 
 
-@pytest.mark.parametrize("path", MODULES.values(), ids=MODULES)
+ROOT = PACKAGE.parent
+BESIDE = sorted(path for folder in ("tests", "benchmarks", "examples") for path in (ROOT / folder).rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", [*MODULES.values(), *BESIDE], ids=lambda path: str(path.relative_to(ROOT)))
 def test_sizes(path):
     text = path.read_text(encoding="utf-8")
     assert text.count("\n") <= 300, "a file has at most 300 lines"

@@ -47,7 +47,7 @@ def predict(
         answers = model.predict_each(examples, at_a_time=1024 if text is not None or texts else 1)
         if output is not None:
             count = write_predictions(output, answers, model.task)
-            print(f"{count} texts labelled in {output}")
+            print(f"{count} texts answered in {output}")
             return
         for example, answer in answers:
             shown = "\t".join(example) if isinstance(example, tuple) else example

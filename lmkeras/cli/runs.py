@@ -107,14 +107,18 @@ def own_options(given: object, wanted: type, name: str, run: str) -> object:
     Raises:
         InputError: the user has set an option that only other tasks have.
     """
-    mine = {field.name for field in dataclasses.fields(wanted)}
+    mine, unset = _fields_of(wanted), type(given)()
     for field in dataclasses.fields(given):
-        if field.name not in mine and getattr(given, field.name) != field.default:
-            others = [task for task in tasks().values() if hasattr(getattr(task, name), field.name)]
+        if field.name not in mine and getattr(given, field.name) != getattr(unset, field.name):
+            others = [task for task in tasks().values() if field.name in _fields_of(getattr(task, name))]
             titles = " or ".join(task.title for task in others)
             option = f"--{field.name.replace('_', '-')}"
             raise InputError(f"{option} is for {titles}, and {run} is {require_task(run).title}")
     return wanted(**{field: getattr(given, field) for field in mine})
+
+
+def _fields_of(options: type) -> set[str]:
+    return {field.name for field in dataclasses.fields(options)}
 
 
 @contextlib.contextmanager

@@ -25,6 +25,14 @@ class Rows(Examples):
             beginning; the corpus is their examples one after the other.
     """
 
+    def __iter__(self) -> Iterator:
+        """The examples from the first one on; InputError if there are none."""
+        number = 0
+        for number, row in enumerate(super().__iter__(), 1):  # noqa: B007 - used after the loop
+            yield row
+        if not number:
+            raise InputError("there are no examples: the table has no rows below its names of columns")
+
     def column(self, index: int) -> Iterable:
         """One field of every example."""
         return Examples(lambda: (row[index] for row in self))

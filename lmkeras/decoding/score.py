@@ -45,9 +45,8 @@ class ScoringLoop:
         """
         network = self.network
         rows, length = tf.shape(ids)[0], tf.maximum(0, tf.shape(ids)[1] - 1)
-        size = (
-            _PIECE if network.body.recurrent else network.body.context_length
-        )  # length of a piece; None if it depends on the text
+        # length of a piece; None if it depends on the text
+        size = _PIECE if network.body.recurrent else network.body.context_length
         limit = tf.maximum(1, length) if size is None else size
         pieces = tf.maximum(1, (length + limit - 1) // limit)  # at least one, so that there is something to stack
         # the last piece is filled up with zeros, whose scores are cut off at the end

@@ -8,7 +8,7 @@ import keras
 
 from lmkeras.errors import InputError
 from lmkeras.export.saved_model import write_saved_model
-from lmkeras.models.preparing import Parts, as_trained, prepared, run_of
+from lmkeras.models.preparing import Parts, as_trained, prepared, require_judge, run_of, settings_for
 from lmkeras.models.recipe import Recipe, require_built
 from lmkeras.models.saving import save_model
 from lmkeras.networks.network import Network
@@ -20,7 +20,7 @@ from lmkeras.training.policy import without_cudnn
 from lmkeras.training.randomness import random_seed
 from lmkeras.training.rate_finder import RateFinding, find_learning_rate
 from lmkeras.training.run import Judgement
-from lmkeras.training.settings import TrainingSettings, changed
+from lmkeras.training.settings import TrainingSettings
 from lmkeras.training.strategies import replicas_of
 
 
@@ -120,13 +120,14 @@ class Model:
         Raises:
             InputError: nothing can be learnt from the corpus, or arguments do not go together.
         """
-        settings = changed(settings or self.task.Settings(), changes)
+        settings = settings_for(self.task, settings, changes)
         monitor = self.task.monitored(settings)
         replicas = replicas_of(settings.distribute)  # several workers are set up before anything else
         with place(settings.device), random_seed(settings.seed):
             train, held_out = self._corpora(
                 corpus, validation=validation, fraction=validation_fraction, seed=settings.seed
             )
+            require_judge(settings, held_out)
             ready = prepared(self._parts, self._recipe, train, held_out=held_out, settings=settings, replicas=replicas)
             run = run_of(ready, folder=run_folder, resume=resume)
             self._become(ready.parts)  # all checks have been passed
@@ -158,7 +159,7 @@ class Model:
         Returns:
             The rates, their losses and a suggestion for settings.learning_rate; its `draw` makes a picture of them.
         """
-        settings = changed(settings or self.task.Settings(), changes)
+        settings = settings_for(self.task, settings, changes)
         with place(settings.device), random_seed(settings.seed):
             ready = prepared(self._parts, self._recipe, self.task.corpus(corpus), settings=settings)
             self._become(ready.parts)

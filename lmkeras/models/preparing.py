@@ -14,7 +14,7 @@ from lmkeras.tasks.base import Task
 from lmkeras.tokenizers.base import BaseTokenizer
 from lmkeras.training.layer_rates import freeze, layer_factors
 from lmkeras.training.run import Batches, Run
-from lmkeras.training.settings import TrainingSettings
+from lmkeras.training.settings import TrainingSettings, changed
 
 
 class Parts(NamedTuple):
@@ -37,6 +37,20 @@ class Prepared(NamedTuple):
     parts: Parts
     batches: Batches
     digests: Mapping[str, Callable[[], str]]
+
+
+def settings_for(task: Task, settings: TrainingSettings | None, changes: Mapping[str, object]) -> TrainingSettings:
+    """The given settings, or the task's defaults, with changes by name; InputError if they are another task's."""
+    wanted = task.Settings
+    if settings is not None and not isinstance(settings, wanted):
+        raise InputError(f"{task.title} is trained with {wanted.__name__}, got {type(settings).__name__}")
+    return changed(settings or wanted(), changes)
+
+
+def require_judge(settings: TrainingSettings, held_out: object) -> None:
+    """Raises InputError if the settings judge by a validation part and there is none."""
+    if held_out is None and (settings.monitor, settings.patience) != (None, None):
+        raise InputError("monitor and patience judge by the validation part: give one, or leave them out")
 
 
 def prepared(

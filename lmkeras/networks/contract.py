@@ -7,7 +7,7 @@ writer; language models need a writer.
 Shape letters: B batch, T tokens, D width of a token's state, S size of the summary of a text.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import keras
 import tensorflow as tf
@@ -167,10 +167,12 @@ class Head(keras.layers.Layer):
 
     Attributes:
         reads: what `call` gets from the body: "states" [B, T, D] or "summary" [B, S].
+        targets: the names of the targets, for a head whose targets are a dictionary; None if there is one array.
         keras_loss: the Keras loss that equals `loss` with weights of 1; None if Keras has none.
     """
 
     reads: str = "summary"
+    targets: Sequence[str] | None = None
     keras_loss: keras.losses.Loss | None = None
 
     def __init__(self, **kwargs):
@@ -181,12 +183,13 @@ class Head(keras.layers.Layer):
         """Called once before the head is built, for a head that shares weights with the body."""
 
     def loss(self, outputs, targets, shares):
-        """The sum of each target's loss times its share, a scalar.
+        """The sum of each target's loss times its share: a scalar, or a dictionary of scalars for several `targets`.
 
         Args:
             outputs: what `call` returned.
-            targets: as the task encodes them.
-            shares: each target's weight divided by the sum of all weights in the batch, over all replicas.
+            targets: as the task encodes them: an array, or a dictionary of arrays for several `targets`.
+            shares: each target's weight divided by the sum of all weights in the batch, over all replicas; in the form
+                of `targets`.
         """
         raise NotImplementedError
 

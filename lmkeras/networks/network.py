@@ -10,41 +10,21 @@ from pathlib import Path
 
 import keras
 import tensorflow as tf
-from keras import ops
 
 from lmkeras.errors import InputError
-from lmkeras.layers.precision import in_step
-from lmkeras.networks.contract import Body, Head, total_over_replicas
+from lmkeras.networks.contract import Body, Head
+from lmkeras.networks.judged import JudgedByHead
 
 
 @keras.saving.register_keras_serializable("lmkeras")
-class HeadLoss(keras.losses.Loss):
-    """The Keras loss with which lmkeras compiles a network: it stands for the loss that the network's head defines.
-
-    A network that is compiled with it asks its head for the loss. The head may compute the loss without ever making the
-    outputs, so this class cannot be called with outputs, as other Keras losses can.
-    """
-
-    def call(self, targets, outputs):
-        """TypeError: only a Network computes this loss."""
-        raise TypeError("this loss is computed by a Network's own head: compile another model with a Keras loss")
-
-    def get_config(self):
-        """An empty dictionary: this loss has no settings."""
-        return {}
-
-
-@keras.saving.register_keras_serializable("lmkeras")
-class Network(keras.Model):
+class Network(JudgedByHead):
     """A body and a head. It is built, with fresh weights, as soon as it is constructed.
 
     Called with int32 ids [B, T], or with a dictionary of input_ids and perhaps attention_mask and token_type_ids, each
     [B, T], it returns the outputs of its head: float32 logits.
 
-    Compiled with a Keras loss, it trains and evaluates as any keras.Model. Compiled with `HeadLoss`, the loss of a
-    batch is sum(loss · weight) / sum(weight) over all targets of the batch, on all replicas together. The Keras loss
-    that equals the head's (`Head.keras_loss`) is computed in this way too, because that can save the memory of the
-    logits. Updates with sample weights are the exception: Keras divides by the number of targets there.
+    Compiled with a Keras loss, it trains and evaluates as any keras.Model; compiled with `HeadLoss`, as `JudgedByHead`
+    says.
 
     Args:
         body: the part that reads the texts.
@@ -57,6 +37,7 @@ class Network(keras.Model):
         # layers that the body made before the head: None for all (a built body); an unbuilt one made only its embedding
         self._made_first = None if body.built else len(body._layers)
         self.body, self.head = body, head
+        self.count_losses(len(head.targets or ("the only one",)))
         self.default_learning_rate = default_learning_rate
         if default_learning_rate is None:
             self.default_learning_rate = body.default_learning_rate
@@ -98,57 +79,6 @@ class Network(keras.Model):
         """A state in which some rows are those of another state, see `Writer.replace_rows`."""
         return self.body.replace_rows(state, rows, other)
 
-    @in_step()
-    def train_step(self, data):
-        """One update."""
-        inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
-        if not self._is_judged_by_head() or (weights is not None and not isinstance(self.loss, HeadLoss)):
-            return super().train_step(data)
-        with tf.GradientTape() as tape:
-            loss = self._batch_loss(inputs, targets, weights, training=True)
-            if self.losses:  # which a user's own layers have added
-                loss += sum(self.losses) / tf.distribute.get_strategy().num_replicas_in_sync
-            loss = self.optimizer.scale_loss(loss)
-        self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
-        return self.get_metrics_result()
-
-    @in_step()
-    def test_step(self, data):
-        """One batch of an evaluation. It counts by its weights, so the mean loss is the same for all batch sizes."""
-        inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
-        if not self._is_judged_by_head():
-            return super().test_step(data)
-        self._batch_loss(inputs, targets, weights, training=False)
-        return self.get_metrics_result()
-
-    def _is_judged_by_head(self) -> bool:
-        equal, loss = self.head.keras_loss, self.loss
-        same = equal is not None and type(loss) is type(equal) and loss.get_config() == equal.get_config()
-        return same or isinstance(loss, HeadLoss)
-
-    def _batch_loss(self, inputs, targets, weights, training):
-        """This replica's part of the batch's loss; also updates the metrics."""
-        weights = tf.nest.map_structure(lambda _: None, targets) if weights is None else weights
-        weights = tf.nest.map_structure(_one_for_each, targets, weights)
-        totals = tf.nest.map_structure(tf.reduce_sum, weights)
-        # only gradients are added up over replicas; what is judged is added up when the metrics are read
-        of_batch = total_over_replicas if training else tf.identity
-        everywhere = tf.nest.map_structure(lambda total: tf.maximum(of_batch(total), 1e-9), totals)
-        shares = tf.nest.map_structure(tf.divide, weights, everywhere)
-        features = self.features(inputs, training)
-        others = len(self.metrics) > 1
-        loss = None if others else self.head.direct_loss(features, targets, shares, training=training)
-        if loss is None:
-            outputs = self.head(features, training=training)
-            loss = self.head.loss(outputs, targets, shares)
-        if others:
-            if isinstance(self.loss, HeadLoss):  # metrics count a target once, or not at all if its weight is 0
-                weights = tf.nest.map_structure(lambda weight: ops.cast(weight != 0, "float32"), weights)
-            self.compute_metrics(inputs, targets, outputs, sample_weight=weights)
-        total, of_all = tf.nest.flatten(totals)[0], tf.nest.flatten(everywhere)[0]
-        self._loss_tracker.update_state(tf.math.divide_no_nan(loss * of_all, total), sample_weight=total)
-        return loss
-
     def described(self) -> str:
         """The classes of body and head, for error messages."""
         return f"one of {type(self.body).__name__} and {type(self.head).__name__}"
@@ -173,7 +103,7 @@ class Network(keras.Model):
             summary = pack(dtype)
             return lambda inputs: self.head(summary(inputs)), [*summary.weights, *(w.value for w in self.head.weights)]
         if dtype != "float32":
-            raise InputError(f"only BERT is exported in another precision than its own: leave out dtype {dtype!r}")
+            raise InputError(f"{type(self.body).__name__} is exported in its own precision: leave out dtype {dtype!r}")
         return functools.partial(self, training=False), [weight.value for weight in self.weights]
 
     def layers_as_made(self) -> Iterator[keras.layers.Layer]:
@@ -236,15 +166,3 @@ class Network(keras.Model):
         """Builds the network that `get_config` described, with fresh weights; see `parts_of` for errors."""
         made = cls.parts_of(config)
         return cls(**made, default_learning_rate=config["default_learning_rate"], name=config.get("name"))
-
-
-def _one_for_each(targets, weights):
-    """float32 weights in the shape of the targets. None gives 1 everywhere; one weight for a row is given to all of the
-    row's targets."""
-    if weights is None:
-        return tf.ones(tf.shape(targets)) if None in targets.shape else tf.ones(targets.shape)
-    weights = ops.cast(weights, "float32")
-    missing = len(targets.shape) - len(weights.shape)
-    if missing <= 0:
-        return weights
-    return tf.broadcast_to(tf.reshape(weights, [*tf.unstack(tf.shape(weights)), *[1] * missing]), tf.shape(targets))

@@ -151,8 +151,11 @@ class Task(abc.ABC):
 
     @classmethod
     def from_config(cls, config: Mapping) -> "Task":
-        """The task that `config` described. Tuples may have become lists, because JSON has no tuples."""
-        return cls(**{field.name: config[field.name] for field in dataclasses.fields(cls)})
+        """The task that `config` described. Tuples may have become lists, because JSON has no tuples.
+
+        A field that the entries lack has its default, so that a task may get new fields.
+        """
+        return cls(**{field.name: config[field.name] for field in dataclasses.fields(cls) if field.name in config})
 
     def open(self, sources: Sequence[str], columns: Columns, encoding: str):
         """Opens files as a corpus; by default, tables with a column for each field of an example."""

@@ -106,7 +106,7 @@ class Classification(WholeTextTask):
     Columns: ClassVar[type] = LabelledColumns
     Options: ClassVar[type] = ClassifierOptions
     Settings: ClassVar[type] = ClassifierFitSettings
-    metrics: ClassVar[tuple] = (Metric("accuracy", higher_is_better=True),)
+    metrics: ClassVar[tuple] = (Metric("accuracy", higher_is_better=True), Metric("macro_f1", higher_is_better=True))
     monitor: ClassVar[str] = "accuracy"
     signatures: ClassVar[tuple] = ("classify",)
     reports: ClassVar[bool] = True
@@ -161,11 +161,9 @@ class Classification(WholeTextTask):
 
     def check(self, network, tokenizer):
         """Raises InputError if network and labels differ in their number of classes, or if `layout` raises it."""
-        from lmkeras.networks.contract import Writer
-
+        super().check(network, tokenizer)
         classes = getattr(network.head, "num_classes", None)
-        # a writer's summary is its last position, which in a batch of texts of several lengths may be padding
-        if classes is None or isinstance(network.body, Writer):
+        if classes is None:
             raise InputError(f"network must be a name or a classification network, got {network.described()}")
         if self.labels is None:
             raise InputError("a built network needs the fitted tokenizer and the labels it belongs to")
@@ -173,7 +171,6 @@ class Classification(WholeTextTask):
             raise InputError(
                 f"expected {classes} labels, one for each of the network's classes, got {', '.join(self.labels)}"
             )
-        super().check(network, tokenizer)
 
     def targets(self, values):
         """The number of each label, int32 [N]; InputError if a label is not known."""
@@ -188,10 +185,12 @@ class Classification(WholeTextTask):
         return None if weights is None else np.asarray(weights, np.float32)[targets]
 
     def keras_metrics(self):
-        """Accuracy."""
+        """Accuracy and macro F1."""
         import keras
 
-        return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+        from lmkeras.training.macro_f1 import MacroF1
+
+        return [keras.metrics.SparseCategoricalAccuracy(name="accuracy"), MacroF1(len(self.labels))]
 
     def answer(self, outputs):
         """A Prediction."""

@@ -1,5 +1,6 @@
 """The registered tasks, by kind. Each task registers itself; models and the command line find it here."""
 
+import dataclasses
 import importlib
 
 from lmkeras.errors import InputError
@@ -9,8 +10,25 @@ _MODULES = ("language", "classification")
 _tasks: dict[str, type] = {}
 
 
+#: entries of config.json and of checkpoints that are not a task's, so no field of a task may have these names
+_TAKEN = {"kind", "tokenizer", "network", "versions", "format_version", "files", "digest"}
+_TAKEN |= {"text", "validation", "total", "interval"}
+
+
 def register_task(task: type) -> type:
-    """Decorates a task's class, so that models, the command line and saved folders find it by its `kind`."""
+    """Decorates a task's class, so that models, the command line and saved folders find it by its `kind`.
+
+    Raises:
+        ValueError: another task has this kind or command, or a field of the task has the name of something else that
+            is kept beside the task's fields.
+    """
+    taken = _TAKEN | {field.name for field in dataclasses.fields(task.Settings)}
+    if wrong := sorted(taken.intersection(field.name for field in dataclasses.fields(task))):
+        raise ValueError(f"{task.__name__}: name the field {wrong[0]} otherwise, this name has another meaning")
+    for other in _tasks.values():
+        same = (other.kind, other.command) == (task.kind, task.command) and other.__qualname__ == task.__qualname__
+        if not same and (other.kind == task.kind or other.command == task.command):
+            raise ValueError(f"{task.__name__} and {other.__name__} have the same kind or command")
     _tasks[task.kind] = task
     return task
 

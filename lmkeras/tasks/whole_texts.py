@@ -117,7 +117,12 @@ class WholeTextTask(TextLengths, Task):
         )
 
     def check(self, network, tokenizer):
-        """Raises InputError if `layout` does."""
+        """Raises InputError if the body is a writer, or if `layout` raises it."""
+        from lmkeras.networks.contract import Writer
+
+        # a writer's summary is its last position, which in a batch of texts of several lengths may be padding
+        if isinstance(network.body, Writer):
+            raise InputError(f"{self.title} needs a body that reads whole texts, got {network.described()}")
         self.layout(network, tokenizer)
 
     def encode(self, corpus, tokenizer, network) -> tuple[EncodedExamples, np.ndarray]:
@@ -237,7 +242,7 @@ def of_the_other_kind(pairs: bool) -> InputError:
     """The error for a single text given to a model that takes pairs, or the other way round."""
     if pairs:
         return InputError(
-            "this model classifies pairs of texts, and got a single one: give (first, second), or name the second "
+            "this model takes pairs of texts, and got a single one: give (first, second), or name the second "
             "text's column with pair_column (--pair-column)"
         )
-    return InputError("this model classifies single texts, and got a pair: leave out the second text")
+    return InputError("this model takes single texts, and got a pair: leave out the second text")

@@ -131,15 +131,16 @@ def cut_to(
 
 
 def collate(
-    rows: Sequence[tuple[list[int], list[int]]], fill_to: int | None, return_tensors: str | None
+    rows: Sequence[tuple[list[int], list[int]]], fill_to: int | None, return_tensors: str | None, padding: int = 0
 ) -> dict[str, Any]:
     """A batch under the names that Hugging Face's BERT has for its inputs.
 
     Args:
         rows: for each sequence its ids and its token types.
-        fill_to: rows are filled with zeros up to this many places; longer ones stay as they are. None for the length
-            of the longest row.
+        fill_to: rows are filled up to this many places; longer ones stay as they are. None for the length of the
+            longest row.
         return_tensors: None for lists, "np" for int64 arrays, "tf" for int32 tensors.
+        padding: the id that fills up input_ids.
 
     Returns:
         input_ids, token_type_ids and attention_mask (1 at a token, 0 at padding), each [B, T].
@@ -151,10 +152,10 @@ def collate(
     width = max((len(ids) for ids, _ in rows), default=0) if fill_to is None else fill_to
     batch = {"input_ids": [], "token_type_ids": [], "attention_mask": []}
     for ids, types in rows:
-        padding = [0] * (width - len(ids))
-        batch["input_ids"].append(ids + padding)
-        batch["token_type_ids"].append(types + padding)
-        batch["attention_mask"].append([1] * len(ids) + padding)
+        missing = width - len(ids)
+        batch["input_ids"].append(ids + [padding] * missing)
+        batch["token_type_ids"].append(types + [0] * missing)
+        batch["attention_mask"].append([1] * len(ids) + [0] * missing)
     if return_tensors is None:
         return batch
     if len({len(ids) for ids in batch["input_ids"]}) > 1:

@@ -157,7 +157,7 @@ class WordPieceTokenizer(BaseTokenizer):
         return [EncodedText(encoding.ids, encoding.offsets) for encoding in encodings]
 
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = False) -> str:
-        """The words of ids, joined by spaces except before . , ? ! and in some contractions; id 0 is skipped.
+        """The words of ids, joined by spaces except before . , ? ! and in some contractions; padding is skipped.
 
         Args:
             ids: each in [0, vocabulary_size).
@@ -170,7 +170,8 @@ class WordPieceTokenizer(BaseTokenizer):
         for id in ids:
             if not 0 <= id < self.vocabulary_size:
                 raise InputError(f"id {id} is not in the vocabulary: expected 0 to {self.vocabulary_size - 1}")
-        return self._library.decode([id for id in ids if id], skip_special_tokens=skip_special_tokens)
+        padding = self.special.padding
+        return self._library.decode([id for id in ids if id != padding], skip_special_tokens=skip_special_tokens)
 
     def assemble(
         self, a_ids: Sequence[int], b_ids: Sequence[int] | None = None, max_length: int | None = None
@@ -228,7 +229,7 @@ class WordPieceTokenizer(BaseTokenizer):
             self.assemble(first, second, plan.cut_to)
             for first, second in zip(self.encode_batch(texts), seconds, strict=True)
         ]
-        batch = bert_inputs.collate(rows, plan.fill_to, return_tensors)
+        batch = bert_inputs.collate(rows, plan.fill_to, return_tensors, padding=self.special.padding)
         return {name: values[0] for name, values in batch.items()} if single and return_tensors is None else batch
 
     def to_json(self) -> str:
@@ -295,6 +296,4 @@ def _checked_ids(vocabulary: list[str], special: SpecialTokens) -> dict[str, int
         raise InputError(
             f"the vocabulary lacks the special tokens {missing}: add them, or give special_tokens the names that it has"
         )
-    if ids[special.pad]:
-        raise InputError(f"{special.pad} must have id 0, which pads everywhere here, but it has id {ids[special.pad]}")
     return ids

@@ -12,7 +12,8 @@ import keras
 import tensorflow as tf
 
 from lmkeras.errors import InputError
-from lmkeras.networks.network import HeadLoss, Network
+from lmkeras.networks.judged import HeadLoss
+from lmkeras.networks.network import Network
 from lmkeras.training.callbacks import CheckpointWriter, Evaluations, LateLogs, StopAtNaN, Updates
 from lmkeras.training.checkpoints import Checkpoint, Checkpoints
 from lmkeras.training.devices import compiles_steps, precision

@@ -69,7 +69,7 @@ class Muon(ClipOnce, keras.optimizers.Optimizer):
 
     Args:
         learning_rate: a number or a schedule.
-        weight_decay: each update takes the share learning_rate · weight_decay off each weight.
+        weight_decay: pulls weights to zero: each update multiplies them by 1 - weight_decay · learning_rate.
         adam_share: Adam's learning rate divided by Muon's.
         momentum: share of Muon's momentum that is kept at each update, in [0, 1).
         beta_1: share of Adam's running mean of gradients that is kept at each update.
@@ -140,8 +140,9 @@ class Muon(ClipOnce, keras.optimizers.Optimizer):
             )
 
     def _muon_step(self, gradient, variable, rate, momentum):
-        tensors = (tf.convert_to_tensor(tensor) for tensor in (gradient, momentum))
-        new_momentum, ahead = _compiled_ahead(*tensors, self.momentum, self.products)
+        new_momentum, ahead = _compiled_ahead(
+            tf.convert_to_tensor(gradient), tf.convert_to_tensor(momentum), share=self.momentum, dtype=self.products
+        )
         self.assign(momentum, new_momentum)
         direction = orthogonalized(ahead, dtype=self.products)
         # an orthogonal n x m matrix has the root mean square 1 / sqrt(max(n, m)), and the step is to have 0.2 · rate

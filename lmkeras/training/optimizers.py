@@ -83,7 +83,8 @@ def build_optimizer(
         total_steps: number of updates.
         learning_rate: the highest learning rate; None for the optimizer's default.
         warmup_steps: number of updates of the climb; None for a twentieth of total_steps, 100 at most.
-        weight_decay: each update takes the share learning_rate · weight_decay off each weight; "adam" ignores it.
+        weight_decay: pulls weights to zero: each update multiplies them by 1 - weight_decay · learning_rate. "adam"
+            ignores it.
         clip_norm: the largest norm of all gradients together, longer ones are scaled down to it; None for no limit.
         policy: the Keras dtype policy of the network, whose precision the matrix products of "muon" have.
 

@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from lmkeras.errors import InputError
-from lmkeras.networks.network import HeadLoss, Network
+from lmkeras.networks.judged import HeadLoss
+from lmkeras.networks.network import Network
 from lmkeras.training.devices import compiles_steps, precision, training_policy
 from lmkeras.training.layer_rates import with_layer_rates
 from lmkeras.training.optimizers import build_optimizer

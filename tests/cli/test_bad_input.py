@@ -145,7 +145,7 @@ TABLE = {
         lm --text text.txt --picture new.png   | --picture is for a text classifier, and lm is a language model
         classifier --text other.csv --stride 3 | --stride is for a language model, and classifier is a text classifier
         classifier --text other.csv            | 1 of 2 examples have labels that were not learnt: 'maybe' (1)
-        classifier --text pairs.csv --pair-column pair             | this model classifies single texts, and got a pair
+        classifier --text pairs.csv --pair-column pair             | this model takes single texts, and got a pair
         classifier --text examples.csv --picture mine.png          | mine.png exists already: name another file, or say
         classifier --text examples.csv --picture folder            | folder is a folder: name a file
         classifier --text examples.csv --picture missing/new.png   | missing is no folder: make it first

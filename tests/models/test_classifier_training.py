@@ -201,7 +201,7 @@ def test_after_fits_that_cannot_be_a_model_is_what_it_was(known):
             known.fit(**{"corpus": reviews(8), **arguments})
     with pytest.raises(InputError, match=r"2 of 10 examples have labels that were not learnt: 'fine' \(2\)"):
         known.fit(FINE, validation_fraction=0)
-    with pytest.raises(InputError, match="classifies single texts, and got a pair"):
+    with pytest.raises(InputError, match="takes single texts, and got a pair"):
         known.fit([(("a", "b"), "yes"), (("c", "d"), "nö")], validation_fraction=0)
     for old, new in zip(before, known.network.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)

@@ -174,10 +174,10 @@ def test_patience_waits_for_the_monitor():
 @pytest.mark.parametrize(
     ("make", "monitor", "known"),
     [
-        (classifier, "val_f1", "val_loss, val_accuracy$"),
-        (classifier, "accuracy", "val_loss, val_accuracy$"),
+        (classifier, "val_f1", "val_loss, val_accuracy, val_macro_f1$"),
+        (classifier, "accuracy", "val_loss, val_accuracy, val_macro_f1$"),
         (classifier, "", None),
-        (lambda: Model(Surely(), "dense"), "val_doubt", "val_loss, val_accuracy, val_sureness$"),
+        (lambda: Model(Surely(), "dense"), "val_doubt", "val_loss, val_accuracy, val_macro_f1, val_sureness$"),
         (lambda: LanguageModel("lstm", "characters", **LSTM), "val_accuracy", "val_loss$"),
     ],
     ids=range(5),

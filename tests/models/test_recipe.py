@@ -114,7 +114,7 @@ def test_word_pieces_stand_between_their_special_tokens():
         ({"pairs": True}, "build the network with a vocabulary of 8"),
         (
             {"network": lstm_language_model(7, 2, 2)},
-            "a classification network, got one of RecurrentWriter and",
+            "a body that reads whole texts, got one of RecurrentWriter and",
         ),
         ({"max_length": 1}, "max_length must be at least 2"),
     ],

@@ -127,11 +127,11 @@ def test_predict_each_reads_as_it_goes():
 
 
 def test_single_texts_and_pairs_are_not_mixed():
-    with pytest.raises(InputError, match="classifies single texts, and got a pair"):
+    with pytest.raises(InputError, match="takes single texts, and got a pair"):
         learnt().predict(("fizzy", "vague"))
     pairs = learnt("dense", "words", matches)
     for call in (lambda: pairs.predict("fizzy"), lambda: pairs.evaluate([("fizzy", "same"), ("vague", "other")])):
-        with pytest.raises(InputError, match="classifies pairs of texts, and got a single one"):
+        with pytest.raises(InputError, match="takes pairs of texts, and got a single one"):
             call()
     with pytest.raises(InputError, match=r"expected a text or a pair .* got int"):
         learnt().predict(["fizzy", 3])
@@ -255,5 +255,5 @@ def test_a_body_that_writes_is_no_classifiers():
     """Its summary of a text is its last position, which beside longer texts is padding."""
     tokenizer = new_tokenizer("words").fit(["a b c"])
     network = Network(new_body("lstm", "writers", vocabulary_size=9, embedding_dim=4, units=4), ClassesHead(2))
-    with pytest.raises(InputError, match="a classification network, got one of RecurrentWriter and ClassesHead"):
+    with pytest.raises(InputError, match="a body that reads whole texts, got one of RecurrentWriter and ClassesHead"):
         TextClassifier(network, tokenizer, labels=["no", "yes"])

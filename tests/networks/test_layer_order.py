@@ -7,7 +7,7 @@ import pytest
 
 from lmkeras.networks.heads.classes import ClassesHead
 from lmkeras.networks.network import Network
-from tests.networks.test_network import IDS, new, new_reader
+from tests.networks.judging import IDS, new, new_reader
 
 PARTS = {
     "lstm": (lambda: new("lstm"), ["embedding", "logits", "lstm_0", "dropout"]),

@@ -59,7 +59,6 @@ VOCABULARY = "\n".join([*SPECIAL, "a"])
     [
         ({}, "expected vocab.txt or tokenizer.json"),
         ({"vocab.txt": "a\nb"}, "lacks the special tokens"),
-        ({"vocab.txt": "\n".join(SPECIAL[::-1])}, "must have id 0"),
         ({"vocab.txt": VOCABULARY, "tokenizer_config.json": "{"}, "tokenizer_config.json is damaged"),
         ({"vocab.txt": VOCABULARY, "tokenizer_config.json": "[]"}, "expected a JSON object"),
         ({"vocab.txt": VOCABULARY, "tokenizer_config.json": {"do_lower_case": 1}}, "lowercase must be"),

@@ -57,10 +57,16 @@ def test_names_of_special_tokens_are_free():
     assert ours(text)["input_ids"] == [2, *ours.encode(text), 3]
 
 
+def test_padding_may_have_any_id():
+    tokenizer = WordPieceTokenizer(vocabulary=["a", "b", *SPECIAL])
+    pad, unknown, cls, sep, _ = range(2, 7)
+    assert tokenizer(["a", "b a c"], padding=True)["input_ids"] == [[cls, 0, sep, pad, pad], [cls, 1, 0, unknown, sep]]
+    assert tokenizer.decode([0, pad, 1]) == tokenizer.decode([0, 1]) == "a b"
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ({"vocabulary": ["[UNK]", "[PAD]", "[CLS]", "[SEP]", "[MASK]"]}, r"\[PAD\] must have id 0.*id 1"),
         ({"vocabulary": ["[PAD]", "[UNK]"]}, r"'\[CLS\]', '\[SEP\]', '\[MASK\]'"),
         ({"vocabulary": [*SPECIAL, 7]}, "list of texts"),
         ({"vocabulary": [*SPECIAL, "\ud800"]}, "surrogate"),

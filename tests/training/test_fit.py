@@ -1,5 +1,4 @@
 import json
-import threading
 
 import keras
 import numpy as np
@@ -12,7 +11,6 @@ from lmkeras.networks.bodies.dense import dense_classifier
 from lmkeras.networks.bodies.recurrent import lstm_language_model
 from lmkeras.networks.bodies.transformer import transformer_language_model
 from lmkeras.training import fit as harness
-from lmkeras.training import policy
 from lmkeras.training.devices import precision
 from lmkeras.training.run import Batches, Run
 from lmkeras.training.settings import FitSettings, TrainingSettings
@@ -102,69 +100,6 @@ def test_a_loss_that_is_no_number_stops_training():
     network.set_weights([w * np.nan for w in network.get_weights()])
     with pytest.raises(InputError, match="the loss became nan at update 1: train with a lower learning_rate"):
         fit(network)
-
-
-class SpoilBefore(keras.callbacks.Callback):
-    """Makes the loss of one update NaN, and notes the loss that Keras gets after each update."""
-
-    def __init__(self, update):
-        super().__init__()
-        self.update, self.done, self.losses = update, 0, []
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.done += 1
-        self.losses.append(logs["loss"])
-        if self.done == self.update - 1:
-            self.model.set_weights([w * np.nan for w in self.model.get_weights()])
-
-
-@pytest.mark.parametrize("update", [2, 3, 4, 6, 12])
-@pytest.mark.parametrize("is_gpu", [False, True])
-def test_the_update_whose_loss_is_no_number_is_named_though_it_is_read_late(is_gpu, update):
-    """Each evaluation, after updates 4, 8 and 12, ends what Keras calls an epoch."""
-    spoil = SpoilBefore(update)
-    with (
-        policy.working_on(policy.Device(is_gpu)),
-        pytest.raises(InputError, match=f"loss became nan at update {update}:"),
-    ):
-        fit(tiny(), callbacks=[spoil], precision="float32")
-    assert spoil.done == update + (is_gpu and update % 4 != 0)  # found one update later, but no later than that
-
-
-def test_losses_that_are_read_late_change_no_number():
-    def trained(is_gpu):
-        watch = SpoilBefore(0)
-        with policy.working_on(policy.Device(is_gpu)):
-            history = fit(tiny(), callbacks=[watch], precision="float32")
-        return history, watch.losses
-
-    (expected, losses), (history, late) = trained(False), trained(True)
-    for after, before in zip(history, expected, strict=True):
-        assert after == pytest.approx(before, rel=1e-5)
-    for first in range(0, 12, 4):  # from one evaluation to the next
-        assert late[first : first + 4] == pytest.approx([losses[first], *losses[first : first + 3]], rel=1e-5)
-
-
-def test_other_threads_keep_their_precision_during_a_step():
-    network, found = tiny(), {}
-
-    def answer(name):
-        found[name] = network(batches(1).get_single_element()[0]).numpy()
-
-    def in_another_thread(name):
-        thread = threading.Thread(target=answer, args=[name])
-        thread.start()
-        thread.join()
-
-    answer("before")
-    with precision(network, "mixed_bfloat16"):
-        answer("between steps")
-        with in_step():
-            answer("in a step")
-            in_another_thread("elsewhere")
-    assert (found["in a step"] != found["before"]).any()
-    np.testing.assert_array_equal(found["between steps"], found["before"])
-    np.testing.assert_array_equal(found["elsewhere"], found["before"])
 
 
 def test_the_best_weights_survive_a_loss_that_is_no_number(tmp_path):

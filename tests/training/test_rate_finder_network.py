@@ -10,7 +10,7 @@ import tensorflow as tf
 from lmkeras.errors import InputError
 from lmkeras.networks.bodies.dense import dense_classifier
 from lmkeras.networks.bodies.transformer import transformer_language_model
-from lmkeras.networks.network import HeadLoss
+from lmkeras.networks.judged import HeadLoss
 from lmkeras.training.layer_rates import freeze
 from lmkeras.training.rate_finder import find_learning_rate
 from lmkeras.training.settings import FitSettings

@@ -55,12 +55,13 @@ class TransformerDecoder(EmbeddingWriter):
         """Makes the blocks and builds all layers, on [B, T]."""
         self.width = self.summary_size = self.d_model
         self.positions = self.norm = None
-        sizes, names = (self.d_model, self.num_heads, self.dff, self.dropout), range(self.num_layers)
+        sizes = {"d_model": self.d_model, "num_heads": self.num_heads, "dff": self.dff, "rate": self.dropout}
+        names = [f"block_{i}" for i in range(self.num_layers)]
         if self.block == "pre_norm":
-            self.blocks = [DecoderBlock(*sizes, name=f"block_{i}") for i in names]
+            self.blocks = [DecoderBlock(**sizes, name=name) for name in names]
             self.norm = keras.layers.RMSNormalization(name="norm")
         else:
-            self.blocks = [TransformerBlock(*sizes, causal=True, name=f"block_{i}") for i in names]
+            self.blocks = [TransformerBlock(**sizes, causal=True, name=name) for name in names]
             self.positions = SinusoidalPositionEncoding(self.context_length, name="positions")
         self.dropout_layer = keras.layers.Dropout(self.dropout)
         self.embedding.build(input_shape)
@@ -192,8 +193,8 @@ class TransformerEncoder(EmbeddingReader):
     def build_layers(self, shape):
         """Makes positions and blocks."""
         self.positions = SinusoidalPositionEncoding(self.max_length, name="positions")
-        sizes = (self.d_model, self.num_heads, self.dff, self.dropout)
-        self.blocks = [TransformerBlock(*sizes, name=f"block_{i}") for i in range(self.num_layers)]
+        sizes = {"d_model": self.d_model, "num_heads": self.num_heads, "dff": self.dff, "rate": self.dropout}
+        self.blocks = [TransformerBlock(**sizes, name=f"block_{i}") for i in range(self.num_layers)]
         self.dropout_layer = keras.layers.Dropout(self.dropout)
         for layer in (self.positions, *self.blocks):
             layer.build(shape)

@@ -33,7 +33,7 @@ class InGraphWordPieces(tf.Module):
         self._pieces = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, values), 0)
         self._longest_piece = max(map(len, pieces))
         decoder = decoders.WordPiece(prefix=PREFIX)
-        self._has_text = tf.constant([0 < id == ids[token] for id, token in enumerate(vocabulary)])
+        self._has_text = tf.constant([id == ids[token] != ids[special.pad] for id, token in enumerate(vocabulary)])
         self._at_start = tf.constant([decoder.decode([token]) for token in vocabulary])
         self._behind = tf.constant([decoder.decode(["a", token])[1:] for token in vocabulary])
 

@@ -7,57 +7,32 @@ import tensorflow as tf
 
 import lmkeras
 from lmkeras.datasets.prefetching import prefetched
+from lmkeras.errors import InputError
 from lmkeras.networks.bodies.recurrent import RecurrentWriter
-from lmkeras.networks.heads.language import LanguageHead
-from lmkeras.networks.network import HeadLoss, Network
+from lmkeras.networks.contract import Head
+from lmkeras.networks.judged import HeadLoss
+from lmkeras.networks.network import Network
 from tests.layers.formulas import fill
-from tests.networks.made import new_network
-
-VOCABULARY, CLASSES = 13, 4
-SIZES = {
-    "lstm": {"embedding_dim": 6, "units": 5},
-    "transformer": {"d_model": 8, "num_heads": 2, "num_layers": 1, "context_length": 6},
-}
-READERS = {
-    "dense": {"embedding_dim": 6, "dropout": 0.0},
-    "bert": {"d_model": 8, "num_heads": 2, "num_layers": 1, "max_length": 6, "dropout": 0.0},
-}
-RNG = np.random.default_rng(0)
-IDS, TARGETS = RNG.integers(0, VOCABULARY, (2, 7, 6)).astype("int32")
-LABELS = RNG.integers(0, CLASSES, 7).astype("int32")
-# uneven: full rows, empty rows, and a batch (rows 3 and 4) with nothing in it
-WEIGHTS = np.array([[1] * n + [0] * (6 - n) for n in (6, 6, 1, 0, 0, 2, 5)], "float32")
-WEIGHTS[0, 2] = 2.5
-ROW_WEIGHTS = np.array([1, 0.5, 0, 2, 1, 0, 3], "float32")
-CROSS_ENTROPY = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-LOSSES = {"the harness'": HeadLoss(), "Keras'": CROSS_ENTROPY}
-
-
-def compiled(network, loss=CROSS_ENTROPY, rate=1e-3, **options):
-    network.compile(keras.optimizers.SGD(rate), loss, jit_compile=False, **options)
-    return network
-
-
-def new(name, loss=CROSS_ENTROPY, **sizes):
-    sizes = {"vocabulary_size": VOCABULARY, **SIZES[name], **sizes}
-    last_alone = "return_sequences" in sizes  # which no named body is
-    network = lmkeras.lstm_language_model(**sizes) if last_alone else new_network(name, "writers", **sizes)
-    return compiled(fill(network), loss)
-
-
-def new_reader(name, loss=CROSS_ENTROPY, **options):
-    network = new_network(name, "readers", CLASSES, vocabulary_size=VOCABULARY, **READERS[name])
-    return compiled(fill(network), loss, **options)
-
-
-def losses(network, targets=TARGETS):
-    logits = np.asarray(network(IDS), "float64")
-    log_p = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
-    return -np.take_along_axis(log_p, targets[..., None], axis=-1)[..., 0]
-
-
-def accuracy(**options):
-    return keras.metrics.SparseCategoricalAccuracy(name="accuracy", **options)
+from tests.networks.judging import (
+    CLASSES,
+    CROSS_ENTROPY,
+    IDS,
+    LABELS,
+    LOSSES,
+    READERS,
+    ROW_WEIGHTS,
+    SIZES,
+    TARGETS,
+    VOCABULARY,
+    WEIGHTS,
+    accuracy,
+    assert_equal,
+    compiled,
+    losses,
+    new,
+    new_reader,
+    updated,
+)
 
 
 def in_batches(*arrays, sizes=(1, 2, 2, 2)):
@@ -66,9 +41,9 @@ def in_batches(*arrays, sizes=(1, 2, 2, 2)):
 
     def batches():
         for size, end in zip(sizes, ends, strict=True):
-            yield tuple(array[end - size : end] for array in arrays)
+            yield tf.nest.map_structure(lambda array: array[end - size : end], arrays)  # noqa: B023 - used at once
 
-    signature = tuple(tf.TensorSpec([None, *array.shape[1:]], array.dtype) for array in arrays)
+    signature = tf.nest.map_structure(lambda array: tf.TensorSpec([None, *array.shape[1:]], array.dtype), arrays)
     return prefetched(batches, signature).apply(tf.data.experimental.assert_cardinality(len(sizes)))
 
 
@@ -133,19 +108,6 @@ def test_a_small_step_lowers_the_loss_by_the_squared_gradient(name, tie_embeddin
     network.train_on_batch(IDS, TARGETS)
     # Taylor: loss(w - r·g) = loss(w) - r·|g|² + O(r²), at the learning rate r = 0.001
     assert before - losses(network).mean() == pytest.approx(1e-3 * squares, rel=0.1)
-
-
-def updated(network, plain, targets=TARGETS, **options):
-    """The weights after an update by the network's own training step, or by Keras' with logits."""
-    if plain:
-        network.train_step = super(Network, network).train_step
-    network.fit(IDS, targets, batch_size=7, verbose=0, shuffle=False, **options)
-    return [np.asarray(weight) for weight in network.trainable_weights]
-
-
-def assert_equal(weights, expected, tolerance=1e-7):
-    for ours, theirs in zip(weights, expected, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance)
 
 
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
@@ -246,74 +208,54 @@ def test_the_harness_loss_is_of_networks_alone():
         model.train_on_batch(np.ones((1, 3)), np.zeros(1))
 
 
-@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
-def test_a_loss_that_a_layer_adds_counts(loss):
-    network, plain = new("lstm", loss), new("lstm")
-    for one in (network, plain):
-        one.head.dense.kernel.regularizer = keras.regularizers.L2(1.0)
-    assert_equal(updated(network, False), updated(plain, True))
+class WordAndText(Head):
+    """A class for each token and one for the whole text, as for masked words and the next sentence."""
+
+    reads = "states"
+    targets = ("text", "words")
+
+    def build(self, shape):
+        self.dense = keras.layers.Dense(CLASSES, name="dense")
+        self.dense.build(shape)
+
+    def call(self, states, training=False):
+        return {"words": self.dense(states), "text": self.dense(states[:, -1])}
+
+    def loss(self, outputs, targets, shares):
+        return {
+            name: tf.reduce_sum(
+                tf.nn.sparse_softmax_cross_entropy_with_logits(targets[name], outputs[name]) * shares[name]
+            )
+            for name in self.targets
+        }
 
 
-class Calmed(RecurrentWriter):
-    """A user's body: large states cost."""
-
-    def states(self, inputs, training=False):
-        states = super().states(inputs, training)
-        self.add_loss(tf.reduce_sum(states**2))
-        return states
-
-
-def calmed(loss):
-    head = LanguageHead(VOCABULARY)
-    return compiled(fill(Network(Calmed(VOCABULARY, **SIZES["lstm"]), head)), loss)
-
-
-@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
-def test_a_loss_that_a_users_own_layer_adds_counts_once_in_every_step(loss):
-    network, plain = calmed(loss), calmed(CROSS_ENTROPY)
-    first = updated(network, False)
-    assert_equal(first, updated(plain, True))
-    assert max(np.abs(a - b).max() for a, b in zip(first, updated(new("lstm"), False), strict=True)) > 1e-3
-    network.evaluate(IDS, TARGETS, verbose=0)
-    for one in (network, plain):
-        one.fit(IDS[:5], TARGETS[:5], verbose=0)  # traced anew: what was added before belongs to other graphs
-    assert_equal(network.get_weights(), plain.get_weights())
+@pytest.mark.parametrize("sizes", [(7,), (1, 2, 2, 2), (1,) * 7])
+def test_the_loss_of_several_kinds_of_targets_is_the_sum_of_their_means_however_they_are_cut(sizes):
+    network = compiled(fill(Network(RecurrentWriter(VOCABULARY, **SIZES["lstm"]), WordAndText())), HeadLoss())
+    targets = {"words": TARGETS % CLASSES, "text": LABELS}
+    weights = {"words": WEIGHTS, "text": ROW_WEIGHTS}
+    outputs, expected = network(IDS), 0.0
+    for name, target in targets.items():
+        logits = np.asarray(outputs[name], "float64")
+        log_p = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+        loss = -np.take_along_axis(log_p, target[..., None], axis=-1)[..., 0]
+        expected += np.average(loss, weights=weights[name])
+    assert network.evaluate(in_batches(IDS, targets, weights, sizes=sizes), verbose=0) == pytest.approx(expected)
 
 
-class Told(keras.layers.Layer):
-    """Adds the loss 1 in training and 0 otherwise."""
+def test_a_single_loss_for_several_kinds_of_targets_is_refused():
+    class Mixed(WordAndText):
+        def loss(self, outputs, targets, shares):
+            return sum(super().loss(outputs, targets, shares).values())
 
-    def call(self, x, training=False):
-        self.add_loss(tf.constant(float(training is True)))
-        return x
-
-
-class Untold(RecurrentWriter):
-    """A user's body, which relies on Keras for telling its layers whether this is training."""
-
-    def __init__(self, *sizes, **options):
-        super().__init__(*sizes, **options)
-        self.told = Told()
-
-    def states(self, inputs, training=False):
-        return self.told(super().states(inputs, training))
+    network = compiled(Network(RecurrentWriter(VOCABULARY, **SIZES["lstm"]), Mixed()), HeadLoss())
+    with pytest.raises(InputError, match="Mixed has 2 targets: its loss must be one for each"):
+        network.train_on_batch(IDS, {"words": TARGETS % CLASSES, "text": LABELS})
 
 
-@pytest.mark.parametrize("metrics", [[], ["accuracy"]], ids=["loss alone", "metrics"])
-@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
-def test_layers_in_a_body_know_whether_this_is_training(loss, metrics):
-    head = LanguageHead(VOCABULARY)
-    network = fill(Network(Untold(VOCABULARY, **SIZES["lstm"]), head))
-    for training in (True, False):
-        network.features(IDS, training=training)
-        assert float(network.losses[-1]) == training
-    compiled(network, loss, rate=0.0, weighted_metrics=metrics)
-    told = []
-
-    class Spy(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            told.append([float(value) for value in self.model.losses])
-
-    network.run_eagerly = True
-    network.fit(IDS, TARGETS, batch_size=7, verbose=0, callbacks=[Spy()])
-    assert told == [[1.0]]
+def test_loss_weights_are_left_to_keras():
+    plain, weighted = new("lstm"), new("lstm")
+    weighted.compile(keras.optimizers.SGD(1e-3), CROSS_ENTROPY, loss_weights=[10.0], jit_compile=False)
+    expected = 10 * plain.evaluate(IDS, TARGETS, verbose=0)
+    assert weighted.evaluate(IDS, TARGETS, verbose=0) == pytest.approx(expected, rel=1e-5)
