@@ -65,7 +65,9 @@ def _mendable(error: Exception) -> str | None:
     if isinstance(error, tuple(exhausted)):
         if "No space left" in str(error):
             return "no space is left on the disk: free some, or name another place"
-        what = re.search(r"Unable to allocate .*|OOM when allocating tensor with shape\S+", str(error))
+        what = re.search(
+            r"Unable to allocate .*|OOM when allocating tensor with shape\S+|trying to allocate [\d.]+\w*", str(error)
+        )
         return f"not enough memory ({what[0] if what else error}): make sizes, batches or lengths smaller"
     return None
 

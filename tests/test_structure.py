@@ -44,7 +44,7 @@ networks.bodies networks.bodies.embedding
 networks.bodies.dense networks.bodies.convolutional networks.bodies.recurrent
 networks.bodies.bidirectional networks.bodies.transformer
 networks.bodies.bert.calling networks.bodies.bert.packed networks.bodies.bert.reading networks.bodies.bert.encoder
-networks.bodies.bert.classifier networks.bodies.bert
+networks.bodies.bert.classifier networks.bodies.bert networks.version_0_1 networks.weights
 training.curves training.devices training.adam training.muon training.optimizers
 training.layer_rates training.macro_f1
 training.checkpoints training.interruption training.strategies training.distribution training.state
@@ -53,7 +53,7 @@ decoding decoding.samplers decoding.generate decoding.score decoding.text
 tasks.registry tasks.base tasks.in_graph tasks.in_graph.whole_texts tasks.in_graph.language
 tasks.whole_texts tasks.classification tasks.language tasks
 export export.saved_model
-models models.folder models.version_0_1 models.network_file models.recipe models.saving models.preparing
+models models.folder models.network_file models.keras_file models.recipe models.saving models.preparing
 models.model models.loading
 models.language_model models.text_classifier models.tables models.cross_validation
 arguments cli.runs cli.tokenization cli.training cli.language cli.prediction cli.evaluation cli __main__

@@ -16,6 +16,10 @@ _FEWEST_TEXTS_TO_CUT_BETWEEN = 10
 _UNUSABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
+#: what is asked about: a text, or a pair of texts
+Text = str | tuple[str, str]
+
+
 class Examples:
     """Examples in a fixed order. Every iteration reads them anew, so that they need not fit into memory together.
 

@@ -7,11 +7,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 
-from lmkeras.corpora.corpus import Corpus, Examples, require_usable
+from lmkeras.corpora.corpus import Corpus, Examples, Text, require_usable
 from lmkeras.errors import InputError
-
-#: A text, or two texts that are judged together.
-Text = str | tuple[str, str]
 
 #: Labels that look like this are sorted as numbers.
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)

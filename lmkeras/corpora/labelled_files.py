@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 
 from lmkeras.corpora.characters import read_characters, read_lines
-from lmkeras.corpora.labelled import Text, labelled_rows
+from lmkeras.corpora.corpus import Text
+from lmkeras.corpora.labelled import labelled_rows
 from lmkeras.corpora.records import LABEL_COLUMN, has_records, listed, read_records, text_of
 from lmkeras.errors import InputError
 

@@ -6,8 +6,9 @@ from functools import partial
 from pathlib import Path
 
 from lmkeras.corpora.characters import require_encoding
+from lmkeras.corpora.corpus import Text
 from lmkeras.corpora.docstrings import python_docstrings
-from lmkeras.corpora.labelled import LabelledCorpus, Text, labelled_rows
+from lmkeras.corpora.labelled import LabelledCorpus, labelled_rows
 from lmkeras.corpora.labelled_files import ANOTHER_COLUMN, labels_of_files, read_class_folder, read_labelled
 from lmkeras.corpora.paths import Reader, files_of, find_readers, quoted
 from lmkeras.corpora.records import has_records, named_columns, require_columns_for_pairs, text_of

@@ -1,6 +1,7 @@
 """A corpus of named tuples: rows of tables, or examples in memory, each with the fields of one type."""
 
 import functools
+import math
 import numbers
 import random
 import typing
@@ -11,10 +12,13 @@ from itertools import compress
 from pathlib import Path
 
 from lmkeras.corpora.characters import require_encoding
-from lmkeras.corpora.corpus import Examples, require_usable
+from lmkeras.corpora.corpus import Examples, Text, require_usable
 from lmkeras.corpora.paths import files_of, find_readers, quoted
 from lmkeras.corpora.records import has_records, read_records
 from lmkeras.errors import InputError
+
+_PAIR = "pair_column"
+_NAMES = {str: "a text", int: "a whole number", float: "a finite number", Text: "a text or a pair of texts"}
 
 
 class Rows(Examples):
@@ -48,17 +52,23 @@ def open_rows(
 
     Args:
         sources: files, globs or folders.
-        example: a NamedTuple of fields that are str, int or float.
+        example: a NamedTuple of fields that are str, int or float; its first field may be `Text`, a text or a pair.
         columns: for each field FIELD, under the key "FIELD_column", the name of its column. Without this key, or with
-            None, the column has the name of the field.
+            None, the column has the name of the field. Under "pair_column" the column with the second text of a pair;
+            without it, or with None, every example has one text.
         encoding: name of the files' encoding.
 
     Raises:
-        InputError: a source names nothing, or no tables. While iterating: a column is missing, or a value is not of
-            its field's type.
+        InputError: a source names nothing, or no tables; or examples have no pairs and "pair_column" is given. While
+            iterating: a column is missing, or a value is not of its field's type.
     """
     require_encoding(encoding)
-    wanted = {f"{field}_column": columns.get(f"{field}_column") or field for field in example._fields}
+    first, *others = example._fields
+    pair = columns.get(_PAIR)
+    if pair is not None and _kinds(example)[first] != Text:
+        raise InputError(f"{first} is a single text here: leave out pair_column (--pair-column)")
+    wanted = {f"{first}_column": columns.get(f"{first}_column") or first, **({} if pair is None else {_PAIR: pair})}
+    wanted |= {f"{field}_column": columns.get(f"{field}_column") or field for field in others}
     return Rows(*find_readers(sources, {}, partial(_readers, example=example, columns=wanted, encoding=encoding)))
 
 
@@ -71,14 +81,15 @@ def _readers(path: str, example: type, columns: Mapping[str, str], encoding: str
 
 
 def _read(path: str, example: type, columns: Mapping[str, str], encoding: str) -> Iterator:
-    numeric = [f"{field}_column" for field, kind in _kinds(example).items() if kind is not str]
+    numeric = [f"{field}_column" for field, kind in _kinds(example).items() if kind in (int, float)]
     for record in read_records(path, columns=columns, encoding=encoding, numeric=numeric):
-        yield _example(record.values, example, f"{path} line {record.line}")
+        values = [tuple(record.values[:2]), *record.values[2:]] if _PAIR in columns else record.values
+        yield _example(values, example, f"{path} line {record.line}")
 
 
 @functools.cache
 def _kinds(example: type) -> dict[str, type]:
-    """The type of each field: str, int or float."""
+    """The type of each field: str, int, float or Text."""
     return typing.get_type_hints(example)
 
 
@@ -90,20 +101,29 @@ def _example(values: Sequence, example: type, place: str):
         try:
             converted.append(_converted(value, kinds[field]))
         except (TypeError, ValueError, OverflowError):
-            raise InputError(f"{place}: expected {field} as {kinds[field].__name__}, got {value!r}") from None
-        if isinstance(value, str):
-            require_usable(value, place)
+            expected = _NAMES.get(kinds[field], kinds[field])
+            raise InputError(f"{place}: expected {field} as {expected}, got {value!r}") from None
+        for text in value if isinstance(value, tuple) else (value,):
+            if isinstance(text, str):
+                require_usable(text, place)
     return example(*converted)
 
 
 def _converted(value: object, kind: type):
     """A value converted to its field's type; TypeError, ValueError or OverflowError if that is not possible."""
+    if kind == Text:
+        texts = value if isinstance(value, tuple | list) and len(value) == 2 else (value,)
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError
+        return value if isinstance(value, str) else tuple(value)
+    if isinstance(value, str) and kind is float and not math.isfinite(float(value)):
+        raise ValueError
     if isinstance(value, str):
         return kind(value)
     if kind is str or isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError
     number = kind(value)
-    if kind is int and number != value:
+    if (kind is int and number != value) or not math.isfinite(number):
         raise ValueError
     return number
 
@@ -123,7 +143,8 @@ def as_rows(value: Rows | str | Path | Sequence, example: type) -> Rows:
     if isinstance(value, str | Path):
         return open_rows(value, example, {})
     if not isinstance(value, Sequence) or not value:
-        raise InputError(f"expected a file or a list of ({', '.join(example._fields)}), got {type(value).__name__}")
+        got = "an empty one" if isinstance(value, Sequence) else type(value).__name__
+        raise InputError(f"expected a file or a list of ({', '.join(example._fields)}), got {got}")
     rows = [_example(row, example, f"item {number} of the list") for number, row in enumerate(value, 1)]
     return Rows(partial(iter, rows))
 

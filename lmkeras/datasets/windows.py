@@ -227,37 +227,43 @@ def evaluation_windows(
 
     Args:
         stream: the corpus.
-        length: T, the most ids a window shows.
+        length: the most ids a window shows.
         batch_size: B.
         stride: see `text_windows`.
 
     Returns:
-        Dataset of ({"input_ids": int32 [B, T]}, int32 [B, T], float32 [B, T]); weights are 1 where a target is to be
-        judged and 0 in context and padding. The last batch is filled up with rows of weight 0, so that all batches have
-        the same shape.
+        Dataset of ({"input_ids": int32 [B, T]}, int32 [B, T], float32 [B, T]), where T is `length` or the length of the
+        longest text, if that is shorter; weights are 1 where a target is to be judged and 0 in context and padding. The
+        last batch is filled up with rows of weight 0, so that all batches have the same shape.
     """
     import tensorflow as tf
+
+    width = min(length, int(max(_tokens_of_texts(stream))))
 
     def batches():
         windows = text_windows(stream, length, stride)
         while rows := list(itertools.islice(windows, batch_size)):
-            inputs, targets = np.full((2, batch_size, length), stream.filler, np.int32)
-            weights = np.zeros((batch_size, length), np.float32)
+            inputs, targets = np.full((2, batch_size, width), stream.filler, np.int32)
+            weights = np.zeros((batch_size, width), np.float32)
             for row, (ids, judged) in enumerate(rows):
                 size = len(ids) - 1
                 inputs[row, :size], targets[row, :size] = ids[:-1], ids[1:]
                 weights[row, size - judged : size] = 1
             yield {"input_ids": inputs}, targets, weights
 
-    dataset = prefetched(batches, _signature((batch_size, length)))
+    dataset = prefetched(batches, _signature((batch_size, width)))
     count = -(-_count_windows(stream, length, stride) // batch_size)
     return dataset.apply(tf.data.experimental.assert_cardinality(count))
 
 
 def _count_windows(stream: TokenStream, length: int, stride: int | None) -> int:
     """How many windows `text_windows` makes: a first one for each text, and one for every stride after it."""
-    tokens = np.diff(np.append(stream.starts, len(stream.ids))) - stream.frame.size
-    return int(np.sum(1 + np.maximum(0, -(-(tokens - length) // (stride or length)))))
+    return int(np.sum(1 + np.maximum(0, -(-(_tokens_of_texts(stream) - length) // (stride or length)))))
+
+
+def _tokens_of_texts(stream: TokenStream) -> np.ndarray:
+    """How many targets each text has."""
+    return np.diff(np.append(stream.starts, len(stream.ids))) - stream.frame.size
 
 
 def _signature(shape: tuple[int, int]):

@@ -27,9 +27,12 @@ def sinusoids(length: int, d_model: int) -> np.ndarray:
         >>> sinusoids(2, 4).round(2).tolist()
         [[0.0, 1.0, 0.0, 1.0], [0.84, 0.54, 0.01, 1.0]]
     """
-    rates = 10_000.0 ** (-np.arange(0, d_model, 2) / d_model)
-    angles = np.arange(length)[:, None] * rates
+    angles = np.arange(length)[:, None] * _sinusoid_rates(d_model)
     return np.stack([np.sin(angles), np.cos(angles)], axis=-1).reshape(length, d_model)
+
+
+def _sinusoid_rates(d_model: int) -> np.ndarray:
+    return 10_000.0 ** (-np.arange(0, d_model, 2) / d_model)
 
 
 @keras.saving.register_keras_serializable("lmkeras")
@@ -53,23 +56,22 @@ class SinusoidalPositionEncoding(keras.layers.Layer):
         self.supports_masking = True
 
     def build(self, input_shape):
-        """Computes the table, which is a constant and not a weight."""
-        d_model = input_shape[-1]
-        if d_model % 2:
-            raise InputError(f"sinusoidal positions need an even width, got d_model={d_model}")
-        self._table = sinusoids(self.max_length, d_model).astype("float32")
+        """Checks the width; the layer has no weights."""
+        if input_shape[-1] % 2:
+            raise InputError(f"sinusoidal positions need an even width, got d_model={input_shape[-1]}")
 
     def call(self, x, start=0):
         """Scales the embeddings and adds the positions."""
         length, d_model = ops.shape(x)[1], x.shape[-1]
         if x.shape[1] is not None and x.shape[1] > self.max_length:
             raise InputError(f"got {x.shape[1]} tokens: the layer's max_length is {self.max_length}")
-        table = ops.cast(ops.convert_to_tensor(self._table), x.dtype)
-        if _one_for_each_row(start):
-            rows = ops.take(table, ops.clip(_positions(start, length), 0, self.max_length - 1), axis=0)  # [B, T, D]
-        else:
-            rows = ops.slice(table, (start, 0), (length, d_model))
-        return x * ops.cast(d_model**0.5, x.dtype) + rows
+        positions = ops.clip(_positions(start, length), 0, self.max_length - 1)  # [T], or [B, T]
+        # computed for these positions alone, as a table of all positions may be larger than all weights; in float64,
+        # because far from the start a float32 angle is off by more than a float32 sine may be
+        angles = ops.cast(positions, "float64")[..., None] * ops.convert_to_tensor(_sinusoid_rates(d_model), "float64")
+        pairs = ops.stack([ops.sin(angles), ops.cos(angles)], axis=-1)  # [..., T, D/2, 2]
+        rows = ops.reshape(pairs, (*ops.shape(angles)[:-1], d_model))
+        return x * ops.cast(d_model**0.5, x.dtype) + ops.cast(rows, x.dtype)
 
     def get_config(self):
         """The constructor's arguments."""

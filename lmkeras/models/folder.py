@@ -11,10 +11,11 @@ from pathlib import Path
 from lmkeras.archives import MEGABYTE, inside, parse_json, read_text, shortened
 from lmkeras.durable import sync
 from lmkeras.errors import InputError
-from lmkeras.tasks import tasks
+from lmkeras.tasks import OWN_KINDS, tasks
 
-FORMAT_VERSION = 2
-_READABLE = (1, 2)  # 1 is that of version 0.1, whose networks were of other classes
+FORMAT_VERSION = 3
+#: the formats that can be read, with the name of the file that holds the weights; 1 is that of version 0.1
+WEIGHTS_FILES = {1: "network.keras", FORMAT_VERSION: "model.safetensors"}
 _ASIDE = ".saving-"
 _LARGEST_CONFIG = 64 * MEGABYTE  # config.json contains all labels of a classifier, so it may be long
 
@@ -42,6 +43,9 @@ def write_model(folder: str | Path, config: dict, files: dict[str, Callable[[Pat
             sync(Path(aside) / name)
         for name in (*files, "config.json"):
             os.replace(Path(aside) / name, folder / name)
+    for name in WEIGHTS_FILES.values():
+        if name not in files:  # of an earlier model in another format
+            (folder / name).unlink(missing_ok=True)
     sync(folder)
 
 
@@ -63,11 +67,12 @@ def read_config(folder: str | Path) -> dict:
     try:
         config = parse_json(text)
         version = config["format_version"]
-        if version not in _READABLE:  # checked first, as another format may have other entries
+        if version not in list(WEIGHTS_FILES):  # checked first, as another format may have other entries
             raise InputError(
                 f"{path} has format {shortened(version)}; this version of lmkeras reads format {FORMAT_VERSION}, or 1"
             )
-        kind, files = config["kind"], {name: config["files"][name] for name in ("network.keras", "tokenizer.json")}
+        kind, names = config["kind"], (WEIGHTS_FILES[version], "tokenizer.json")
+        files = {name: config["files"][name] for name in names}
         digest = config.pop("digest", None)  # the first models of version 0.1 have no digest
         damaged = digest is not None and digest != _digest_of(config)
     except InputError:
@@ -78,7 +83,9 @@ def read_config(folder: str | Path) -> dict:
         raise InputError(f"{path} is damaged or was changed: it is not what a saved model has there") from None
     known = list(tasks())  # a list, because `kind` comes from JSON and may be unhashable
     if kind not in known:
-        raise InputError(f"{path} names a model of kind {shortened(repr(kind))}; this version knows {', '.join(known)}")
+        raise InputError(
+            f"{path} names a model of kind {shortened(repr(kind))}; this version knows {', '.join(known)}. {OWN_KINDS}"
+        )
     for name, digest in files.items():
         if not inside(folder, name).is_file():
             raise InputError(f"{folder / name} is missing")

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from lmkeras.archives import MEGABYTE, read_text, shortened
 from lmkeras.errors import InputError
-from lmkeras.models.folder import read_config
+from lmkeras.models.folder import WEIGHTS_FILES, read_config
+from lmkeras.models.keras_file import read_keras_file
 from lmkeras.models.model import Model
-from lmkeras.models.network_file import read_network
+from lmkeras.models.network_file import WEIGHTS, read_network
 from lmkeras.networks.registry import import_families
 from lmkeras.tasks import task_of
 from lmkeras.tokenizers import tokenizer_from_json
@@ -47,7 +48,8 @@ def load(folder: str | Path) -> Model:
     with _naming(folder / "tokenizer.json", "a tokenizer"):
         tokenizer = tokenizer_from_json(read_text(folder / "tokenizer.json", _LARGEST_TOKENIZER))
     with _naming(folder / "config.json", f"a {config['kind']}"):
-        network = read_network(folder / "network.keras", config["network"])
+        file = folder / WEIGHTS_FILES[config["format_version"]]
+        network = (read_network if file.name == WEIGHTS else read_keras_file)(file, config["network"])
         task = task_of(config["kind"]).from_config(config)
         return model_class(config["kind"]).of_task(task, network, tokenizer)
 

@@ -273,7 +273,7 @@ class Model:
             write_saved_model(module, signatures=signatures, folder=folder, overwrite=overwrite)
 
     def save(self, folder: str | Path) -> None:
-        """Writes config.json, tokenizer.json and network.keras, from which `lmkeras.load` makes the same model.
+        """Writes config.json, tokenizer.json and model.safetensors, from which `lmkeras.load` makes the same model.
 
         Args:
             folder: created if it does not exist; files of an earlier model are replaced once all new ones are complete.

@@ -1,77 +1,93 @@
-"""Reads network.keras without Keras' deserialization, so that the file cannot name a class or a function to be called.
+"""Writes and reads model.safetensors, the weights of a saved network.
 
-It is first checked that the file holds arrays of all the shapes that a network with the sizes in config.json has. Only
-then the network is built, and Keras fills it with these arrays.
+What the network is made of stands in config.json. It is first checked that the file holds arrays of all the shapes that
+such a network has. Only then the network is built.
 """
 
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-import h5py
 import keras
-import tensorflow as tf
 
-from lmkeras.archives import MEGABYTE, CheckedZip, checked_arrays, parse_json, shortened
+from lmkeras.archives import shortened
 from lmkeras.errors import InputError
-from lmkeras.models.version_0_1 import load_weights, network_config
 from lmkeras.networks.network import Network
+from lmkeras.networks.weights import named_weights, shapes_of
 
-_WEIGHTS = "model.weights.h5"
-_MEMBERS = {"metadata.json": MEGABYTE, "config.json": MEGABYTE, _WEIGHTS: None}
+WEIGHTS = "model.safetensors"
 _DTYPES = ("float32", "bfloat16", "float16", "mixed_bfloat16", "mixed_float16")
-#: the most numbers in a table of positions, which is not among the weights: 16,384 tokens at a width of 1024
-_LARGEST_TABLE = 2**24
 _LONGEST_NAME = 200
 
 
+def write_network(network: Network, path: str | Path) -> None:
+    """Writes a network's weights, each under its name in `named_weights`."""
+    import safetensors.numpy
+
+    arrays = {name: keras.ops.convert_to_numpy(weight) for name, weight in named_weights(network).items()}
+    safetensors.numpy.save_file(arrays, path)
+
+
 def read_network(path: str | Path, said: Mapping[str, object]) -> Network:
-    """The network of a file that a model's `save` wrote.
+    """The network whose weights `write_network` wrote.
 
     Args:
-        path: path of the file.
+        path: path of the file. It is mapped into memory, so no second copy of the weights is made.
         said: the description of the network in the model's config.json.
 
-    Returns:
-        The built network with its weights.
-
     Raises:
-        InputError: the file is damaged, is no network, or is another network than config.json describes.
+        InputError: the file is damaged, or its arrays are not those of the network that config.json describes.
     """
-    with CheckedZip(path, _MEMBERS) as archive:
-        try:
-            size = Path(path).stat().st_size
-            with archive.open(_WEIGHTS) as weights, h5py.File(weights) as file:
-                shapes = Counter(array.shape for array in checked_arrays(file, size).values())
-            found = parse_json(archive.open("config.json").read().decode())
-            name, sizes = found["registered_name"], found["config"]
-            _require_said(sizes, said)
-            own = name == keras.saving.get_registered_name(Network)
-            sizes = _sizes(sizes if own else network_config(name, sizes))
-            _require_plausible(sizes, shapes.total())
-            _require_same(_shapes(sizes, shapes.total()), shapes)
-            network = Network.from_config(sizes)
-            network.load_weights(path) if own else load_weights(network, path)
-        except Exception as error:  # for damaged files, each library and each network has errors of its own
-            raise InputError(f"{path} is damaged or in another format: {shortened(error)}") from error
+    import ml_dtypes  # noqa: F401 - NumPy knows bfloat16 by it
+    import safetensors
+
+    try:
+        with safetensors.safe_open(path, "numpy") as file:
+            found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            config = checked_config(said, num_arrays=len(found))
+            require_same(shapes_of(config), found)
+            network = Network.from_config(config)
+            for name, weight in named_weights(network).items():
+                weight.assign(file.get_tensor(name))
+    except Exception as error:  # for damaged files, each library and each network has errors of its own
+        raise InputError(f"{path} is damaged or in another format: {shortened(error)}") from error
     return network
 
 
-def _require_said(found: Mapping[str, object], said: Mapping[str, object]) -> None:
-    """Raises ValueError unless config.json has the same sizes; name and number of parameters are not compared."""
-    aside = ("name", "parameters")
-    if {k: v for k, v in found.items() if k not in aside} != {k: v for k, v in said.items() if k not in aside}:
-        raise ValueError("its sizes are not those that config.json says")
+def require_same(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> None:
+    """Raises ValueError, naming one of them, if arrays are missing, left over, or of other shapes than expected."""
+    for name in [*expected, *found]:
+        if expected.get(name) != found.get(name):
+            shapes = ("none" if name not in of else f"one of {list(of[name])}" for of in (expected, found))
+            raise ValueError("for {} config.json asks for {}, the file has {}".format(shortened(name), *shapes))
 
 
-def _sizes(value: object) -> object:
-    """A network's config, checked: it contains only plain values, such as short names and sizes; else ValueError."""
+def checked_config(said: Mapping[str, object], num_arrays: int) -> dict:
+    """A network's config from config.json, after a check that it is made of plain values that a file bears out.
+
+    Args:
+        said: the description of the network in the model's config.json.
+        num_arrays: how many arrays the file with the weights has.
+
+    Raises:
+        ValueError: it holds another object than a dtype policy; or numbers of layers, or lists, that are longer than
+            the number of arrays, and so would cost time although no weight shows them.
+    """
+    config = _plain({name: value for name, value in said.items() if name not in ("name", "parameters")})
+    _require_plausible(config, num_arrays)
+    parts = Network.parts_of(config)
+    # checked again, because sizes that were left out have their defaults now; the parts are not built yet
+    _require_plausible({role: part.get_config() for role, part in parts.items()}, num_arrays)
+    return config
+
+
+def _plain(value: object) -> object:
+    """A config made of short names and sizes; for a dtype policy, its name. ValueError for anything else."""
     if isinstance(value, dict) and "class_name" in value:
         return _dtype(value)
     if isinstance(value, dict):
-        return {name: _sizes(inner) for name, inner in value.items()}
+        return {name: _plain(inner) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_sizes(inner) for inner in value]
+        return [_plain(inner) for inner in value]
     if isinstance(value, str) and (len(value) > _LONGEST_NAME or not value.isprintable()):
         raise ValueError(f"expected a name, got {shortened(repr(value))}")
     if type(value) is int and not 0 <= value < 2**31:
@@ -87,17 +103,7 @@ def _dtype(value: Mapping[str, object]) -> str:
     return name
 
 
-#: the sizes that a table of positions has: its rows, and its columns
-_OF_TABLES = ("context_length", "max_length"), ("d_model",)
-
-
-def _number(value: object) -> int:
-    """The value if it is a whole number, else 0: no body accepts anything else as one of these sizes."""
-    return value if type(value) is int else 0
-
-
 def _require_plausible(sizes: Mapping[str, object], num_arrays: int) -> None:
-    """Raises ValueError for huge sizes that cost time or memory but do not appear in the shape of any weight."""
     for name, value in sizes.items():
         if isinstance(value, dict):
             _require_plausible(value, num_arrays)
@@ -105,23 +111,3 @@ def _require_plausible(sizes: Mapping[str, object], num_arrays: int) -> None:
             raise ValueError(f"{name} has {len(value):,} entries, and there are {num_arrays:,} arrays in the file")
         elif name.endswith("layers") and type(value) is int and value > num_arrays:
             raise ValueError(f"{name} is {value:,}, and there are {num_arrays:,} arrays in the file")
-    length, width = (max(_number(sizes.get(name)) for name in names) for names in _OF_TABLES)
-    if sizes.get("block") != "pre_norm" and length * width > _LARGEST_TABLE:
-        raise ValueError(f"its table of positions would have {length:,} rows: expected {_LARGEST_TABLE:,} numbers")
-
-
-def _shapes(sizes: Mapping[str, object], num_arrays: int) -> Counter:
-    """Shapes of the weights of a network with these sizes; no memory is allocated for the weights."""
-    with tf.Graph().as_default():  # in a graph, variables have no memory yet
-        parts = Network.parts_of(sizes)
-        # checked again, because sizes that were left out have their defaults now. This is early enough: the parts make
-        # their tables of positions only when the Network below builds them
-        _require_plausible({role: part.get_config() for role, part in parts.items()}, num_arrays)
-        return Counter(tuple(weight.shape) for weight in Network(**parts).weights)
-
-
-def _require_same(expected: Counter, found: Counter) -> None:
-    # there may be more arrays, because the first models were saved together with their optimizer's state
-    if missing := expected - found:
-        shape = next(iter(missing))
-        raise ValueError(f"its arrays are not those of a network of its sizes: none of shape {list(shape)} is left")

@@ -10,6 +10,8 @@ from lmkeras.errors import InputError
 from lmkeras.models.recipe import Recipe
 from lmkeras.models.saving import without_names
 from lmkeras.networks.network import Network
+from lmkeras.networks.weights import named_weights, shapes_of
+from lmkeras.tasks import tasks
 from lmkeras.tasks.base import Task
 from lmkeras.tokenizers.base import BaseTokenizer
 from lmkeras.training.layer_rates import freeze, layer_factors
@@ -78,6 +80,7 @@ def prepared(
     task = parts.task.learned(train, held_out, settings=settings, trained=parts.network is not None)
     tokenizer = parts.tokenizer or recipe.tokenizer_for(train)
     network = parts.network or recipe.network_for(task, tokenizer, settings.seed)
+    require_saveable(task, network)
     with freeze(network.layer_groups(), settings.frozen_groups):  # raises InputError for too many
         task.check(network, tokenizer)
     data = task.training_data(train, tokenizer=tokenizer, network=network, settings=settings)
@@ -87,6 +90,20 @@ def prepared(
         digests["validation"] = judged.digest
     batches = Batches(data.dataset, data.steps_per_epoch, judged and judged.dataset)
     return Prepared(Parts(task, tokenizer, network), batches, digests)
+
+
+def require_saveable(task: Task, network: Network) -> None:
+    """Raises InputError if what is trained could not be loaded again, since that would be found out after training."""
+    name = type(task).__name__
+    if type(task) is not tasks().get(task.kind):
+        raise InputError(f"the task {name} is not registered, so no model of it could be loaded: see register_task")
+    try:
+        again = shapes_of(network.get_config())
+        own = {name: tuple(weight.shape) for name, weight in named_weights(network).items()}
+    except Exception as error:  # bodies and heads of users have errors of their own
+        raise InputError(f"{network.described()} cannot be made again from its get_config: {error}") from error
+    if again != own:
+        raise InputError(f"get_config of {network.described()} must give all arguments that decide the weights' shapes")
 
 
 @contextlib.contextmanager

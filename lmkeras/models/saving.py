@@ -1,5 +1,6 @@
 """Saves a model to a folder."""
 
+import functools
 import platform
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,13 +9,14 @@ import keras
 import tensorflow as tf
 
 from lmkeras.models.folder import write_model
+from lmkeras.models.network_file import WEIGHTS, write_network
 from lmkeras.networks.network import Network
 from lmkeras.tasks.base import Task
 from lmkeras.tokenizers.base import BaseTokenizer
 
 
 def save_model(folder: str | Path, task: Task, tokenizer: BaseTokenizer, network: Network) -> None:
-    """Writes config.json, tokenizer.json and network.keras.
+    """Writes config.json, tokenizer.json and model.safetensors.
 
     Args:
         folder: created if it does not exist. Files of an earlier model are replaced, once all new ones are complete.
@@ -35,17 +37,10 @@ def save_model(folder: str | Path, task: Task, tokenizer: BaseTokenizer, network
         },
     }
     files = {
-        "network.keras": _without_optimizer(network).save,
+        WEIGHTS: functools.partial(write_network, network),
         "tokenizer.json": lambda path: path.write_text(tokenizer.to_json(), encoding="utf-8"),
     }
     write_model(folder, config, files)
-
-
-def _without_optimizer(network: Network) -> Network:
-    """A copy without the optimizer, whose state would make the file three times as large and is never read."""
-    clone = type(network).from_config(network.get_config())
-    clone.set_weights(network.get_weights())
-    return clone
 
 
 def without_names(config):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lmkeras.corpora.labelled import Text
+from lmkeras.corpora.corpus import Text
 from lmkeras.durable import replacing
 from lmkeras.errors import InputError
 

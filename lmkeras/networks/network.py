@@ -156,7 +156,9 @@ class Network(JudgedByHead):
             name = config[role]["registered_name"]
             kind = keras.saving.get_registered_object(name) if isinstance(name, str) else None
             if not isinstance(kind, type) or not issubclass(kind, contract):
-                raise ValueError(f"expected a registered {role} of a network, got {name!r}")
+                raise ValueError(
+                    f"expected a registered {role} of a network (has its module been imported?), got {name!r}"
+                )
             parts[role] = kind, config[role]["config"]
         # in the order in which a new network is made, so that the same seed gives the same weights
         return {role: kind.from_config(dict(sizes)) for role, (kind, sizes) in parts.items()}

@@ -16,7 +16,7 @@ from lmkeras.corpora import (
     require_several_labels,
     split_labelled,
 )
-from lmkeras.corpora.labelled import Text
+from lmkeras.corpora.corpus import Text
 from lmkeras.errors import InputError
 from lmkeras.reports import ClassificationReport
 from lmkeras.tasks.base import Metric, TextColumns

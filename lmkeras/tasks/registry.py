@@ -8,6 +8,7 @@ from lmkeras.errors import InputError
 #: the modules whose import registers the tasks that come with lmkeras
 _MODULES = ("language", "classification")
 _tasks: dict[str, type] = {}
+OWN_KINDS = "A kind of your own must be registered first: import its module"
 
 
 #: entries of config.json and of checkpoints that are not a task's, so no field of a task may have these names
@@ -44,5 +45,5 @@ def task_of(kind: str) -> type:
     """The task of a kind; InputError if this version has no such kind."""
     found = tasks()
     if kind not in found:
-        raise InputError(f"there is no kind of model {kind!r}; this version knows {', '.join(found)}")
+        raise InputError(f"there is no kind of model {kind!r}; this version knows {', '.join(found)}. {OWN_KINDS}")
     return found[kind]

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lmkeras.corpora.labelled import Text
+from lmkeras.corpora.corpus import Examples, Text
 from lmkeras.datasets import EncodedExamples, TextLayout, TrainingExamples, evaluation_batches
 from lmkeras.errors import InputError
 from lmkeras.tasks.base import Runner, Task, TrainingData, ValidationData
@@ -37,7 +37,10 @@ class TextLengths:
 
 @dataclasses.dataclass(frozen=True)
 class WholeTextTask(TextLengths, Task):
-    """A task whose examples are (text, right answer), where the text may be a pair of texts."""
+    """A task whose examples are (text, right answer), where the text may be a pair of texts.
+
+    An example may also have several answers after the text; `targets` then gets a tuple of them for each example.
+    """
 
     pairs: bool = False
     """Whether an example is a pair of texts."""
@@ -49,7 +52,7 @@ class WholeTextTask(TextLengths, Task):
         """The right answer for each text, in the form that the loss takes: [N, …].
 
         Args:
-            values: the second field of each example.
+            values: the answer in each example, or the tuple of its answers.
         """
 
     def weights(self, targets: np.ndarray, settings) -> np.ndarray | None:
@@ -67,6 +70,10 @@ class WholeTextTask(TextLengths, Task):
     @abc.abstractmethod
     def in_graph_answers(self, outputs) -> dict:
         """The answers as tensors by name, from the head's outputs for a batch, in TensorFlow's own operations."""
+
+    def texts(self, corpus):
+        """All texts; of a pair, both."""
+        return Examples(lambda: (part for text in corpus.column(0) for part in _parts(text)))
 
     def vocabulary_size(self, tokenizer):
         """The tokenizer's vocabulary size; 1 more if it has no separator, for an id between the texts of a pair."""
@@ -130,8 +137,8 @@ class WholeTextTask(TextLengths, Task):
         values = []
 
         def texts():
-            for text, value in corpus:
-                values.append(value)
+            for text, *answers in corpus:
+                values.append(answers[0] if len(answers) == 1 else tuple(answers))
                 yield text
 
         examples = self.encode_texts(texts(), tokenizer, self.layout(network, tokenizer))
@@ -225,6 +232,10 @@ class TextRunner(Runner):
 
 def _of_pairs(corpus) -> bool:
     return isinstance(next(iter(corpus))[0], tuple)
+
+
+def _parts(text: Text) -> tuple[str, ...]:
+    return text if isinstance(text, tuple) else (text,)
 
 
 def _text(value: object) -> Text:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lmkeras.corpora.corpus import Text
 from lmkeras.corpora.tables import Rows, as_rows, open_rows, split_rows
 from lmkeras.errors import InputError
 
@@ -99,18 +100,26 @@ def test_values_are_of_their_fields_types(folder):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", "text,stars,weight\nx,1,1\ny,many,1\n", " line 3: expected stars as int, got 'many'"),
-        ("a.csv", 'text,stars,weight\n"x\ny",1,1\ny,1,heavy\n', " line 4: expected weight as float, got 'heavy'"),
-        ("a.tsv", "text\tstars\tweight\nx\t1.5\t1\n", " line 2: expected stars as int, got '1.5'"),
+        ("a.csv", "text,stars,weight\nx,1,1\ny,many,1\n", " line 3: expected stars as a whole number, got 'many'"),
+        (
+            "a.csv",
+            'text,stars,weight\n"x\ny",1,1\ny,1,heavy\n',
+            " line 4: expected weight as a finite number, got 'heavy'",
+        ),
+        ("a.tsv", "text\tstars\tweight\nx\t1.5\t1\n", " line 2: expected stars as a whole number, got '1.5'"),
         ("a.csv", "text,stars\nx,1\n", " line 1: column 'weight' is missing; the columns are text, stars."),
         ("a.csv", "text,stars,weight,text\nx,1,1,y\n", " line 1: 2 columns are called 'text'"),
         ("a.csv", "text,stars,weight\nx,1,1\ny,2\n", " line 3: expected 3 fields as in the header, got 2"),
         ("a.csv", "text,stars,weight\nx\0,1,1\n", " line 2: U+0000 is not a character of text"),
         ("a.jsonl", '\n{"text": "x", "weight": 1}', " line 2: key 'stars' is missing; the keys are text, weight."),
         ("a.jsonl", '{"text": "x", "stars": 1, "weight": 1}\n{"text"', " line 2: not JSON"),
-        ("a.jsonl", '{"text": "x", "stars": 1.5, "weight": 1}', " line 1: expected stars as int, got 1.5"),
-        ("a.jsonl", '{"text": "x", "stars": 1e999, "weight": 1}', " line 1: expected stars as int, got inf"),
-        ("a.jsonl", '{"text": "x", "stars": "1.5", "weight": 1}', " line 1: expected stars as int, got '1.5'"),
+        ("a.jsonl", '{"text": "x", "stars": 1.5, "weight": 1}', " line 1: expected stars as a whole number, got 1.5"),
+        ("a.jsonl", '{"text": "x", "stars": 1e999, "weight": 1}', " line 1: expected stars as a whole number, got inf"),
+        (
+            "a.jsonl",
+            '{"text": "x", "stars": "1.5", "weight": 1}',
+            " line 1: expected stars as a whole number, got '1.5'",
+        ),
         (
             "a.jsonl",
             '{"text": "x", "stars": null, "weight": 1}',
@@ -168,12 +177,12 @@ def test_a_source_is_opened(folder):
         (3, r"expected a file or a list of \(text, stars, weight\), got int"),
         ([("a", 1, 1.0), ("b", 1)], r"item 2 of the list: expected text, stars, weight, got .\('b', 1\)"),
         (["abc"], "item 1 of the list: expected text, stars, weight, got 'abc'"),
-        ([("a", "many", 1.0)], "item 1 of the list: expected stars as int, got 'many'"),
-        ([("a", None, 1.0)], "item 1 of the list: expected stars as int, got None"),
-        ([("a", 1.5, 1.0)], "item 1 of the list: expected stars as int, got 1.5"),
-        ([(None, 1, 1.0)], "item 1 of the list: expected text as str, got None"),
-        ([(3, 1, 1.0)], "item 1 of the list: expected text as str, got 3"),
-        ([("a", True, 1.0)], "item 1 of the list: expected stars as int, got True"),
+        ([("a", "many", 1.0)], "item 1 of the list: expected stars as a whole number, got 'many'"),
+        ([("a", None, 1.0)], "item 1 of the list: expected stars as a whole number, got None"),
+        ([("a", 1.5, 1.0)], "item 1 of the list: expected stars as a whole number, got 1.5"),
+        ([(None, 1, 1.0)], "item 1 of the list: expected text as a text, got None"),
+        ([(3, 1, 1.0)], "item 1 of the list: expected text as a text, got 3"),
+        ([("a", True, 1.0)], "item 1 of the list: expected stars as a whole number, got True"),
         ([("a\ud800", 1, 1.0)], r"item 1 of the list: U\+D800 is not a character of text"),
     ],
 )
@@ -216,3 +225,43 @@ def test_the_share_of_a_split_is_rounded_to_whole_examples(count, percent, seed)
 def test_a_fraction_that_is_none_is_refused(fraction):
     with pytest.raises(InputError, match="between 0 and 1"):
         split_rows(NUMBERED, fraction)
+
+
+class Compared(NamedTuple):
+    text: Text
+    likeness: float
+
+
+def test_a_text_may_be_a_pair(folder):
+    rows = [Compared(("天 地", "玄"), 1.0), Compared(("a", "b"), 0.5)]
+    path = write(folder / "pairs.csv", "second,likeness,text\n玄,1,天 地\nb,0.5,a\n")
+    assert list(open_rows(path, Compared, {"pair_column": "second"})) == rows
+    assert list(open_rows(path, Compared, {"pair_column": None})) == [row._replace(text=row.text[0]) for row in rows]
+    assert list(as_rows([(["天 地", "玄"], 1), rows[1]], Compared)) == rows
+
+
+@pytest.mark.parametrize("wrong", [(("a", 1), 1.0), (("a", "b", "c"), 1.0), (5, 1.0)])
+def test_what_is_no_text_and_no_pair_is_refused(wrong):
+    assert "expected text as a text or a pair of texts, got" in error_of(as_rows, [wrong], Compared)
+
+
+def test_a_second_text_is_refused_where_there_are_no_pairs(folder):
+    path = write(folder / "rated.csv", "text,stars,weight,second\na,1,1,b\n")
+    message = error_of(open_rows, path, Rated, {"pair_column": "second"})
+    assert message == "text is a single text here: leave out pair_column (--pair-column)"
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-Infinity"])
+def test_numbers_are_finite(folder, value):
+    path = write(folder / "a.csv", f"text,stars,weight\nx,1,{value}\n")
+    assert error_of(open_rows, path, Rated, {}).endswith(f"line 2: expected weight as a finite number, got '{value}'")
+    assert "expected weight as a finite number" in error_of(as_rows, [("x", 1, float(value))], Rated)
+
+
+def test_no_rows_are_no_corpus(folder):
+    assert error_of(as_rows, [], Rated) == "expected a file or a list of (text, stars, weight), got an empty one"
+    path = write(folder / "a.csv", "text,stars,weight\n")
+    assert (
+        error_of(open_rows, path, Rated, {})
+        == "there are no examples: the table has no rows below its names of columns"
+    )

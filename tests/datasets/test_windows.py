@@ -108,8 +108,12 @@ def test_every_id_has_its_turn(lengths, length, batch_size, ids):
     """What fills no batch in one epoch is trained on in another."""
     stream = stream_of(lengths, ids)
     windows = TrainingWindows(stream, length, batch_size)
-    seen = {i for epoch in range(200) for _, targets, _ in windows.epoch(epoch) for i in targets.ravel().tolist()}
-    assert seen >= set(stream.ids[1:].tolist()) - {ids.frame.before}
+    missing = set(stream.ids[1:].tolist()) - {ids.frame.before}
+    for epoch in range(5000):  # an id at the edge has its turn in one of about fifty
+        missing.difference_update(*(targets.ravel().tolist() for _, targets, _ in windows.epoch(epoch)))
+        if not missing:
+            break
+    assert not missing
 
 
 @pytest.mark.parametrize("ids", FRAMES.values(), ids=FRAMES)

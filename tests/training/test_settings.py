@@ -93,7 +93,11 @@ def test_what_is_monitored_is_a_metric_of_the_task(task, monitor, expected):
 @pytest.mark.parametrize(
     ("task", "monitor", "message"),
     [
-        (Classification(), "accuracy", "unknown monitor 'accuracy': expected one of val_loss, val_accuracy, val_macro_f1"),
+        (
+            Classification(),
+            "accuracy",
+            "unknown monitor 'accuracy': expected one of val_loss, val_accuracy, val_macro_f1",
+        ),
         (Language(), "val_accuracy", "unknown monitor 'val_accuracy': expected one of val_loss$"),
     ],
 )

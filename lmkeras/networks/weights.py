@@ -1,0 +1,64 @@
+"""The weights of a network by name, and the shapes that they would have, before any memory is taken for them."""
+
+from collections.abc import Iterator, Mapping
+
+import keras
+import tensorflow as tf
+
+from lmkeras.networks.network import Network
+
+
+def named_weights(network: Network) -> dict[str, keras.Variable]:
+    """The weights of a network by the attributes that lead to them, such as "body.blocks.0.norm.scale".
+
+    A weight that two layers share has the name of the first. The names do not depend on how many networks were made
+    before, as the paths of Keras' variables do.
+
+    Raises:
+        ValueError: a layer is no attribute of another one, and in no list or dictionary that is one; or two weights of
+            a layer have the same name.
+    """
+    named: dict[str, keras.Variable] = {}
+    for role in ("body", "head"):
+        _collect(getattr(network, role), f"{role}.", named)
+    if len(named) != len(network.weights):
+        raise ValueError("every layer must be an attribute of a layer, with names of its own for its weights")
+    return named
+
+
+def _collect(layer: keras.layers.Layer, prefix: str, named: dict[str, keras.Variable]) -> None:
+    inner = list(_inner_layers(layer))
+    known = {id(weight) for weight in named.values()} | {id(weight) for _, part in inner for weight in part.weights}
+    for weight in layer.weights:
+        if id(weight) not in known:
+            named[f"{prefix}{weight.name}"] = weight
+    for name, part in inner:
+        _collect(part, f"{prefix}{name}.", named)
+
+
+def _inner_layers(layer: keras.layers.Layer) -> Iterator[tuple[str, keras.layers.Layer]]:
+    """The layers that are attributes of a layer, each with its name."""
+    for name, value in vars(layer).items():
+        if name != "_layers" and not name.startswith("_self_"):  # Keras' and TensorFlow's own lists of all layers
+            yield from _layers_in(value, name.lstrip("_"))
+
+
+def _layers_in(value: object, name: str) -> Iterator[tuple[str, keras.layers.Layer]]:
+    if isinstance(value, keras.layers.Layer):
+        yield name, value
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            yield from _layers_in(inner, f"{name}.{index}")
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _layers_in(inner, f"{name}.{key}")
+
+
+def shapes_of(config: Mapping) -> dict[str, tuple[int, ...]]:
+    """The shapes of the weights that `Network.from_config` would make, by name; no memory is taken for the weights.
+
+    Args:
+        config: what `Network.get_config` returned.
+    """
+    with tf.Graph().as_default():  # in a graph, variables have no memory yet
+        return {name: tuple(weight.shape) for name, weight in named_weights(Network.from_config(config)).items()}
