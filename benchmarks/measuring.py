@@ -161,7 +161,7 @@ def report(name: str, rows: list[dict]) -> None:
             when it is higher; ratio and shares of the floor follow from that.
     """
     RESULTS.mkdir(exist_ok=True)
-    date = datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes")
+    date = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="minutes")
     result = {"name": name, "date": date, "cores": len(os.sched_getaffinity(0)), "rows": rows}
     (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
     for row in rows:

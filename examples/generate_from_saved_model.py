@@ -12,6 +12,7 @@ text = model.signatures["generate"](
     temperature=tf.constant(0.7),
     top_k=tf.constant(0),
     top_p=tf.constant(1.0),
+    repetition_penalty=tf.constant(1.0),
     seed=tf.constant(0),
 )["text"]
 assert "lmkeras" not in sys.modules

@@ -1,11 +1,13 @@
 """Runs the verb that a command line names: tyro reads the arguments, and an error is printed as one line."""
 
 import contextlib
+import errno
 import functools
 import io
 import os
 import re
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 
@@ -57,7 +59,7 @@ def run_verb(verbs: Mapping[str, Callable[..., None]], summary: str, arguments: 
 
 def _mendable(error: Exception) -> str | None:
     """The message for an error that the user can mend; None for any other error, which shall show its traceback."""
-    if isinstance(error, InputError | OSError):  # OSError: such as a folder without write permission, a full disk
+    if isinstance(error, InputError) or (isinstance(error, OSError) and _is_of_users_path(error)):
         return str(error)
     exhausted = [MemoryError]
     if "tensorflow" in sys.modules:
@@ -70,6 +72,21 @@ def _mendable(error: Exception) -> str | None:
         )
         return f"not enough memory ({what[0] if what else error}): make sizes, batches or lengths smaller"
     return None
+
+
+def _is_of_users_path(error: OSError) -> bool:
+    """Whether an error is about a place that the user named, such as a folder without write permission or a full disk.
+
+    A full disk is reported without a path. A file of Python's own, or no path at all, means a bug or a broken system.
+    """
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return True
+    return isinstance(error.filename, str | bytes | os.PathLike) and not _is_of_python(os.fsdecode(error.filename))
+
+
+def _is_of_python(path: str) -> bool:
+    homes = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    return any(os.path.abspath(path).startswith(home + os.sep) for home in (*homes, os.path.dirname(__file__)))
 
 
 def _prepared(verb: Callable[..., None]) -> Callable[..., Callable[[], None]]:

@@ -2,19 +2,58 @@
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from lmkeras.errors import InputError
+
+_IS_WINDOWS = os.name == "nt"
 ASIDE = ".writing"  # suffix of the temporary file that is being written; its name also begins with a dot
 
 
 def sync(path: str | Path) -> None:
-    """Waits until the content of a file, or the list of files of a folder, is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Waits until the content of a file, or the list of files of a folder, is on the disk.
+
+    Windows opens no folders, and syncs only what may be written; there, folders are left to the system.
+    """
+    if _IS_WINDOWS and os.path.isdir(path):
+        return
+    descriptor = os.open(path, os.O_RDWR if _IS_WINDOWS else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def locked(folder: str | Path) -> Iterator[None]:
+    """A context that holds a lock on a folder; the lock ends with the process, even if that is killed.
+
+    Raises:
+        OSError: another process holds the lock, or this system has no such locks.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        raise OSError("this system has no locks on folders") from None
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def local(path: str | Path) -> Path:
+    """The path of something to write, which must be on this machine.
+
+    Raises:
+        InputError: the path is an address such as gs://bucket/run, which would become a local folder "gs:".
+    """
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", str(path)):
+        raise InputError(f"{path} is an address: name a folder or file of this machine, and copy it there afterwards")
+    return Path(path)
 
 
 @contextlib.contextmanager

@@ -25,7 +25,7 @@ import json, sys
 import tensorflow as tf
 model = tf.saved_model.load(sys.argv[1])
 prompts, texts = json.loads(sys.argv[2])
-arguments = dict(max_new_tokens=30, top_k=0, top_p=1.0)
+arguments = dict(max_new_tokens=30, top_k=0, top_p=1.0, repetition_penalty=1.0)
 arguments = {name: tf.constant(value) for name, value in arguments.items()}
 prompts = tf.constant(prompts)
 greedy = model.signatures["generate"](prompt=prompts, temperature=tf.constant(0.0), seed=tf.constant(0), **arguments)
@@ -84,6 +84,7 @@ def test_signatures_are_what_the_readme_says(exported):
         "temperature": ("float32", 0),
         "top_k": ("int32", 0),
         "top_p": ("float32", 0),
+        "repetition_penalty": ("float32", 0),
         "seed": ("int32", 0),
     }
     assert {name: spec.dtype.name for name, spec in generate.structured_outputs.items()} == {"text": "string"}
@@ -93,10 +94,48 @@ def test_signatures_are_what_the_readme_says(exported):
     }
 
 
+def test_a_prompt_alone_is_served_by_the_defaults(exported):
+    model, folder = exported
+    served = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    assert list(served.structured_input_signature[1]) == ["prompt"]
+    assert [text.decode() for text in served(prompt=tf.constant(PROMPTS))["text"].numpy()] == model.generate(PROMPTS)
+
+
+def test_a_repetition_penalty_is_what_it_is_in_python(exported):
+    model, folder = exported
+    arguments = {
+        "max_new_tokens": 30,
+        "temperature": 0.0,
+        "top_k": 0,
+        "top_p": 1.0,
+        "repetition_penalty": 3.0,
+        "seed": 0,
+    }
+    arguments = {name: tf.constant(value) for name, value in arguments.items()}
+    found = tf.saved_model.load(str(folder)).signatures["generate"](prompt=tf.constant(PROMPTS), **arguments)["text"]
+    expected = model.generate(PROMPTS, 30, temperature=0, repetition_penalty=3.0)
+    assert [text.decode() for text in found.numpy()] == expected != model.generate(PROMPTS, 30, temperature=0)
+
+
+@pytest.mark.parametrize("count", [-1, 16_385])
+def test_one_request_cannot_ask_for_any_number_of_tokens(exported, count):
+    _, folder = exported
+    arguments = {
+        "temperature": 0.0,
+        "top_k": 0,
+        "top_p": 1.0,
+        "repetition_penalty": 1.0,
+        "seed": 0,
+    }
+    arguments = {name: tf.constant(value) for name, value in {"max_new_tokens": count, **arguments}.items()}
+    with pytest.raises(tf.errors.InvalidArgumentError, match="max_new_tokens must be from 0 to 16384"):
+        tf.saved_model.load(str(folder)).signatures["generate"](prompt=tf.constant(["a"]), **arguments)
+
+
 def test_saved_model_cli_runs_it(exported):
     model, folder = exported
     tool = os.path.join(os.path.dirname(sys.executable), "saved_model_cli")
-    values = 'prompt=["Ann "];max_new_tokens=12;temperature=0.0;top_k=0;top_p=1.0;seed=0'
+    values = 'prompt=["Ann "];max_new_tokens=12;temperature=0.0;top_k=0;top_p=1.0;repetition_penalty=1.0;seed=0'
     flags = {"--dir": folder, "--tag_set": "serve", "--signature_def": "generate", "--input_exprs": values}
     command = [tool, "run", *(str(word) for flag in flags.items() for word in flag)]
     run = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})

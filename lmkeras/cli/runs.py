@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import tyro
 
 from lmkeras.arguments import quiet_tensorflow
+from lmkeras.durable import local
 from lmkeras.errors import InputError
 from lmkeras.models.folder import read_config
 from lmkeras.tasks import task_of, tasks
@@ -38,7 +39,7 @@ def new_run(output: str, overwrite: bool, resume: bool) -> Path:
         InputError: the folder holds a model or checkpoints of an earlier run, and the arguments do not say what to do
             with them; or it cannot be created.
     """
-    run = Path(output)
+    run = local(output)
     if overwrite and resume:
         raise InputError("--overwrite starts anew and --resume goes on: say one of them")
     begun = any((run / "checkpoints").glob("update-*"))  # False if a run was killed before its first checkpoint

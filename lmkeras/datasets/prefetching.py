@@ -1,11 +1,13 @@
 """Batches that a Python iterator makes, as a tf.data.Dataset that makes the next ones meanwhile."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
+_failures: list[Exception] = []
 _AHEAD = 4  # enough for batches that take unequal time, and little memory
 
 
@@ -21,8 +23,35 @@ def prefetched(batches: Callable[[], Iterator], signature) -> "tf.data.Dataset":
     """
     import tensorflow as tf
 
+    def noting_failures():
+        try:
+            yield from batches()
+        except Exception as error:
+            _failures.append(error)
+            raise
+
     # TensorFlow gives each iterator a thread that tunes buffers and sleeps up to a minute at a time. When the iterator
     # is destroyed, TensorFlow 2.21 may wait until that thread wakes up, and with it everything else in Python.
     options = tf.data.Options()
     options.autotune.enabled = False
-    return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(_AHEAD).with_options(options)
+    dataset = tf.data.Dataset.from_generator(noting_failures, output_signature=signature)
+    return dataset.prefetch(_AHEAD).with_options(options)
+
+
+@contextlib.contextmanager
+def failures_of_batches() -> Iterator[None]:
+    """A context in which an error that stops a dataset's batches comes out as it was raised, such as an InputError.
+
+    TensorFlow would raise an error of its own instead, with the traceback of the other one as its text.
+    """
+    import tensorflow as tf
+
+    _failures.clear()
+    try:
+        yield
+    except tf.errors.OpError:
+        if _failures:
+            raise _failures[0] from None
+        raise
+    finally:
+        _failures.clear()

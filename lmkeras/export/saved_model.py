@@ -1,7 +1,6 @@
 """Writes SavedModels, either completely or not at all."""
 
 import contextlib
-import fcntl
 import os
 import re
 import shutil
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from lmkeras.durable import local, locked
 from lmkeras.errors import InputError
 
 _SAVED_MODEL_NAMES = {"saved_model.pb", "fingerprint.pb", "variables", "assets", "assets.extra"}
@@ -28,7 +28,7 @@ def write_saved_model(module: tf.Module, signatures: dict, folder: str | Path, o
     Raises:
         InputError: the folder holds a SavedModel and overwrite is False, or it holds something else.
     """
-    folder = Path(folder)
+    folder = local(folder)
     if folder.is_dir() and any(folder.iterdir()):
         if not overwrite:
             raise InputError(f"{folder} has files in it already: name a new folder, or say --overwrite")
@@ -40,7 +40,7 @@ def write_saved_model(module: tf.Module, signatures: dict, folder: str | Path, o
         raise InputError(f"{nearest} is a file: name a folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".exporting-{folder.name}-"
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=prefix) as aside, _locked(aside):
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=prefix) as aside, _held(aside):
         tf.saved_model.save(module, f"{aside}/new", signatures)
         if folder.exists():
             os.replace(folder, f"{aside}/old")
@@ -50,19 +50,20 @@ def write_saved_model(module: tf.Module, signatures: dict, folder: str | Path, o
 
 
 @contextlib.contextmanager
-def _locked(folder: str | Path) -> Iterator[None]:
-    """A context that holds a lock on a folder, which also ends with the process; BlockingIOError if it is locked."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def _held(folder: str) -> Iterator[None]:
+    """A context in which other processes see that a folder is in use, where the system has locks for that."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            stack.enter_context(locked(folder))
         yield
-    finally:
-        os.close(descriptor)
 
 
 def _remove_leftovers(parent: Path, prefix: str) -> None:
-    """Removes temporary folders of exports to the same place that were killed; those still in use are locked."""
+    """Removes temporary folders of exports to the same place that were killed; those still in use are locked.
+
+    Where the system has no locks, nothing shows which are in use, and all of them stay.
+    """
     for leftover in parent.iterdir():
         if re.fullmatch(rf"{re.escape(prefix)}\w{{8}}", leftover.name):
-            with contextlib.suppress(OSError), _locked(leftover):
+            with contextlib.suppress(OSError), locked(leftover):
                 shutil.rmtree(leftover)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lmkeras.archives import MEGABYTE, inside, parse_json, read_text, shortened
-from lmkeras.durable import sync
+from lmkeras.durable import local, sync
 from lmkeras.errors import InputError
 from lmkeras.tasks import OWN_KINDS, tasks
 
@@ -28,7 +28,7 @@ def write_model(folder: str | Path, config: dict, files: dict[str, Callable[[Pat
         config: the content of config.json, to which the format's version and the files' digests are added.
         files: for the name of each file a function that writes the file to a given path.
     """
-    folder = Path(folder)
+    folder = local(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob(f"{_ASIDE}*"):  # left by a process that was killed
         shutil.rmtree(left, ignore_errors=True)

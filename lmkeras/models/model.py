@@ -8,7 +8,7 @@ import keras
 
 from lmkeras.errors import InputError
 from lmkeras.export.saved_model import write_saved_model
-from lmkeras.models.preparing import Parts, as_trained, prepared, require_judge, run_of, settings_for
+from lmkeras.models.preparing import Parts, as_trained, prepared, require_judge, require_texts, run_of, settings_for
 from lmkeras.models.recipe import Recipe, require_built
 from lmkeras.models.saving import save_model
 from lmkeras.networks.network import Network
@@ -238,9 +238,7 @@ class Model:
             texts: any number of texts, as in `predict`, such as those that `open_examples` reads from a file.
             at_a_time: how many texts are read before they are answered, in batches of similar length.
         """
-        if isinstance(texts, str) or not isinstance(texts, Iterable):
-            got = "one" if isinstance(texts, str) else type(texts).__name__
-            raise InputError(f"expected texts, got {got}: put a text into a list, [text], or give it to predict")
+        require_texts(texts)
         return self._runner.predict(texts, at_a_time)
 
     @property

@@ -2,16 +2,16 @@
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from lmkeras.durable import local
 from lmkeras.errors import InputError
 from lmkeras.models.recipe import Recipe
 from lmkeras.models.saving import without_names
 from lmkeras.networks.network import Network
 from lmkeras.networks.weights import named_weights, shapes_of
-from lmkeras.tasks import tasks
 from lmkeras.tasks.base import Task
 from lmkeras.tokenizers.base import BaseTokenizer
 from lmkeras.training.layer_rates import freeze, layer_factors
@@ -49,6 +49,13 @@ def settings_for(task: Task, settings: TrainingSettings | None, changes: Mapping
     return changed(settings or wanted(), changes)
 
 
+def require_texts(texts: object) -> None:
+    """Raises InputError unless texts are given one after the other, as in a list."""
+    if isinstance(texts, str) or not isinstance(texts, Iterable):
+        got = "one" if isinstance(texts, str) else type(texts).__name__
+        raise InputError(f"expected texts, got {got}: put a text into a list, [text], or give it to predict")
+
+
 def require_judge(settings: TrainingSettings, held_out: object) -> None:
     """Raises InputError if the settings judge by a validation part and there is none."""
     if held_out is None and (settings.monitor, settings.patience) != (None, None):
@@ -80,7 +87,7 @@ def prepared(
     task = parts.task.learned(train, held_out, settings=settings, trained=parts.network is not None)
     tokenizer = parts.tokenizer or recipe.tokenizer_for(train)
     network = parts.network or recipe.network_for(task, tokenizer, settings.seed)
-    require_saveable(task, network)
+    require_saveable(network)
     with freeze(network.layer_groups(), settings.frozen_groups):  # raises InputError for too many
         task.check(network, tokenizer)
     data = task.training_data(train, tokenizer=tokenizer, network=network, settings=settings)
@@ -92,11 +99,8 @@ def prepared(
     return Prepared(Parts(task, tokenizer, network), batches, digests)
 
 
-def require_saveable(task: Task, network: Network) -> None:
-    """Raises InputError if what is trained could not be loaded again, since that would be found out after training."""
-    name = type(task).__name__
-    if type(task) is not tasks().get(task.kind):
-        raise InputError(f"the task {name} is not registered, so no model of it could be loaded: see register_task")
+def require_saveable(network: Network) -> None:
+    """Raises InputError if a network could not be loaded again; else that would be found out after the training."""
     try:
         again = shapes_of(network.get_config())
         own = {name: tuple(weight.shape) for name, weight in named_weights(network).items()}
@@ -133,4 +137,4 @@ def run_of(ready: Prepared, folder: str | Path | None, resume: bool) -> Run | No
     made_of = {**task.config(), **{name: digest() for name, digest in ready.digests.items()}}
     made_of["tokenizer"] = hashlib.sha256(tokenizer.to_json().encode()).hexdigest()
     made_of["network"] = without_names(network.get_config())
-    return Run(Path(folder), resume, made_of)
+    return Run(local(folder), resume, made_of)

@@ -8,9 +8,11 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from lmkeras.errors import InputError
 from lmkeras.models.folder import write_model
 from lmkeras.models.network_file import WEIGHTS, write_network
 from lmkeras.networks.network import Network
+from lmkeras.tasks import tasks
 from lmkeras.tasks.base import Task
 from lmkeras.tokenizers.base import BaseTokenizer
 
@@ -23,7 +25,13 @@ def save_model(folder: str | Path, task: Task, tokenizer: BaseTokenizer, network
         task: the task, with what it has learnt.
         tokenizer: the fitted tokenizer.
         network: the trained network.
+
+    Raises:
+        InputError: the task is not registered.
     """
+    if type(task) is not tasks().get(task.kind):
+        name = type(task).__name__
+        raise InputError(f"the task {name} is not registered, so its model could not be loaded: see register_task")
     sizes = {**network.get_config(), "name": type(network.body).__name__}
     config = {
         "kind": task.kind,

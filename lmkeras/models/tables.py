@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmkeras.corpora.corpus import Text
-from lmkeras.durable import replacing
+from lmkeras.durable import local, replacing
 from lmkeras.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def require_writable_file(path: str | Path, overwrite: bool) -> None:
 
     Call this before the work whose result is to be written, so that the work is not done in vain.
     """
-    path = Path(path).absolute()
+    path = local(path).absolute()
     if path.is_dir():
         raise InputError(f"{path} is a folder: name a file")
     if path.exists() and not overwrite:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from lmkeras.archives import MEGABYTE, checked_arrays, inside, read_json, shortened
+from lmkeras.durable import local
 from lmkeras.errors import InputError
 
 _LARGEST_JSON = 64 * MEGABYTE
@@ -81,7 +82,7 @@ def write_checkpoint(folder: str | Path, config: dict, tensors: dict[str, np.nda
     """
     import safetensors.numpy
 
-    folder = Path(folder)
+    folder = local(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as aside:
         whole = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}

@@ -56,7 +56,7 @@ class Language(Task):
     default_network: ClassVar[str] = "transformer"
     tokenizers: ClassVar[tuple] = ("byte_pair", "characters", "words")
     default_tokenizer: ClassVar[str] = "byte_pair"
-    signatures: ClassVar[tuple] = ("generate", "score")
+    signatures: ClassVar[tuple] = ("generate", "score", "serving_default")
     answers_texts: ClassVar[bool] = False
 
     def open(self, sources, columns, encoding):
@@ -130,11 +130,11 @@ class Language(Task):
         return LanguageRunner(network, tokenizer)
 
     def exported(self, network, tokenizer, dtype):
-        """Signatures `generate` and `score`, see `ExportedLanguageModel`."""
+        """Signatures `generate`, `serving_default` and `score`, see `ExportedLanguageModel`."""
         from lmkeras.tasks.in_graph.language import ExportedLanguageModel
 
         module = ExportedLanguageModel(network, tokenizer, dtype)
-        return module, {"generate": module.generate, "score": module.score}
+        return module, {name: getattr(module, name) for name in self.signatures}
 
     def after_training(self, train, held_out):
         """A comparison with the compressor xz: bits per character that it needs for the validation text.

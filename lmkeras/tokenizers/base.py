@@ -106,14 +106,20 @@ def in_blocks(texts: Iterable, characters: int) -> Iterator[list]:
 
     Where a text is a list of words, its words are counted instead of characters. The last list may be shorter.
 
+    Raises:
+        InputError: a text is neither, such as None or NaN; the message has its number, from 1.
+
     Example:
         >>> list(in_blocks(["ab", "c", "d", "ef"], 3))
         [['ab', 'c'], ['d', 'ef']]
     """
     block, length = [], 0
-    for text in texts:
+    for number, text in enumerate(texts, 1):
+        try:
+            length += len(text)
+        except TypeError:
+            raise InputError(f"text {number}: expected a string, got {text!r}") from None
         block.append(text)
-        length += len(text)
         if length >= characters:
             yield block
             block, length = [], 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lmkeras.archives import MEGABYTE, inside, read_json, read_text, shortened
+from lmkeras.durable import local
 from lmkeras.errors import InputError
 from lmkeras.tokenizers.bert_text import BertTextRules
 from lmkeras.tokenizers.special_tokens import SpecialTokens
@@ -82,7 +83,7 @@ def write_pretrained(
     config |= {theirs: getattr(rules, ours) for ours, (theirs, _) in _RULES.items()}
     config |= {theirs: getattr(special, ours) for ours, theirs in _SPECIAL.items()}
     config |= {} if model_max_length is None else {"model_max_length": model_max_length}
-    Path(folder).mkdir(parents=True, exist_ok=True)
+    local(folder).mkdir(parents=True, exist_ok=True)
     lines = "".join(f"{token}\n" for token in vocabulary)
     Path(folder, VOCABULARY).write_text(lines, encoding="utf-8", newline="\n")
     Path(folder, CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

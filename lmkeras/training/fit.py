@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import keras
 import tensorflow as tf
 
+from lmkeras.datasets.prefetching import failures_of_batches
 from lmkeras.errors import InputError
 from lmkeras.networks.judged import HeadLoss
 from lmkeras.networks.network import Network
@@ -86,7 +87,7 @@ def fit(
             best = BestWeights(judgement.monitor, judgement.higher_is_better, settings.patience or updates.total)
             state = TrainingState(replica, averages, None if batches.validation is None else best)
             recorded = _recorded(run, settings, state, updates=updates, strategy=strategy)
-            with recorded as (records, checkpoint_writer, note):
+            with recorded as (records, checkpoint_writer, note), failures_of_batches():
                 train, validation = _shared(replica, strategy, averages, batches=batches, note=note)
                 replica.fit(
                     train(updates.done),
@@ -259,4 +260,5 @@ def evaluate(network: Network, dataset: tf.data.Dataset, verbose: str | int = 0)
     """
     if not network.compiled:
         network.compile(loss=HeadLoss(), jit_compile=False)
-    return network.evaluate(dataset, verbose=verbose, return_dict=True)
+    with failures_of_batches():
+        return network.evaluate(dataset, verbose=verbose, return_dict=True)

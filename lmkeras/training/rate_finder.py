@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from lmkeras.datasets.prefetching import failures_of_batches
 from lmkeras.errors import InputError
 from lmkeras.networks.judged import HeadLoss
 from lmkeras.networks.network import Network
@@ -142,7 +143,8 @@ def find_learning_rate(
             optimizer = _growing_optimizer(network, settings, policy=policy, rate_factors=rate_factors, **rates)
             xla = compiles_steps(network, settings.xla, precision=policy, batches=train)
             trial.compile(optimizer, HeadLoss(), jit_compile=xla)
-            finding = _sweep(trial, train.take(steps))
+            with failures_of_batches():
+                finding = _sweep(trial, train.take(steps))
     finally:
         for variable, value in zip(network.variables, before, strict=True):
             variable.assign(value)

@@ -65,6 +65,8 @@ class TrainingSettings:
         counts = ("epochs", "steps", "batch_size", "window_length", "evaluate_every", "patience")
         for name in (*counts, "checkpoint_every", "keep_checkpoints"):
             value = getattr(self, name, None)
+            if value is not None and not hasattr(value, "__index__"):
+                raise InputError(f"{name} must be a whole number, got {value!r}")
             if value is not None and value < 1:
                 raise InputError(f"{name} must be at least 1, got {value}")
         for name in ("learning_rate", "clip_norm"):

@@ -128,7 +128,7 @@ def require_the_same(facts: object, strategy: tf.distribute.Strategy | None) -> 
     """
     if not is_multi_worker(strategy):
         return
-    number = int.from_bytes(hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).digest()[:3])
+    number = int.from_bytes(hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).digest()[:3], "big")
 
     def of_all():  # run as a graph below, because TensorFlow warns of anything else
         context = tf.distribute.get_replica_context()

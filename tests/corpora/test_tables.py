@@ -173,7 +173,7 @@ def test_a_source_is_opened(folder):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ([], r"expected a file or a list of \(text, stars, weight\), got list"),
+        ([], r"expected a file or a list of \(text, stars, weight\), got an empty one"),
         (3, r"expected a file or a list of \(text, stars, weight\), got int"),
         ([("a", 1, 1.0), ("b", 1)], r"item 2 of the list: expected text, stars, weight, got .\('b', 1\)"),
         (["abc"], "item 1 of the list: expected text, stars, weight, got 'abc'"),

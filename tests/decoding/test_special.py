@@ -81,7 +81,14 @@ def test_an_exported_model_gives_the_same(generator, tmp_path):
     signatures, prompts = tf.saved_model.load(str(tmp_path / "exported")).signatures, prompts_for(tokenizer)
     for temperature in (0.0, 1.5):
         sampling = Sampling(temperature=temperature, seed=6)
-        arguments = {"max_new_tokens": NEW, "temperature": temperature, "top_k": 0, "top_p": 1.0, "seed": 6}
+        arguments = {
+            "max_new_tokens": NEW,
+            "temperature": temperature,
+            "top_k": 0,
+            "top_p": 1.0,
+            "repetition_penalty": 1.0,
+            "seed": 6,
+        }
         arguments = {name: tf.constant(value) for name, value in arguments.items()}
         texts = signatures["generate"](prompt=tf.constant(prompts), **arguments)["text"].numpy().tolist()
         expected = generator.generate(prompts, NEW, sampling, (), 1)
@@ -130,6 +137,13 @@ def test_nothing_can_be_written_after_nothing():
 def test_an_export_refuses_to_write_after_nothing(tmp_path):
     export(build("lstm"), Letters(WITHOUT_START), tmp_path / "exported")
     generate = tf.saved_model.load(str(tmp_path / "exported")).signatures["generate"]
-    arguments = {"max_new_tokens": 3, "temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 6}
+    arguments = {
+        "max_new_tokens": 3,
+        "temperature": 0.0,
+        "top_k": 0,
+        "top_p": 1.0,
+        "repetition_penalty": 1.0,
+        "seed": 6,
+    }
     with pytest.raises(tf.errors.InvalidArgumentError, match="no id that starts a text: give prompts"):
         generate(prompt=tf.constant(["a", ""]), **{name: tf.constant(value) for name, value in arguments.items()})

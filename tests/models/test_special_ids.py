@@ -57,7 +57,14 @@ def test_scores_are_the_chain_rule_and_leave_the_end_out(model):
 def test_an_exported_model_writes_and_scores_the_same(model, tmp_path):
     model.export(tmp_path / "exported")
     signatures, prompts = tf.saved_model.load(str(tmp_path / "exported")).signatures, ["!a", "", "!fe"]
-    arguments = {"max_new_tokens": 20, "temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 0}
+    arguments = {
+        "max_new_tokens": 20,
+        "temperature": 0.0,
+        "top_k": 0,
+        "top_p": 1.0,
+        "repetition_penalty": 1.0,
+        "seed": 0,
+    }
     arguments = {name: tf.constant(value) for name, value in arguments.items()}
     texts = signatures["generate"](prompt=tf.constant(prompts), **arguments)["text"].numpy().tolist()
     assert [text.decode() for text in texts] == model.generate(prompts, 20, temperature=0)

@@ -5,17 +5,22 @@ Shape letters: B batch, T tokens.
 
 import tensorflow as tf
 
-from lmkeras.decoding.generate import GenerationLoop
+from lmkeras.decoding.generate import GenerationLoop, Sampling
 from lmkeras.decoding.score import ScoringLoop
 from lmkeras.networks.network import Network
 from lmkeras.tokenizers.base import BaseTokenizer
+
+_DEFAULT_NEW_TOKENS = 200
+_MOST_NEW_TOKENS = 16_384
 
 
 class ExportedLanguageModel(tf.Module):
     """Tokenizer, network, generation and scoring in one graph of TensorFlow's operations.
 
-    - generate: prompt [B] and the scalars max_new_tokens, temperature, top_k, top_p, seed → text [B], the generated
-      text after each prompt.
+    - generate: prompt [B] and the scalars max_new_tokens, temperature, top_k, top_p, repetition_penalty, seed → text
+      [B], the generated text after each prompt. At most 16,384 tokens are generated at a time, so that one request
+      cannot take all the memory of a server.
+    - serving_default: prompt [B] → text [B], by the defaults of `LanguageModel.generate`, at most 200 tokens.
     - score: text [B] → log_probability [B] in nats (float64), token_count [B], number of tokens that were scored.
 
     Args:
@@ -43,10 +48,13 @@ class ExportedLanguageModel(tf.Module):
             "temperature": number,
             "top_k": count,
             "top_p": number,
+            "repetition_penalty": number,
             "seed": count,
         }
         signature = [tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in arguments.items()]
         self.generate = tf.function(self._generate, autograph=False, input_signature=signature)
+        prompt = tf.TensorSpec([None], tf.string, "prompt")
+        self.serving_default = tf.function(self._serving_default, autograph=False, input_signature=[prompt])
         text = tf.TensorSpec([None], tf.string, "text")
         self.score = tf.function(self._score, autograph=False, input_signature=[text])
 
@@ -62,8 +70,16 @@ class ExportedLanguageModel(tf.Module):
         """The texts [B] of the first `lengths` [B] ids in each row of [B, T], without the id before a text."""
         return self.tokenizer.decode(tf.RaggedTensor.from_tensor(ids, lengths)[:, 0 if self._before is None else 1 :])
 
-    def _generate(self, prompt, max_new_tokens, temperature, top_k, top_p, seed):
+    def _serving_default(self, prompt):
+        sampling = Sampling().tensors()
+        return self.generate(prompt=prompt, max_new_tokens=tf.constant(_DEFAULT_NEW_TOKENS), **sampling)
+
+    def _generate(self, prompt, max_new_tokens, temperature, top_k, top_p, repetition_penalty, seed):
         ids, lengths = self._encode(prompt)
+        refusal = f"max_new_tokens must be from 0 to {_MOST_NEW_TOKENS}"
+        in_range = (max_new_tokens >= 0) & (max_new_tokens <= _MOST_NEW_TOKENS)
+        with tf.control_dependencies([tf.debugging.Assert(in_range, [refusal, max_new_tokens])]):
+            max_new_tokens = tf.identity(max_new_tokens)
         if self._before is None:
             refusal = "the tokenizer has no id that starts a text: give prompts that are not empty"
             with tf.control_dependencies([tf.debugging.assert_positive(lengths, refusal)]):
@@ -73,7 +89,7 @@ class ExportedLanguageModel(tf.Module):
             "temperature": temperature,
             "top_k": top_k,
             "top_p": top_p,
-            "repetition_penalty": tf.constant(1.0),
+            "repetition_penalty": repetition_penalty,
             "seed": seed,
         }
         state = self.generation.advance(state, sampling, tf.shape(state["ids"])[1])
