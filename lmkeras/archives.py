@@ -156,15 +156,21 @@ class _InSips:
     """A file of which one read gives a limited number of bytes; a longer read is an error.
 
     `zipfile` reads the list of members in one piece, as long as the archive itself says. This limits that read.
+
+    Args:
+        file: the file.
+        largest_bytes: the limit; None for no limit.
     """
 
-    def __init__(self, file, largest_bytes: int):
-        self._file, self._largest_bytes = file, largest_bytes
-        self.seek, self.tell = file.seek, file.tell
+    def __init__(self, file, largest_bytes: int | None):
+        self._file, self.largest_bytes = file, largest_bytes
+        self.seek, self.tell, self.close = file.seek, file.tell, file.close
 
     def read(self, size: int = -1) -> bytes:
-        content = self._file.read(self._largest_bytes + 1 if size < 0 else min(size, self._largest_bytes + 1))
-        if len(content) > self._largest_bytes:
+        if self.largest_bytes is None:
+            return self._file.read(size)
+        content = self._file.read(self.largest_bytes + 1 if size < 0 else min(size, self.largest_bytes + 1))
+        if len(content) > self.largest_bytes:
             raise ValueError("its list of members is too long")
         return content
 
@@ -184,8 +190,9 @@ class CheckedZip:
     def __init__(self, path: str | Path, members: Mapping[str, int | None]):
         self._file = _opened(path)
         try:
-            self._zip = zipfile.ZipFile(_InSips(self._file, _DIRECTORY_BYTES))
-            self._zip.fp = self._file  # the list has been read; members are read in pieces, so they need no limit
+            sips = _InSips(self._file, _DIRECTORY_BYTES)
+            self._zip = zipfile.ZipFile(sips)
+            sips.largest_bytes = None  # the list has been read; members are read in pieces, so they need no limit
             self._check(members)
         except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, EOFError) as error:
             self._file.close()

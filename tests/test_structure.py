@@ -34,7 +34,7 @@ tokenizers.keras_words tokenizers.byte_pair tokenizers.word_piece tokenizers
 datasets.prefetching datasets.windows datasets.shard_files datasets.shards datasets.encoding datasets.shard_writing
 datasets.sharded_windows
 datasets.tokenized datasets.layout datasets.examples datasets metrics reports
-training training.settings training.policy training.randomness
+training training.settings training.policy training.keras_contract training.randomness
 pretrained pretrained.checkpoint pretrained.bert
 layers layers.precision layers.fused layers.dropout layers.position layers.attention layers.blocks
 layers.vocabulary_loss layers.recurrent

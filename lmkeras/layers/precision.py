@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 
 import keras
 
+from lmkeras.training.keras_contract import set_policies
+
 _in_step = contextvars.ContextVar("in_step", default=False)
 
 
@@ -52,9 +54,7 @@ def steps_in(policy: str, layers: Sequence[keras.layers.Layer]) -> Iterator[None
     """
     before = [layer.dtype_policy for layer in layers]
     try:
-        for layer, old in zip(layers, before, strict=True):
-            layer.dtype_policy = StepPolicy(policy, elsewhere=old)
+        set_policies(layers, [StepPolicy(policy, elsewhere=old) for old in before])
         yield
     finally:
-        for layer, old in zip(layers, before, strict=True):
-            layer.dtype_policy = old
+        set_policies(layers, before)

@@ -16,9 +16,10 @@ from lmkeras.models.network_file import checked_config
 from lmkeras.networks.network import Network
 from lmkeras.networks.version_0_1 import load_weights, network_config
 from lmkeras.networks.weights import shapes_of
+from lmkeras.training.keras_contract import ARCHIVE_MEMBERS
 
-_WEIGHTS = "model.weights.h5"
-_MEMBERS = {"metadata.json": MEGABYTE, "config.json": MEGABYTE, _WEIGHTS: None}
+_METADATA, _CONFIG, _WEIGHTS = ARCHIVE_MEMBERS
+_MEMBERS = {_METADATA: MEGABYTE, _CONFIG: MEGABYTE, _WEIGHTS: None}
 
 
 def read_keras_file(path: str | Path, said: Mapping[str, object]) -> Network:
@@ -39,7 +40,7 @@ def read_keras_file(path: str | Path, said: Mapping[str, object]) -> Network:
             size = Path(path).stat().st_size
             with archive.open(_WEIGHTS) as weights, h5py.File(weights) as file:
                 found = Counter(array.shape for array in checked_arrays(file, size).values())
-            inside = parse_json(archive.open("config.json").read().decode())
+            inside = parse_json(archive.open(_CONFIG).read().decode())
             _require_said(inside["config"], said)
             config = checked_config(network_config(inside["registered_name"], inside["config"]), found.total())
             _require_same(Counter(shapes_of(config).values()), found)

@@ -14,6 +14,7 @@ import tensorflow as tf
 from keras import ops
 
 from lmkeras.errors import InputError
+from lmkeras.training.keras_contract import inner_layers
 
 
 def require_sizes(dropout: float, **sizes: int) -> None:
@@ -87,7 +88,7 @@ class Body:
 
         By default, the embedding is the first group, and each other layer is a group of its own.
         """
-        others = [layer for layer in self._layers if layer is not self.embedding and layer.weights]
+        others = [layer for layer in inner_layers(self) if layer is not self.embedding and layer.weights]
         return [[self.embedding], *([layer] for layer in others)]
 
     def summary_layers(self) -> list[keras.layers.Layer]:

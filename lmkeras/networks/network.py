@@ -14,6 +14,7 @@ import tensorflow as tf
 from lmkeras.errors import InputError
 from lmkeras.networks.contract import Body, Head
 from lmkeras.networks.judged import JudgedByHead
+from lmkeras.training.keras_contract import inner_layers
 
 
 @keras.saving.register_keras_serializable("lmkeras")
@@ -35,7 +36,7 @@ class Network(JudgedByHead):
     def __init__(self, body: Body, head: Head, default_learning_rate: float | None = None, **kwargs):
         super().__init__(**kwargs)
         # layers that the body made before the head: None for all (a built body); an unbuilt one made only its embedding
-        self._made_first = None if body.built else len(body._layers)
+        self._made_first = None if body.built else len(inner_layers(body))
         self.body, self.head = body, head
         self.count_losses(len(head.targets or ("the only one",)))
         self.default_learning_rate = default_learning_rate
@@ -86,7 +87,7 @@ class Network(JudgedByHead):
     def layer_groups(self) -> list[list[keras.layers.Layer]]:
         """All layers with weights, in groups from the embedding up to the head."""
         top = self.body.summary_layers()
-        own = [*top, *(layer for layer in self.head._layers if layer.weights)]
+        own = [*top, *(layer for layer in inner_layers(self.head) if layer.weights)]
         return [group for group in (*self.body.layer_groups(), own) if group and group != top]
 
     def exported(self, dtype: str = "float32") -> tuple[Callable, list[tf.Variable]]:
@@ -108,9 +109,9 @@ class Network(JudgedByHead):
 
     def layers_as_made(self) -> Iterator[keras.layers.Layer]:
         """This network and all layers in it, in the order in which they were made, each before what is inside it."""
-        made, first = self.body._layers, self._made_first
+        made, first = inner_layers(self.body), self._made_first
         parts = [self.body] if first is None else made[:first]
-        parts = [*parts, *self.head._layers, *([] if first is None else made[first:])]
+        parts = [*parts, *inner_layers(self.head), *([] if first is None else made[first:])]
         yield self
         waiting, seen = collections.deque(parts), set()
         while waiting:
@@ -118,7 +119,7 @@ class Network(JudgedByHead):
             if id(layer) not in seen:
                 seen.add(id(layer))
                 yield layer
-                waiting.extendleft(layer._layers)
+                waiting.extendleft(inner_layers(layer))
 
     def save_pretrained(self, folder: str | Path, labels: Sequence[str] | None = None) -> None:
         """Writes a checkpoint that the library transformers can read, if it has a network with such a body.

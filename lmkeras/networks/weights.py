@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from lmkeras.networks.network import Network
+from lmkeras.training.keras_contract import own_attributes
 
 
 def named_weights(network: Network) -> dict[str, keras.Variable]:
@@ -38,9 +39,8 @@ def _collect(layer: keras.layers.Layer, prefix: str, named: dict[str, keras.Vari
 
 def _inner_layers(layer: keras.layers.Layer) -> Iterator[tuple[str, keras.layers.Layer]]:
     """The layers that are attributes of a layer, each with its name."""
-    for name, value in vars(layer).items():
-        if name != "_layers" and not name.startswith("_self_"):  # Keras' and TensorFlow's own lists of all layers
-            yield from _layers_in(value, name.lstrip("_"))
+    for name, value in own_attributes(layer):
+        yield from _layers_in(value, name.lstrip("_"))
 
 
 def _layers_in(value: object, name: str) -> Iterator[tuple[str, keras.layers.Layer]]:

@@ -4,6 +4,7 @@ import abc
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from lmkeras.errors import InputError
 from lmkeras.tokenizers.special import SpecialIds
 
 if TYPE_CHECKING:  # in_graph() imports TensorFlow when it is called, not before

@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras import ops
 
 from lmkeras.errors import InputError
+from lmkeras.training import keras_contract
 
 
 def adam_step(optimizer, gradient, variable, mean, squares, rate):
@@ -26,7 +27,7 @@ def adam_step(optimizer, gradient, variable, mean, squares, rate):
     """
     step = ops.cast(optimizer.iterations + 1, variable.dtype)
     betas = [ops.cast(beta, variable.dtype) for beta in (optimizer.beta_1, optimizer.beta_2)]
-    tf.raw_ops.ResourceApplyAdam(
+    keras_contract.in_place_adam(
         var=_handle(variable),
         m=_handle(mean),
         v=_handle(squares),
@@ -98,14 +99,14 @@ class OneUpdate(ClipOnce):
 
     def update_step(self, gradient, variable, learning_rate):
         """Updates one variable."""
-        index = self._get_variable_index(variable)
+        mean, squares = keras_contract.moments(self, variable)
         rate = ops.cast(learning_rate, variable.dtype)
         adam_step(
             self,
             gradient=gradient,
             variable=variable,
-            mean=self._momentums[index],
-            squares=self._velocities[index],
+            mean=mean,
+            squares=squares,
             rate=rate,
         )
 

@@ -12,6 +12,7 @@ import keras
 from lmkeras.training.checkpoints import Checkpoints
 from lmkeras.training.curves import draw_curves
 from lmkeras.training.interruption import Interrupted, SignalNote
+from lmkeras.training.keras_contract import wrap_train_function
 from lmkeras.training.state import TrainingState, are_finite
 
 
@@ -90,16 +91,19 @@ class LateLogs(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         """Puts itself between Keras and the function that does an update."""
         if self._wanted:
-            self._update, self.model.train_function = self.model.train_function, self._late_update
+            wrap_train_function(self.model, self._later)
 
     def on_epoch_begin(self, epoch, logs=None):
         """Forgets the logs of the last epoch."""
         self._logs = None
 
-    def _late_update(self, iterator):
-        before, self._logs = self._logs, self._update(iterator)
-        self.late = 0 if before is None else 1
-        return self._logs if before is None else before
+    def _later(self, update):
+        def late_update(iterator):
+            before, self._logs = self._logs, update(iterator)
+            self.late = 0 if before is None else 1
+            return self._logs if before is None else before
+
+        return late_update
 
 
 class StopAtNaN(keras.callbacks.Callback):

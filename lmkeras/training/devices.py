@@ -11,6 +11,7 @@ from lmkeras.errors import InputError
 from lmkeras.layers.precision import steps_in
 from lmkeras.networks.network import Network
 from lmkeras.training import policy
+from lmkeras.training.keras_contract import all_layers, set_functions
 
 
 @contextlib.contextmanager
@@ -95,11 +96,10 @@ def precision(network: Network, choice: str) -> Iterator[str]:
         choice: a policy or "auto", see `training_policy`.
     """
     name = training_policy(network, choice)
-    layers = [network, *network._flatten_layers(include_self=False)]
-    layers = [layer for layer in layers if not isinstance(layer, keras.layers.Embedding)]
+    layers = [layer for layer in all_layers(network) if not isinstance(layer, keras.layers.Embedding)]
     try:
         with steps_in(name, layers):
             yield name
     finally:
         # Keras has compiled these functions for the policy of the context, so they must be compiled again
-        network.train_function = network.test_function = network.predict_function = None
+        set_functions(network)

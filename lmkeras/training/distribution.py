@@ -15,6 +15,7 @@ import keras
 import tensorflow as tf
 
 from lmkeras.errors import InputError
+from lmkeras.training import keras_contract
 from lmkeras.training.interruption import SignalNote
 from lmkeras.training.strategies import is_multi_worker, worker_number
 
@@ -34,10 +35,10 @@ def on_every_replica(network: keras.Model, strategy: tf.distribute.Strategy | No
         return
     with strategy.scope(), tf.variable_creator_scope(_seeds_apart):
         twin = type(network).from_config(network.get_config())
-    for layer, of in zip(twin._flatten_layers(), network._flatten_layers(), strict=True):
+    for layer, of in zip(*map(keras_contract.all_layers, (twin, network)), strict=True):
         layer.trainable = of.trainable  # sets its children too, which come after it
     twin.set_weights(network.get_weights())
-    twin._distribute_strategy = None  # else Keras would try to build the built network again, and fail
+    keras_contract.without_strategy(twin)
     try:
         with strategy.scope():
             yield twin
@@ -46,7 +47,7 @@ def on_every_replica(network: keras.Model, strategy: tf.distribute.Strategy | No
 
 
 def _seeds_apart(create, **options):
-    if "seed_generator_state" in (options.get("name") or ""):
+    if keras_contract.SEED_NAME in (options.get("name") or ""):
         options |= {
             "synchronization": tf.VariableSynchronization.ON_READ,
             "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA,
@@ -57,12 +58,13 @@ def _seeds_apart(create, **options):
 def spread_seeds(network: keras.Model, strategy: tf.distribute.Strategy) -> None:
     """Gives the dropout of each replica a seed of its own; the first replica keeps the seed that is set."""
     first = worker_number(strategy) * len(strategy.extended.worker_devices)
-    for variable in network.variables:
-        if "seed_generator_state" in variable.path:
-            parts = strategy.experimental_local_results(variable.value)
-            base = parts[0].numpy()
-            for index, part in enumerate(parts):
-                part.assign([(int(base[0]) + (first + index) * _SEED_STEP) % 2**32, base[1]])
+    for variable in keras_contract.seed_states(network):
+        parts = strategy.experimental_local_results(variable.value)
+        if len(parts) < len(strategy.extended.worker_devices):
+            raise RuntimeError("replicas share a random state: dropout would be the same on all of them")
+        base = parts[0].numpy()
+        for index, part in enumerate(parts):
+            part.assign([(int(base[0]) + (first + index) * _SEED_STEP) % 2**32, base[1]])
 
 
 def shared_batches(
@@ -155,7 +157,7 @@ def set_functions(
         judge_everywhere(next(iterator))
         return dict.fromkeys((metric.name for metric in averages), 0.0)  # Keras uses only the names
 
-    network.train_function, network.test_function = train_function, judge_function
+    keras_contract.set_functions(network, train_function, judge_function)
 
 
 def _one_row_at_least(tensor):

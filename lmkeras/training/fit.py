@@ -121,7 +121,7 @@ def _compile(network, settings, policy, total, xla, metrics, rate_factors) -> li
         optimizer = with_layer_rates(optimizer, rate_factors)
     network.compile(optimizer, HeadLoss(), weighted_metrics=metrics or None, jit_compile=xla)
     network.optimizer.build(network.trainable_variables)
-    return [network.metrics[0], *metrics]
+    return [network.mean_loss, *metrics]
 
 
 def _optimizer(network, settings, policy, total):

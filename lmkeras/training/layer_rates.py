@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import keras
 
 from lmkeras.errors import InputError
+from lmkeras.training import keras_contract
 from lmkeras.training.adam import Adam, AdamW
 from lmkeras.training.muon import Muon
 
@@ -34,8 +35,8 @@ class _LayerRates:
 
     def update_step(self, gradient, variable, learning_rate):
         """Updates one variable, with weight decay, at the variable's own learning rate."""
-        rate = learning_rate * self._factors[self._get_variable_index(variable)]
-        if self.weight_decay and self._use_weight_decay(variable):
+        rate = learning_rate * self._factors[keras_contract.variable_index(self, variable)]
+        if self.weight_decay and keras_contract.decays(self, variable):
             self.assign_sub(variable, variable * self.weight_decay * keras.ops.cast(rate, variable.dtype))
         super().update_step(gradient, variable, rate)
 
@@ -145,7 +146,7 @@ def freeze(groups: Sequence[Sequence[keras.layers.Layer]], how_many: int):
     frozen = [layer for group in groups[:how_many] for layer in group]
     # setting `trainable` of a layer also sets it for all that the layer contains, so the old values are put back from
     # the outer layers to the inner ones
-    parts = [part for layer in frozen for part in (*layer._flatten_layers(), *layer.variables)]
+    parts = [part for layer in frozen for part in (*keras_contract.all_layers(layer), *layer.variables)]
     before = [part.trainable for part in parts]
     try:
         for layer in frozen:

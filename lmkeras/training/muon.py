@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras import ops
 
 from lmkeras.training.adam import ClipOnce, adam_step
+from lmkeras.training.keras_contract import variable_index
 
 # Jordan et al. 2024: a x + b x³ + c x⁵ with the steepest slope at 0 among those that keep [0, 1.2] bounded
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -123,7 +124,7 @@ class Muon(ClipOnce, keras.optimizers.Optimizer):
 
     def update_step(self, gradient, variable, learning_rate):
         """Updates one variable."""
-        index = self._get_variable_index(variable)
+        index = variable_index(self, variable)
         # an embedding's gradient is tf.IndexedSlices, which may hold several rows for one id: they are added up here
         gradient = ops.cast(ops.convert_to_tensor(gradient), variable.dtype)
         rate = ops.cast(learning_rate, variable.dtype)

@@ -189,7 +189,7 @@ def test_evaluation_batches_weigh_each_target_once(lengths, length, data, ids):
     for inputs, targets, weights in batches:
         assert list(inputs) == ["input_ids"]
         inputs = inputs["input_ids"]
-        assert inputs.shape == targets.shape == weights.shape == (3, length)
+        assert inputs.shape == targets.shape == weights.shape == (3, min(length, max(lengths)))
         assert (inputs.dtype, targets.dtype, weights.dtype) == (np.int32, np.int32, np.float32)
         assert set(weights.ravel().tolist()) <= {0.0, 1.0}
         judged += targets[weights == 1].tolist()
@@ -202,9 +202,9 @@ def test_evaluation_batches_weigh_each_target_once(lengths, length, data, ids):
 
 
 def test_rows_are_filled_with_the_filler():
-    (inputs, targets, weights), *others = evaluation_windows(stream_of([3], TWO_IDS), 5, 2).as_numpy_iterator()
+    (inputs, targets, weights), *others = evaluation_windows(stream_of([3, 2], TWO_IDS), 5, 3).as_numpy_iterator()
     before, filler = TWO_IDS.frame.before, TWO_IDS.filler
     assert not others
-    assert inputs["input_ids"].tolist() == [[before, 1, 2, filler, filler], [filler] * 5]
-    assert targets.tolist() == [[1, 2, 3, filler, filler], [filler] * 5]
-    assert weights.tolist() == [[1, 1, 1, 0, 0], [0] * 5]
+    assert inputs["input_ids"].tolist() == [[before, 1, 2], [before, 4, filler], [filler] * 3]
+    assert targets.tolist() == [[1, 2, 3], [4, 5, filler], [filler] * 3]
+    assert weights.tolist() == [[1, 1, 1], [1, 1, 0], [0] * 3]
