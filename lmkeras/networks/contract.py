@@ -34,9 +34,14 @@ class Body:
     A body makes its embedding when it is constructed, and all other layers when it is built. The head is made between
     these two moments, so that it can share the embedding.
 
+    Attributes without a default are required: the constructor sets `vocabulary_size`, `dropout` and `embedding`, and
+    `build` sets `width` and `summary_size`. Besides, a body must have `build`, `states` and `get_config`, which gives
+    every argument of the constructor. docs/extending.md says when each of them is used.
+
     Attributes:
         vocabulary_size: number of ids that the body knows.
         dropout: the share of values dropped in training; a classifier's head uses the same share unless told otherwise.
+        embedding: the layer that the body begins with, ids → vectors; the lowest group of the default `layer_groups`.
         max_length: the most tokens that one pass can look at; None if there is no limit.
         takes_token_types: whether inputs may have token_type_ids, 1 in the second text of a pair and 0 elsewhere.
         width: D, known once the body is built.
@@ -52,6 +57,9 @@ class Body:
 
     vocabulary_size: int
     dropout: float
+    embedding: keras.layers.Layer
+    width: int
+    summary_size: int
     max_length: int | None = None
     takes_token_types: bool = False
     initializer_range: float | None = None
@@ -99,9 +107,13 @@ class Body:
 class Writer(Body):
     """A body that reads from the start of a text: the state of a token depends only on it and the tokens before it.
 
+    Beside what every body must have, a writer must have `tie_embeddings`, `initial_state` and `step`; `replace_rows` if
+    it has a `context_length` and is not recurrent; and a `summary` of its own, if a head is to read it: the mean of all
+    states needs a mask, which inputs of a writer need not have.
+
     Attributes:
-        embedding_dim: the width of the embedding; with `tie_embeddings` it is also D, the width of the states.
-        tie_embeddings: whether the embedding, transposed, is also the last matrix of a language model.
+        tie_embeddings: whether the embedding, transposed, is also the last matrix of a language model. If so, the
+            embedding has a matrix `embeddings` [V, D], as Keras' own have.
         context_length: the most tokens that one pass can look at; None if there is no limit.
         recurrent: whether the state after a text is all that later tokens need, and has the same size for every text.
             Then scoring carries the state from piece to piece, and generation needs no cache that grows with the text.
@@ -109,6 +121,7 @@ class Writer(Body):
         training_length: tokens in a training window if the user sets no other length.
     """
 
+    tie_embeddings: bool
     context_length: int | None = None
     recurrent: bool = False
     steps_with_xla: bool = False
@@ -164,7 +177,11 @@ class Writer(Body):
 
 
 class Head(keras.layers.Layer):
-    """The part of a network that computes a task's outputs from what a body has read.
+    """The part of a network that computes a task's outputs from what a body has read; registered as serialisable.
+
+    A head must have `call`, which casts the outputs to float32, and `loss`; `build`, if it has weights; and a
+    `get_config` that gives every argument of its constructor. All attributes below have defaults. A task may ask for
+    more: a language model's head must also have `vocabulary_size` and `every_position`, a classifier's `num_classes`.
 
     Attributes:
         reads: what `call` gets from the body: "states" [B, T, D] or "summary" [B, S].

@@ -107,7 +107,11 @@ class Task(abc.ABC):
     """What a model does with texts, such as continuing or classifying them.
 
     A task is a frozen dataclass. Its fields are the options that its user chose and the facts that it learnt from the
-    corpus, such as labels; both are kept in config.json, under the fields' names, as JSON.
+    corpus, such as labels; both are kept in config.json, under the fields' names, as JSON. Every field has a default,
+    because the command line makes the task without arguments to open files.
+
+    Attributes of the class without a default are required: `kind`, `title`, `command`, `Example` and `signatures`; so
+    are the abstract methods. docs/extending.md says when each attribute and each method is used.
     """
 
     #: what config.json calls models of this task
