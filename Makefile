@@ -50,6 +50,7 @@ readme: .venv/ready
 lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/vermin --target=3.10- --violations --no-tips --quiet lmkeras benchmarks examples tests
 
 .venv/ready: requirements.txt setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -89,7 +89,7 @@ def fit_and_save(model, run: Path, *corpora, settings, **options) -> bool:
 
 def require_task(run: str, *wanted: type[Task]) -> type[Task]:
     """The task of a saved model; InputError if there is no model, or `wanted` names tasks and this is none of them."""
-    task = task_of(read_config(run)["kind"])
+    task = task_of(read_config(run, whole=False)["kind"])  # `load` checks the other files
     if wanted and task not in wanted:
         titles = " or ".join(other.title for other in wanted)
         raise InputError(f"{run} is {task.title}, and this is for {titles}")
@@ -115,7 +115,9 @@ def own_options(given: object, wanted: type, name: str, run: str) -> object:
             titles = " or ".join(task.title for task in others)
             option = f"--{field.name.replace('_', '-')}"
             raise InputError(f"{option} is for {titles}, and {run} is {require_task(run).title}")
-    return wanted(**{field: getattr(given, field) for field in mine})
+    chosen = {name: getattr(given, name) for name in mine}
+    # what was not chosen has the default of this task, which may differ from that of another one
+    return wanted(**{name: value for name, value in chosen.items() if value != getattr(unset, name)})
 
 
 def _fields_of(options: type) -> set[str]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from lmkeras.durable import local
 from lmkeras.errors import InputError
+from lmkeras.models.network_file import checked_config
 from lmkeras.models.recipe import Recipe
 from lmkeras.models.saving import without_names
 from lmkeras.networks.network import Network
@@ -102,7 +103,7 @@ def prepared(
 def require_saveable(network: Network) -> None:
     """Raises InputError if a network could not be loaded again; else that would be found out after the training."""
     try:
-        again = shapes_of(network.get_config())
+        again = shapes_of(checked_config(network.get_config(), num_arrays=len(network.weights)))
         own = {name: tuple(weight.shape) for name, weight in named_weights(network).items()}
     except Exception as error:  # bodies and heads of users have errors of their own
         raise InputError(f"{network.described()} cannot be made again from its get_config: {error}") from error

@@ -94,6 +94,7 @@ def write_checkpoint(folder: str | Path, config: dict, tensors: dict[str, np.nda
 
 
 def _read_safetensors(path: Path) -> Iterator[tuple[str, np.ndarray]]:
+    import ml_dtypes  # noqa: F401 - NumPy knows bfloat16 by it
     import safetensors
 
     with safetensors.safe_open(path, "numpy") as file:

@@ -10,6 +10,7 @@ This module and the tasks' modules import no TensorFlow, so that the command lin
 import abc
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from lmkeras.corpora.tables import Rows, as_rows, open_rows, split_rows
@@ -175,6 +176,8 @@ class Task(abc.ABC):
 
     def corpus(self, value):
         """The corpus that an argument of `fit` or `evaluate` stands for: a corpus, a source, or examples in memory."""
+        if isinstance(value, str | Path):
+            return self.open([str(value)], self.Columns(), "utf-8")
         return as_rows(value, self.Example)
 
     def split(self, corpus, validation_fraction: float, seed: int):

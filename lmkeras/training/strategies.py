@@ -57,7 +57,8 @@ def _multi_worker() -> tf.distribute.Strategy:
     try:
         config = json.loads(os.environ["TF_CONFIG"])
         task = config["task"]
-        addresses = {job: config["cluster"][job] for job in ("chief", "worker") if job in config["cluster"]}
+        cluster = config["cluster"]
+        addresses = {job: _addresses(cluster[job], job) for job in ("chief", "worker") if job in cluster}
         if not 0 <= int(task["index"]) < len(addresses.get(task["type"], ())):
             raise ValueError(f"the task {task} is none of {addresses}")
     except KeyError as error:
@@ -74,6 +75,15 @@ def _multi_worker() -> tf.distribute.Strategy:
             "several workers must be set up before anything else is done with TensorFlow: begin the program with fit, "
             f"or with lmkeras.training.strategies.strategy_for('multi_worker') ({error})"
         ) from error
+
+
+def _addresses(given: object, job: str) -> list[str]:
+    """The addresses of a job's tasks, which TF_CONFIG may give as a list or as a mapping from their numbers."""
+    if isinstance(given, dict) and sorted(given) == sorted(map(str, range(len(given)))):
+        given = [given[str(number)] for number in range(len(given))]
+    if not isinstance(given, list) or not all(isinstance(address, str) for address in given):
+        raise ValueError(f"{job} is {given!r}: expected a list of addresses, or a mapping from 0, 1, … to them")
+    return given
 
 
 @contextlib.contextmanager

@@ -1,7 +1,10 @@
 import json
+import subprocess
+import sys
 import warnings
 
 import h5py
+import ml_dtypes
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -54,6 +57,8 @@ FORMS = {
     "of BertModel": TENSORS,
     "within a larger model": prefixed("bert."),
     "within a model within a model": prefixed("model.bert."),
+    **{f"of a sentence encoder, {prefix}": prefixed(prefix) for prefix in ("0.auto_model.", "encoder.", "model.")},
+    **{f"of other libraries, {prefix}": prefixed(prefix) for prefix in ("bert_model.", "module.bert.")},
     "with names of norms from TensorFlow 1": legacy(TENSORS),
     "of BertForPreTraining, as it was first published": {**legacy(prefixed("bert.")), **OTHERS},
     "with positions": {**TENSORS, "embeddings.position_ids": np.arange(CONFIG["max_position_embeddings"])[None]},
@@ -63,6 +68,38 @@ FORMS = {
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_of_names(tmp_path, form):
     assert_reads(write(tmp_path, CONFIG, FORMS[form]))
+
+
+def test_one_of_several_berts_is_chosen_by_its_prefix(tmp_path):
+    other = {name: tensor + 1 for name, tensor in TENSORS.items()}
+    both = {**{f"query.{name}": tensor for name, tensor in other.items()}, **prefixed("passage.")}
+    folder = write(tmp_path, CONFIG, both)
+    with pytest.raises(InputError, match=r"holds several BERTs, with the prefixes 'passage\.', 'query\.': choose one"):
+        Bert.from_pretrained(folder)
+    chosen = Bert.from_pretrained(folder, prefix="passage.")
+    np.testing.assert_allclose(chosen(IDS)[0], forward(TENSORS, CONFIG, IDS)[0][-1], atol=1e-5)
+    chosen = Bert.from_pretrained(folder, prefix="query.")
+    np.testing.assert_array_equal(chosen.pooler.bias, other["pooler.dense.bias"])
+    with pytest.raises(InputError, match="no embeddings"):
+        Bert.from_pretrained(folder, prefix="answer.")
+
+
+BEFORE_TENSORFLOW = """
+import sys
+from lmkeras.pretrained.checkpoint import read_checkpoint
+tensors = read_checkpoint(sys.argv[1]).tensors
+assert "tensorflow" not in sys.modules
+assert {tensor.dtype.name for tensor in tensors.values()} == {"float32"}
+print(float(tensors["pooler.dense.bias"][0]))
+"""
+
+
+def test_bfloat16_is_read_before_tensorflow_is_imported(tmp_path):
+    halves = {name: tensor.astype(ml_dtypes.bfloat16) for name, tensor in TENSORS.items()}
+    folder = write(tmp_path, CONFIG, halves)
+    program = [sys.executable, "-c", BEFORE_TENSORFLOW, str(folder)]
+    found = subprocess.run(program, check=True, capture_output=True, text=True).stdout
+    assert float(found) == float(halves["pooler.dense.bias"][0])
 
 
 def test_half_precision_is_read_as_it_is(tmp_path):

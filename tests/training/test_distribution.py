@@ -170,6 +170,16 @@ def test_a_port_in_use_is_said(tmp_path):
         ('{"cluster": {"worker": ["a:1"]}}', "'task' is missing"),
         ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}', "is none of"),
         ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "ps", "index": 0}}', "is none of"),
+        ('{"cluster": {"ps": ["a:1"]}, "task": {"type": "worker", "index": 0}}', "is none of {}"),
+        (
+            '{"cluster": {"worker": "a:12345"}, "task": {"type": "worker", "index": 0}}',
+            "worker is 'a:12345': expected a li",
+        ),
+        (
+            '{"cluster": {"worker": {"1": "a:1"}}, "task": {"type": "worker", "index": 0}}',
+            "expected a list of addresses",
+        ),
+        ('{"cluster": {"worker": {"0": "a:1"}}, "task": {"type": "worker", "index": 0}}', "begin the program with fit"),
         (
             '{"cluster": {"worker": ["localhost:1"]}, "task": {"type": "worker", "index": 0}}',
             "begin the program with fit",

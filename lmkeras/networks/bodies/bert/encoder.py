@@ -228,7 +228,9 @@ class Bert(BertReading, keras.Model):
         return {name: getattr(self, name) for name in table.CONFIG_NAMES}
 
     @classmethod
-    def from_pretrained(cls, source: str | Path, from_pt: bool | None = None, **arguments) -> "Bert":
+    def from_pretrained(
+        cls, source: str | Path, from_pt: bool | None = None, prefix: str | None = None, **arguments
+    ) -> "Bert":
         """Reads a published BERT.
 
         Args:
@@ -236,18 +238,23 @@ class Bert(BertReading, keras.Model):
                 installed), or a name on the Hugging Face hub. The BERT may be part of a larger model, whose other
                 layers are ignored.
             from_pt: an argument of TFBertModel that has no effect here, as the format is recognised from the files.
+            prefix: what stands before the names of this BERT's weights, such as "bert."; None finds it out, if the
+                checkpoint has one BERT.
             arguments: arguments of the constructor that shall differ from config.json, such as hidden_dropout_prob.
 
         Returns:
             The network. If the checkpoint has no pooler, the network's pooler has fresh weights, and a warning says so.
 
         Raises:
-            InputError: there is no checkpoint, it is not of a BERT or lacks weights, or Bert has no such argument.
+            InputError: there is no checkpoint, it holds no BERT or several or lacks weights, or Bert has no such
+                argument.
         """
         _require_known(arguments)
         checkpoint = read_checkpoint(source)
         bert = cls(**{**table.sizes_of(checkpoint.config, checkpoint.folder), **arguments})
-        tensors, rows = table.without_prefix(checkpoint.tensors), table.rows(bert.num_hidden_layers)
+        if prefix is None:
+            prefix = table.prefix_of(checkpoint.tensors, checkpoint.folder)
+        tensors, rows = table.without_prefix(checkpoint.tensors, prefix), table.rows(bert.num_hidden_layers)
         if not any(row.theirs in tensors for row in table.POOLER):
             warnings.warn(f"{source} has no pooler: pooler_output means nothing until it is trained", stacklevel=2)
             rows = [row for row in rows if row not in table.POOLER]
