@@ -17,6 +17,7 @@ from lmkeras.errors import InputError
 from lmkeras.models.folder import read_config
 from lmkeras.tasks import task_of, tasks
 from lmkeras.tasks.base import Task
+from lmkeras.training.checkpoints import Checkpoints
 
 # Only verbs that compute import TensorFlow, so that help, errors and `info` appear at once
 
@@ -43,10 +44,11 @@ def new_run(output: str, overwrite: bool, resume: bool) -> Path:
     if overwrite and resume:
         raise InputError("--overwrite starts anew and --resume goes on: say one of them")
     begun = any((run / "checkpoints").glob("update-*"))  # False if a run was killed before its first checkpoint
-    if (run / "config.json").exists() and not overwrite and not (resume and begun):
-        raise InputError(f"{run} holds a model already: name another --output, or say --overwrite")
-    if begun and not overwrite and not resume:
+    saved = (run / "config.json").exists()  # also by a run that was stopped, as far as it had come
+    if begun and not overwrite and not resume and (not saved or Checkpoints(run, keep=1).unfinished()):
         raise InputError(f"{run} holds the checkpoints of a run that did not end: say --resume, or --overwrite")
+    if saved and not overwrite and not (resume and begun):
+        raise InputError(f"{run} holds a model already: name another --output, or say --overwrite")
     mine = next((name for name in ("metrics.jsonl", "curves.png", "logs") if (run / name).exists()), None)
     if mine and not overwrite and not (resume and (run / "checkpoints").is_dir()):
         raise InputError(f"{run} holds {mine} already: name another --output, or say --overwrite")

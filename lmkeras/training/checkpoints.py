@@ -95,6 +95,16 @@ class Checkpoints:
                 _log.warning("%s is damaged (%s): going back to the one before it", path, error)
         return None
 
+    def unfinished(self) -> bool:
+        """Whether the newest checkpoint that can be read was written before its training had ended."""
+        for path in self.newest_first():
+            try:
+                with safetensors.safe_open(path, "numpy") as file:  # reads the header alone
+                    return not json.loads(file.metadata()["facts"])["stopped"]
+            except (OSError, ValueError, KeyError, TypeError, RecursionError, safetensors.SafetensorError):
+                continue  # it is damaged: training would go on from the one before it
+        return False
+
     def clear(self) -> None:
         """Removes all checkpoints; their folder is kept, or made, as a sign that a run has begun here."""
         if self.read_only:

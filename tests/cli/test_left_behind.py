@@ -4,6 +4,7 @@ import fcntl
 import io
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -160,6 +161,27 @@ def test_resuming_where_nothing_was_begun_leaves_the_folder_as_it_is(tmp_path, c
     command = ["train", "lm", "--text", tmp_path / "text.txt", "--output", tmp_path / "mine", "--resume"]
     require_one_line(*run(capsys, *command), "holds logs already")
     assert (tmp_path / "mine" / "logs" / "note.txt").read_text() == "mine"
+
+
+def test_a_run_that_was_stopped_goes_on_with_resume(tmp_path, capsys, monkeypatch):
+    (tmp_path / "text.csv").write_text("text,label\n" + "fizzy,yes\nvague,no\n" * 10)
+    command = ["train", "classifier", "--text", tmp_path / "text.csv", "--output", tmp_path / "run", "--steps", "3"]
+    command += "--network dense --embedding-dim 4 --no-tensorboard".split()
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "lmkeras.training.callbacks.Updates.on_train_begin", lambda *_: os.kill(os.getpid(), signal.SIGTERM)
+        )
+        code, _, err = run(capsys, *command)
+    assert code == 143
+    assert "stopped at update 1" in err
+    assert (tmp_path / "run" / "config.json").exists(), "the model is saved as far as it came"
+    before = contents(tmp_path)
+    require_one_line(*run(capsys, *command), "a run that did not end: say --resume, or --overwrite")
+    assert contents(tmp_path) == before
+    code, out, _ = run(capsys, *command, "--resume")
+    assert code == 0
+    assert "going on after update 1 of 3" in out
+    require_one_line(*run(capsys, *command), "holds a model already: name another --output, or say --overwrite")
 
 
 def test_ctrl_c_before_the_first_update_leaves_the_saved_model(tmp_path, capsys, monkeypatch):

@@ -48,6 +48,19 @@ def test_the_same_update_written_again_replaces_the_first(checkpoints):
     assert checkpoints.newest().facts == {"value": 2}
 
 
+def test_a_training_is_unfinished_as_long_as_its_newest_checkpoint_says_so(checkpoints):
+    assert not checkpoints.unfinished(), "there is none"
+    checkpoints.write(1, ARRAYS, {"stopped": False})
+    assert checkpoints.unfinished()
+    path = checkpoints.write(2, ARRAYS, {"stopped": True})
+    assert not checkpoints.unfinished()
+    path.write_bytes(path.read_bytes()[:20])
+    assert checkpoints.unfinished(), "the newest is damaged: the one before it counts"
+    path.unlink()
+    checkpoints.write(1, ARRAYS, {"step": 1})
+    assert not checkpoints.unfinished(), "no training wrote this"
+
+
 def cut(path):
     path.write_bytes(path.read_bytes()[:-1])
 
