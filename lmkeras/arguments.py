@@ -9,14 +9,19 @@ import re
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import tyro
 
-from lmkeras.errors import InputError
+from lmkeras.errors import InputError, unknown_name
 
 
-def run_verb(verbs: Mapping[str, Callable[..., None]], summary: str, arguments: Sequence[str] | None = None) -> int:
+def run_verb(
+    verbs: Mapping[str, Callable[..., None]],
+    summary: str,
+    arguments: Sequence[str] | None = None,
+    second_words: Mapping[str, str] | None = None,
+) -> int:
     """Runs the verb that the arguments name.
 
     Args:
@@ -24,16 +29,16 @@ def run_verb(verbs: Mapping[str, Callable[..., None]], summary: str, arguments: 
             docstring the help text.
         summary: what the program does, in one line, for the help text.
         arguments: the words after the program's name; None for those of this process.
+        second_words: for the first word of verbs that have two, what the second one names, such as "task".
 
     Returns:
         The exit code: 0 for success, 2 for an error that the user can mend (printed in one line on standard error),
         130 for Ctrl-C, 143 for SIGTERM while training.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if " ".join(arguments[:2]) in verbs:
-        arguments[:2] = [" ".join(arguments[:2])]
     errors = io.StringIO()
     try:
+        arguments = _with_whole_verb(arguments, verbs, second_words or {})
         with contextlib.redirect_stderr(errors):
             prepared = {name: _prepared(verb) for name, verb in verbs.items()}
             verb = tyro.extras.subcommand_cli_from_dict(prepared, prog="lmkeras", description=summary, args=arguments)
@@ -55,6 +60,24 @@ def run_verb(verbs: Mapping[str, Callable[..., None]], summary: str, arguments: 
         print(f"lmkeras: {' '.join(message.split())}", file=sys.stderr)
         return 2
     return 0
+
+
+def _with_whole_verb(arguments: list[str], verbs: Iterable[str], second_words: Mapping[str, str]) -> list[str]:
+    """The arguments with a verb of two words as one of them.
+
+    Raises:
+        InputError: the second word is missing, or there is no such verb.
+    """
+    if " ".join(arguments[:2]) in verbs:
+        return [" ".join(arguments[:2]), *arguments[2:]]
+    first, second = (*arguments, "", "")[:2]
+    if first not in second_words or {"-h", "--help"}.intersection(arguments):
+        return arguments
+    known = [verb.removeprefix(f"{first} ") for verb in verbs if verb.startswith(f"{first} ")]
+    if not second or second.startswith("-"):
+        verbs_of_it = ", ".join(f"{first} {word}" for word in known)
+        raise InputError(f"{first} needs a {second_words[first]}: say one of {verbs_of_it}")
+    raise unknown_name(second_words[first], second, known)
 
 
 def _mendable(error: Exception) -> str | None:

@@ -36,4 +36,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code, see `run_verb`.
     """
     summary = "Language models and text classifiers on Keras 3 and TensorFlow: text in, text out."
-    return run_verb(verbs(), summary, arguments)
+    return run_verb(verbs(), summary, arguments, second_words={"train": "task"})

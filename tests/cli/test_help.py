@@ -34,6 +34,14 @@ def test_help_shows_every_option_with_its_default(verb, capsys):
         assert "(default:" in words or "(required)" in words, words
 
 
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_for_training_lists_the_tasks(option, capsys):
+    code, out, err = run(capsys, "train", option)
+    assert (code, err) == (0, "")
+    assert "train lm" in out
+    assert "train classifier" in out
+
+
 def test_help_comes_without_tensorflow():
     code = "import sys, lmkeras.cli; lmkeras.cli.main(['--help']); assert 'tensorflow' not in sys.modules, 'imported'"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
