@@ -73,8 +73,9 @@ def generate(
                 samples = model.generate(text, max_new_tokens, stop=stop, num_samples=num_samples, **options)
                 print(*(text + sample for sample in samples), sep="\n", flush=True)
                 continue
+            pieces = model.stream(text, max_new_tokens, stop, **options)  # checks the arguments
             print(text, end="", flush=True)
-            for piece in model.stream(text, max_new_tokens, stop, **options):
+            for piece in pieces:
                 print(piece, end="", flush=True)
             print()
 

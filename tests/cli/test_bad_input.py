@@ -191,7 +191,11 @@ TABLE = {
         generate classifier                    | classifier is a text classifier, and this is for a language model
         score classifier fizzy                 | classifier is a text classifier, and this is for a language model
         predict lm Ann                         | lm is a language model, and this is for a text classifier
-        tarin                                  | Unrecognized options: tarin; Available subcommands""",
+        tarin                                  | Unrecognized options: tarin; Available subcommands
+        train                                  | train needs a task: say one of train lm, train classifier
+        train --text text.txt --output new     | train needs a task: say one of train lm, train classifier
+        train raterr --text x --output new     | unknown task 'raterr': expected one of lm, classifier
+        train clasifier --text x --output new  | expected one of lm, classifier; did you mean 'classifier'?""",
 }
 ROWS = [
     pytest.param(f"{start} {rest.strip()}".strip(), says.strip(), id=f"{start} {rest.strip()}".strip())
@@ -207,5 +211,7 @@ def test_there_are_enough_rows():
 @pytest.mark.parametrize(("command", "says"), ROWS)
 def test_one_line_exit_2_and_nothing_left_behind(command, says, in_place, capsys):
     before = contents(in_place)
-    require_one_line(*run_line(capsys, command), says)
+    code, out, err = run_line(capsys, command)
+    require_one_line(code, out, err, says)
+    assert out == "", "what was given is checked before anything is printed"
     assert contents(in_place) == before
