@@ -1,15 +1,24 @@
 """Bodies by name: each family registers its bodies, and `new_body` finds them."""
 
+import dataclasses
 import importlib
 import inspect
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import NamedTuple, get_args, get_type_hints
 
 from lmkeras.errors import InputError, unknown_name
+from lmkeras.networks.settings import FROM_ELSEWHERE, NETWORK_SETTINGS, TRAIN_OPTIONS
+from lmkeras.training.settings import ClassifierFitSettings, FitSettings
 
 #: the modules whose import registers the bodies that come with lmkeras
 _MODULES = ("dense", "convolutional", "recurrent", "bidirectional", "transformer", "bert")
 _bodies: dict[str, dict[str, "Family"]] = {"readers": {}, "writers": {}}
+#: for each kind of body the options of the tasks that use it, by the task's name
+_options: dict[str, dict[str, frozenset[str]]] = {kind: {} for kind in _bodies}
+#: what no size may be called: other options of `lmkeras train`, and arguments of functions that take sizes as well
+_TAKEN = {*TRAIN_OPTIONS, "task", "sizes"}.difference(FROM_ELSEWHERE).union(
+    field.name for settings in (FitSettings, ClassifierFitSettings) for field in dataclasses.fields(settings)
+)
 
 
 class Family(NamedTuple):
@@ -35,16 +44,79 @@ def register_body(name: str, kind: str, **others) -> Callable[[Callable], Callab
         name: the name by which users choose the body.
         kind: "readers", of whole texts, or "writers", which language models need.
         others: further attributes of its Family.
+
+    Raises:
+        ValueError: there is no such kind; another body of this kind has the name; or one of the body's sizes has the
+            name of something else, such as another option of `lmkeras train`.
     """
+    _require_kind(name, kind)
 
     def remember(body: Callable) -> Callable:
+        _require_own_name(name, kind, body)
+        _require_own_sizes(name, kind, body)
         _bodies[kind][name] = Family(body, **others)
         return body
 
     return remember
 
 
-def new_body(name: str, kind: str, **sizes):
+def _require_kind(name: str, kind: str) -> None:
+    if kind not in _bodies:
+        raise ValueError(f"{name}: unknown kind of bodies {kind!r}, expected {' or '.join(_bodies)}")
+
+
+def _require_own_name(name: str, kind: str, body: Callable) -> None:
+    """Raises ValueError if another body has the name, be it one that comes with lmkeras and is not imported yet."""
+    comes_with = name in names_that_come_with_lmkeras(kind)
+    own = getattr(_source_of(body), "__module__", None) or ""
+    other = _bodies[kind].get(name)
+    same = other is not None and _qualified_name(other.new) == _qualified_name(body)  # as when its module runs again
+    if (comes_with and not own.startswith("lmkeras.networks.bodies.")) or not (other is None or same):
+        raise ValueError(f"another of the {kind} has the name {name!r}: give {_qualified_name(body)} another name")
+
+
+def _require_own_sizes(name: str, kind: str, body: Callable) -> None:
+    for size in parameters_of(body):
+        if size in _TAKEN:
+            raise ValueError(f"the network {name!r}: name the size {size} otherwise, this name has another meaning")
+        for task, options in _options[kind].items():
+            if size in options:
+                raise ValueError(f"the network {name!r}: name the size {size} otherwise, it is an option of {task}")
+
+
+def keep_from_sizes(task: str, kind: str, options: Iterable[str]) -> None:
+    """Keeps the names of a task's options from being names of sizes too, now and later.
+
+    Args:
+        task: the task's name.
+        kind: the kind of bodies that the task uses.
+        options: the names.
+
+    Raises:
+        ValueError: there is no such kind, or a body of this kind has a size of such a name.
+    """
+    _require_kind(task, kind)
+    options = frozenset(options).difference(FROM_ELSEWHERE)
+    documented = {field.name for field in dataclasses.fields(NETWORK_SETTINGS[kind])}
+    sizes = documented.union(*(parameters_of(family.new) for family in _bodies[kind].values()))
+    if both := sorted(options & sizes):
+        raise ValueError(f"{task}: name the option {both[0]} otherwise, it is a size of a network")
+    for others in _options.values():
+        others.pop(task, None)  # what it had when its module was run before
+    _options[kind][task] = options
+
+
+def _source_of(body: Callable) -> Callable:
+    """The class or function itself, where some of its sizes are settled by functools.partial."""
+    return getattr(body, "func", body)
+
+
+def _qualified_name(body: Callable) -> str:
+    source = _source_of(body)
+    return getattr(source, "__qualname__", repr(source))
+
+
+def new_body(name: str, kind: str, /, **sizes):
     """The unbuilt body of that name, with fresh weights.
 
     Args:
@@ -69,10 +141,26 @@ def check(name: str, sizes: Iterable[str], kind: str) -> None:
 
 def sizes_of(name: str, kind: str) -> list[str]:
     """The names of the sizes that a body takes; InputError if no body has that name."""
-    body = family(name, kind).new
+    return list(parameters_of(family(name, kind).new))
+
+
+def parameters_of(body: Callable) -> dict[str, inspect.Parameter]:
+    """The sizes by name that a body's class or function takes.
+
+    An annotation is a string if it cannot be evaluated, such as one that is imported for type checkers alone.
+    """
+    try:
+        signature = inspect.signature(body, eval_str=True)
+    except Exception:  # whatever evaluating an annotation raises
+        signature = inspect.signature(body)
     settled = getattr(body, "keywords", {})  # sizes that the name already fixes, such as the cell of "gru"
-    parameters = inspect.signature(body).parameters.values()
-    return [p.name for p in parameters if p.name not in settled and p.kind is not inspect.Parameter.VAR_KEYWORD]
+    by_name = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+    return {name: p for name, p in signature.parameters.items() if name not in settled and p.kind in by_name}
+
+
+def names_that_come_with_lmkeras(kind: str) -> tuple[str, ...]:
+    """The names of the bodies of a kind that come with lmkeras; imports nothing."""
+    return get_args(get_type_hints(NETWORK_SETTINGS[kind])["network"])
 
 
 def registered_here(kind: str, known: Iterable[str]) -> dict[str, Callable]:

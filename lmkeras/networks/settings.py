@@ -79,3 +79,10 @@ class ReaderSettings(_Sizes):
 
 #: the settings of each kind of body
 NETWORK_SETTINGS = {"readers": ReaderSettings, "writers": WriterSettings}
+#: sizes that follow from the tokenizer or from the task's options, so that they are no options of the network
+FROM_ELSEWHERE = ("vocabulary_size", "max_length")
+#: options that `lmkeras train` has for every task and every network
+TRAIN_OPTIONS = (
+    *("text", "output", "validation", "validation_fraction", "encoding", "tokenizer", "vocabulary_size"),
+    *("network", "weights", "overwrite", "resume", "help"),
+)

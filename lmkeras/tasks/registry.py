@@ -2,8 +2,11 @@
 
 import dataclasses
 import importlib
+from collections import Counter
 
 from lmkeras.errors import InputError
+from lmkeras.networks.registry import keep_from_sizes
+from lmkeras.networks.settings import TRAIN_OPTIONS
 
 #: the modules whose import registers the tasks that come with lmkeras
 _MODULES = ("language", "classification")
@@ -20,8 +23,9 @@ def register_task(task: type) -> type:
     """Decorates a task's class, so that models, the command line and saved folders find it by its `kind`.
 
     Raises:
-        ValueError: another task has this kind or command, or a field of the task has the name of something else that
-            is kept beside the task's fields.
+        ValueError: another task has this kind or command; a field of the task has the name of something else that is
+            kept beside the task's fields; or an option of the task is no field of it, or has the name of another option
+            of `lmkeras train`, such as a size of a network.
     """
     taken = _TAKEN | {field.name for field in dataclasses.fields(task.Settings)}
     if wrong := sorted(taken.intersection(field.name for field in dataclasses.fields(task))):
@@ -30,8 +34,23 @@ def register_task(task: type) -> type:
         same = (other.kind, other.command) == (task.kind, task.command) and other.__qualname__ == task.__qualname__
         if not same and (other.kind == task.kind or other.command == task.command):
             raise ValueError(f"{task.__name__} and {other.__name__} have the same kind or command")
+    keep_from_sizes(task.__name__, task.bodies, _options_of(task))
     _tasks[task.kind] = task
     return task
+
+
+def _options_of(task: type) -> list[str]:
+    """The options that `lmkeras train` has for this task alone; ValueError if one of them cannot be an option."""
+    if lacking := _names(task.Options) - _names(task):
+        raise ValueError(f"{task.__name__}: its option {min(lacking)} must be a field of the task as well")
+    options = [name for part in (task.Columns, task.Options, task.Settings) for name in _names(part)]
+    if twice := sorted(name for name, count in Counter([*TRAIN_OPTIONS, *options]).items() if count > 1):
+        raise ValueError(f"{task.__name__}: name the option {twice[0]} otherwise, there is another of this name")
+    return options
+
+
+def _names(options: type) -> set[str]:
+    return {field.name for field in dataclasses.fields(options)}
 
 
 def tasks() -> dict[str, type]:

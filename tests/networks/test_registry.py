@@ -1,3 +1,5 @@
+import inspect
+
 import keras
 import pytest
 
@@ -32,7 +34,8 @@ def test_a_name_may_stand_for_a_body_of_each_kind():
 def bodies(monkeypatch):
     """A registry that a test may change."""
     registry.import_families()
-    monkeypatch.setattr(registry, "_bodies", {kind: dict(of) for kind, of in registry._bodies.items()})
+    for of_kinds in ("_bodies", "_options"):
+        monkeypatch.setattr(registry, of_kinds, {kind: dict(of) for kind, of in getattr(registry, of_kinds).items()})
 
 
 def test_registered_bodies_are_found_by_name(bodies):
@@ -52,6 +55,74 @@ def test_registered_bodies_are_found_by_name(bodies):
     assert registry.family("echo", "writers") == (echo, "words", None, None)
     assert registry.registered_here("writers", known) == {"echo": echo}
     assert registry.registered_here("readers", registry._bodies["readers"]) == {}
+
+
+def test_a_size_may_be_called_name_or_kind(bodies):
+    registry.register_body("echo", "readers")(lambda vocabulary_size, name="", kind="": (name, kind))
+    assert registry.new_body("echo", "readers", vocabulary_size=3, name="a", kind="b") == ("a", "b")
+
+
+def test_what_takes_any_number_of_arguments_is_no_size(bodies):
+    registry.register_body("echo", "readers")(lambda vocabulary_size, /, units=1, *rest, **others: None)
+    assert registry.sizes_of("echo", "readers") == ["units"]
+
+
+def test_an_unknown_kind_is_refused():
+    with pytest.raises(ValueError, match="echo: unknown kind of bodies 'reader', expected readers or writers"):
+        registry.register_body("echo", "reader")
+
+
+def echo():
+    """A new class of the same qualified name, as a notebook's cell makes when it is run again."""
+
+    class Echo:
+        def __init__(self, vocabulary_size): ...
+
+    return Echo
+
+
+def test_a_name_is_of_one_body_of_a_kind(bodies):
+    registry.register_body("echo", "readers")(echo())
+    again = registry.register_body("echo", "readers")(echo())
+    assert registry.family("echo", "readers").new is again
+    registry.register_body("echo", "writers")(RecurrentWriter)
+    with pytest.raises(ValueError, match="another of the readers has the name 'echo': give RecurrentWriter another"):
+        registry.register_body("echo", "readers")(RecurrentWriter)
+    assert registry.family("echo", "readers").new is again
+
+
+@pytest.mark.parametrize("imported", [True, False])
+def test_names_of_bodies_that_come_with_lmkeras_are_taken(imported, bodies, monkeypatch):
+    if not imported:
+        monkeypatch.setattr(registry, "_bodies", {"readers": {}, "writers": {}})
+    with pytest.raises(ValueError, match="another of the readers has the name 'cnn'"):
+        registry.register_body("cnn", "readers")(echo())
+    registry.register_body("gru", "readers")(echo())  # this is a name of writers alone
+
+
+@pytest.mark.parametrize(
+    "size", ["patience", "window_length", "class_weights", "tokenizer", "text", "resume", "weights", "sizes", "help"]
+)
+def test_a_size_with_the_name_of_something_else_is_refused(size, bodies):
+    parameter = inspect.Parameter(size, inspect.Parameter.KEYWORD_ONLY)
+    body = type("Body", (), {"__signature__": inspect.Signature([parameter])})
+    with pytest.raises(ValueError, match=f"the network 'echo': name the size {size} otherwise"):
+        registry.register_body("echo", "writers")(body)
+    assert "echo" not in registry._bodies["writers"]
+
+
+def test_an_option_of_a_task_is_no_size_of_a_body_that_it_can_use(bodies):
+    registry.keep_from_sizes("Made", "readers", ["cut", "max_length"])
+
+    def body(vocabulary_size, max_length, cut=1): ...
+
+    with pytest.raises(ValueError, match="the network 'echo': name the size cut otherwise, it is an option of Made"):
+        registry.register_body("echo", "readers")(body)
+    registry.register_body("echo", "writers")(body)
+    with pytest.raises(ValueError, match="Other: name the option cut otherwise, it is a size of a network"):
+        registry.keep_from_sizes("Other", "writers", ["cut"])
+    registry.keep_from_sizes("Made", "readers", [])
+    registry.register_body("echo", "readers")(body)
 
 
 def test_bodies_that_can_begin_from_pretrained_weights(bodies):

@@ -5,9 +5,10 @@ import pytest
 
 from lmkeras.cli.runs import own_options
 from lmkeras.errors import InputError
+from lmkeras.networks import registry as bodies
 from lmkeras.tasks import registry
 from lmkeras.tasks.base import NoOptions
-from lmkeras.tasks.classification import Classification
+from lmkeras.tasks.classification import Classification, ClassifierOptions
 
 
 @pytest.fixture
@@ -15,6 +16,7 @@ def register(monkeypatch):
     """Registers a task until the end of the test."""
     registry.tasks()
     monkeypatch.setattr(registry, "_tasks", dict(registry._tasks))
+    monkeypatch.setattr(bodies, "_options", {kind: dict(of) for kind, of in bodies._options.items()})
     return registry.register_task
 
 
@@ -28,6 +30,42 @@ def new_task(name="Made", kind="made", command="made", **fields):
 def test_a_field_with_the_name_of_something_else_is_refused(register, field):
     with pytest.raises(ValueError, match=f"Made: name the field {field} otherwise"):
         register(new_task(**{field: None}))
+
+
+def with_options(**fields):
+    """A task whose Options are those of a classifier and these."""
+    task = new_task(**fields)
+    own = [(name, object, value) for name, value in fields.items()]
+    task.Options = dataclasses.make_dataclass("Options", own, bases=(ClassifierOptions,), frozen=True)
+    return task
+
+
+def test_an_option_must_be_a_field_of_the_task(register):
+    task = new_task()
+    task.Options = dataclasses.make_dataclass("Options", [("cut", int, 1)], frozen=True)
+    with pytest.raises(ValueError, match="Made: its option cut must be a field of the task as well"):
+        register(task)
+    assert "made" not in registry.tasks()
+    register(with_options(cut=1))
+
+
+@pytest.mark.parametrize("option", ["output", "encoding", "resume", "vocabulary_size", "text_column", "label_column"])
+def test_an_option_with_the_name_of_another_is_refused(register, option):
+    with pytest.raises(ValueError, match=f"Made: name the option {option} otherwise, there is another of this name"):
+        register(with_options(**{option: None}))
+
+
+def test_an_option_with_the_name_of_a_size_is_refused(register):
+    with pytest.raises(ValueError, match="Made: name the option units otherwise, it is a size of a network"):
+        register(with_options(units=3))
+    register(with_options(context_length=3))  # only bodies that write have a size of this name
+
+
+def test_a_task_whose_bodies_are_of_no_kind_is_refused(register):
+    task = new_task()
+    task.bodies = "reader"
+    with pytest.raises(ValueError, match="Made: unknown kind of bodies 'reader', expected readers or writers"):
+        register(task)
 
 
 def test_a_second_task_of_the_same_kind_or_command_is_refused(register):
