@@ -56,7 +56,8 @@ export export.saved_model
 models models.folder models.network_file models.keras_file models.recipe models.saving models.preparing
 models.model models.loading
 models.language_model models.text_classifier models.tables models.cross_validation
-arguments cli.runs cli.tokenization cli.training cli.language cli.prediction cli.evaluation cli __main__
+arguments
+cli.runs cli.tokenization cli.network_options cli.training cli.language cli.prediction cli.evaluation cli __main__
 """.split()
 
 

@@ -1,17 +1,13 @@
 """The verbs that train a model, one for every task: train lm, train classifier."""
 
-import dataclasses
-import inspect
-import types
 from collections.abc import Callable
-from typing import Annotated, Literal, get_args, get_type_hints
+from typing import Annotated, Literal
 
 import tyro
 
 from lmkeras.arguments import quiet_tensorflow
+from lmkeras.cli.network_options import network_settings
 from lmkeras.cli.runs import Files, Flat, Output, fit_and_save, new_run, print_judgement
-from lmkeras.networks.registry import registered_here
-from lmkeras.networks.settings import NETWORK_SETTINGS
 from lmkeras.tasks.base import Task
 
 _HELP = {
@@ -85,30 +81,3 @@ def train_verb(task: type[Task]) -> Callable[..., None]:
 
     train.__doc__ = _DOCSTRING.format(**{**_HELP, **task.help})
     return train
-
-
-def network_settings(kind: str) -> type:
-    """The settings of a kind of body, extended by the names and sizes of bodies that this process has registered.
-
-    Args:
-        kind: "readers" or "writers".
-    """
-    settings = NETWORK_SETTINGS[kind]
-    known = get_args(get_type_hints(settings)["network"])
-    new = registered_here(kind, known)
-    if not new:
-        return settings
-    sizes = {
-        name: parameter
-        for body in new.values()
-        for name, parameter in inspect.signature(body, eval_str=True).parameters.items()
-    }
-    documented = {field.name for field in dataclasses.fields(settings)} | {"vocabulary_size", "max_length"}
-    names = Annotated[Literal[(*known, *new)], tyro.conf.arg(help="The kind of network.")]
-    fields = [("network", names, settings.network)]
-    for name, parameter in sizes.items():
-        # what has no type that the command line could read, such as **kwargs, is for Python alone
-        if name not in documented and isinstance(parameter.annotation, type | types.UnionType):
-            help_ = tyro.conf.arg(help="A size of the network; None: its default.")
-            fields.append((name, Annotated[parameter.annotation | None, help_], None))
-    return dataclasses.make_dataclass(settings.__name__, fields, bases=(settings,), frozen=True)

@@ -1,0 +1,120 @@
+"""The options of `lmkeras train` for the sizes of networks, those of bodies that users have registered included."""
+
+import collections.abc
+import dataclasses
+import inspect
+import re
+import types
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import tyro
+
+from lmkeras.networks.registry import names_that_come_with_lmkeras, parameters_of, registered_here
+from lmkeras.networks.settings import FROM_ELSEWHERE, NETWORK_SETTINGS
+
+_SEQUENCES = (tuple, list, collections.abc.Sequence)
+#: an option takes the first of its types that can read what was typed, and as a string everything can be read
+_ORDER = (bool, *_SEQUENCES, int, float, Literal, str)
+_HELP = "A size of the network; None: its default."
+
+
+def network_settings(kind: str) -> type:
+    """The settings of a kind of body, extended by the names and sizes of bodies that this process has registered.
+
+    Where bodies have a size of the same name, its option takes what any of them takes; the body that the user chooses
+    refuses what it does not know.
+
+    Args:
+        kind: "readers" or "writers".
+    """
+    settings, known = NETWORK_SETTINGS[kind], names_that_come_with_lmkeras(kind)
+    new = registered_here(kind, known)
+    if not new:
+        return settings
+    documented = {name: type_ for name, type_ in get_type_hints(settings).items() if name not in ("network", "weights")}
+    read, help_ = {name: [type_] for name, type_ in documented.items()}, {}
+    for body in new.values():
+        for name, parameter in parameters_of(body).items():
+            type_ = type_read(parameter)
+            if type_ is not None and name not in FROM_ELSEWHERE:
+                read.setdefault(name, []).append(type_)
+                help_[name] = help_.get(name) or documented_size(body, name)
+    names = Annotated[Literal[(*known, *new)], tyro.conf.arg(help="The kind of network.")]
+    fields = [("network", names, settings.network)]
+    for name, types_ in read.items():
+        option = Union[(any_of(types_), None)]  # noqa: UP007 - of types that are only known now
+        if name not in documented:
+            option = Annotated[option, tyro.conf.arg(help=help_[name] or _HELP)]
+        fields.append((name, option, None))
+    return dataclasses.make_dataclass(settings.__name__, fields, bases=(settings,), frozen=True)
+
+
+def type_read(parameter: inspect.Parameter) -> object | None:
+    """The type as which the command line reads a size: its annotation, or the type of its default if it has none.
+
+    Returns:
+        None for a size of a type that cannot be typed, such as a function; it is for Python alone.
+
+    Example:
+        >>> type_read(inspect.Parameter("widths", inspect.Parameter.KEYWORD_ONLY, default=(3, 4)))
+        tuple[int, ...]
+    """
+    type_, default = parameter.annotation, parameter.default
+    if isinstance(type_, str) or any(type_ is vague for vague in (parameter.empty, Any, *_SEQUENCES)):
+        type_ = type(default)
+        elements = {type(element) for element in default} if type_ in (tuple, list) else set()
+        if len(elements) == 1:
+            type_ = tuple[(*elements, ...)]
+    return type_ if _is_read(type_) else None
+
+
+def _is_read(type_: object) -> bool:
+    members = _members(type_)
+    return bool(members) and all(_is_scalar(member) or _is_sequence(member) for member in members)
+
+
+def _is_scalar(type_: object) -> bool:
+    if get_origin(type_) is Literal:
+        return all(isinstance(choice, bool | int | str) for choice in get_args(type_))
+    return any(type_ is scalar for scalar in (bool, int, float, str))
+
+
+def _is_sequence(type_: object) -> bool:
+    elements = [element for element in get_args(type_) if element is not ...]
+    return get_origin(type_) in _SEQUENCES and bool(elements) and all(map(_is_scalar, elements))
+
+
+def _members(type_: object) -> list:
+    """The types of which a Union is made, without None; a type that is no Union alone."""
+    if get_origin(type_) is Annotated:
+        return _members(get_args(type_)[0])
+    if get_origin(type_) in (Union, types.UnionType):
+        return [member for part in get_args(type_) for member in _members(part)]
+    return [] if type_ is type(None) else [type_]
+
+
+def any_of(types_: Iterable[object]) -> object:
+    """The type of an option that takes what any of the types takes; it has the choices of all Literals.
+
+    Example:
+        >>> any_of([Literal["max", "mean"] | None, str, Literal["last"]])
+        typing.Union[typing.Literal['max', 'mean', 'last'], str]
+    """
+    members = [member for type_ in types_ for member in _members(type_)]
+    choices = [choice for member in members if get_origin(member) is Literal for choice in get_args(member)]
+    others = [member for member in members if get_origin(member) is not Literal]
+    found = [*others, Literal[tuple(choices)]] if choices else others
+    return Union[tuple(sorted(found, key=lambda member: _ORDER.index(get_origin(member) or member)))]  # noqa: UP007
+
+
+def documented_size(body: Callable, size: str) -> str | None:
+    """What the section Args of a body's docstring says of a size; None if it says nothing."""
+    source = getattr(body, "func", body)
+    for described in (source, getattr(source, "__init__", None)):
+        _, _, section = (inspect.getdoc(described) or "").partition("Args:\n")
+        section = re.split(r"\n(?=\S)", section)[0]  # up to the next line that is not indented
+        entry = re.search(rf"^( +){re.escape(size)}(?: \(.*?\))?:(.*(?:\n\1 +.*)*)", section, re.MULTILINE)
+        if entry:
+            return " ".join(entry[2].split()) or None
+    return None
