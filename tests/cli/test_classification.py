@@ -110,7 +110,7 @@ def test_predict_answers_a_pipe_line_by_line(trained, capsys, monkeypatch):
 def test_predict_writes_a_table(suffix, trained, table, tmp_path, capsys):
     output = tmp_path / f"labelled.{suffix}"
     code, out, _ = run(capsys, "predict", trained, "--text", table, "--output", output)
-    assert (code, out) == (0, f"100 texts labelled in {output}\n")
+    assert (code, out) == (0, f"100 texts answered in {output}\n")
     if suffix == "csv":
         with output.open(encoding="utf-8", newline="") as file:
             rows = [(row["text"], row["label"], float(row["probability nö"])) for row in csv.DictReader(file)]
