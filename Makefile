@@ -19,7 +19,7 @@ ARGUMENTS_word_piece_parity := --texts 0 --vocabulary .reference/minilm/gt_all_m
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .NOTPARALLEL:
-.PHONY: demo test slow parity bench $(BENCHMARKS:%=bench/%) readme lint clean
+.PHONY: gpu-check demo test slow parity bench $(BENCHMARKS:%=bench/%) readme lint clean
 
 demo: .venv/ready
 	$(BIN)/lmkeras train lm --text builtin:python-docs --output $(RUN) --overwrite \
@@ -43,6 +43,10 @@ bench: $(BENCHMARKS:%=bench/%)
 $(BENCHMARKS:%=bench/%): bench/%: .venv/ready $(REFERENCES:%=.reference/%/ready) .reference/compiler/ready \
 		.reference/kerashub/ready .reference/onnx/ready
 	$(BIN)/python benchmarks/$*.py $(ARGUMENTS_$*)
+
+# Looks whether training, generation and export agree with the CPU's; on a machine without a GPU it says so.
+gpu-check: .venv/ready
+	$(BIN)/python benchmarks/gpu_check.py
 
 readme: .venv/ready
 	$(BIN)/python -m pytest -m readme
