@@ -40,7 +40,7 @@ def run(command, folder):
 
 @pytest.mark.parametrize("readme", READMES)
 def test_the_first_screen_names_targets_of_the_makefile(readme):
-    targets = re.findall(r"^make (\w+)", blocks(readme, "sh")[0], flags=re.MULTILINE)
+    targets = re.findall(r"^make ([\w-]+)", blocks(readme, "sh")[0], flags=re.MULTILINE)
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert {"demo", "test", "parity"} <= set(targets)
     assert all(re.search(rf"^{target}:", makefile, flags=re.MULTILINE) for target in targets)

@@ -15,6 +15,7 @@ import numpy as np
 
 from lmkeras.datasets.layout import TextLayout
 from lmkeras.datasets.prefetching import prefetched
+from lmkeras.datasets.sharing import WHOLE, Share
 from lmkeras.tokenizers.base import BaseTokenizer
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class EncodedExamples:
             `first_lengths` is known, token_type_ids int32 [B, T], 1 in the second text and 0 elsewhere.
         """
         lengths = self.lengths[rows]
-        size = self._padded(lengths.max())
+        size = self._padded(lengths.max(initial=0))
         at = np.arange(size)
         real = at < lengths[:, None]
         ids = np.full((len(rows), size), self.filler, np.int32)
@@ -177,8 +178,8 @@ class TrainingExamples:
         """The fingerprint of the examples and their targets, see `EncodedExamples.digest`."""
         return self.examples.digest(self.targets)
 
-    def dataset(self, first_step: int = 0) -> "tf.data.Dataset":
-        """All batches from `first_step` on, without end.
+    def dataset(self, first_step: int = 0, share: Share = WHOLE) -> "tf.data.Dataset":
+        """All batches from `first_step` on, or a share of the rows of each, without end.
 
         Returns:
             Dataset of (inputs, targets [B, …], weights float32 [B, …]); the inputs are those of
@@ -191,11 +192,15 @@ class TrainingExamples:
                 order = training_order(self.examples.lengths, batch_size=self.batch_size, seed=self.seed, epoch=epoch)
                 yield from itertools.islice(order, skip if epoch == first_epoch else 0, None)
 
-        return _dataset(rows, examples=self.examples, targets=self.targets, weights=self.weights)
+        return _dataset(rows, examples=self.examples, targets=self.targets, weights=self.weights, share=share)
 
 
 def evaluation_batches(
-    examples: EncodedExamples, targets: np.ndarray, weights: np.ndarray | None = None, batch_ids: int = 8192
+    examples: EncodedExamples,
+    targets: np.ndarray,
+    weights: np.ndarray | None = None,
+    batch_ids: int = 8192,
+    share: Share = WHOLE,
 ) -> "tf.data.Dataset":
     """Batches that contain every text once, the shortest texts first.
 
@@ -204,6 +209,7 @@ def evaluation_batches(
         targets: [N, …], the right answer for each text.
         weights: float [N, …], how much each target counts; None for 1 each.
         batch_ids: the most ids in a batch, padding included.
+        share: which rows of each batch are made.
 
     Returns:
         Dataset of (inputs, targets, weights) as in `TrainingExamples`, of known cardinality.
@@ -212,16 +218,16 @@ def evaluation_batches(
 
     parts = list(examples.batches_by_length(batch_ids))
     weights = np.ones(len(targets), np.float32) if weights is None else np.asarray(weights, np.float32)
-    dataset = _dataset(lambda: iter(parts), examples=examples, targets=targets, weights=weights)
+    dataset = _dataset(lambda: iter(parts), examples=examples, targets=targets, weights=weights, share=share)
     return dataset.apply(tf.data.experimental.assert_cardinality(len(parts)))
 
 
-def _dataset(rows, examples: EncodedExamples, targets: np.ndarray, weights: np.ndarray) -> "tf.data.Dataset":
-    """A dataset with one batch for each array of text numbers that the iterator `rows()` yields."""
+def _dataset(rows, examples: EncodedExamples, targets: np.ndarray, weights: np.ndarray, share: Share):
+    """A dataset with one batch, or a share of it, for each array of text numbers that the iterator `rows()` yields."""
     import tensorflow as tf
 
     def batches():
-        for numbers in rows():
+        for numbers in map(share.part, rows()):
             yield examples.inputs(numbers), targets[numbers], weights[numbers]
 
     names = ("input_ids", "attention_mask", *(() if examples.first_lengths is None else ("token_type_ids",)))

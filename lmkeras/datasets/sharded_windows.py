@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lmkeras.datasets.shards import TokenShards
+from lmkeras.datasets.sharing import WHOLE, Share
 from lmkeras.datasets.windows import Batch, TrainingWindows
 
 _POOL_IDS = 1 << 24  # windows are shuffled within this many ids, about 4 shards of `lmkeras tokenize`
@@ -33,7 +34,7 @@ class ShardedWindows(TrainingWindows):
         self._set_sizes(shards.num_ids, texts=shards.num_texts, length=length, batch_size=batch_size, seed=seed)
         self._pool_steps = max(1, _POOL_IDS // (self.batch_size * self.length))
 
-    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
+    def epoch(self, epoch: int, first_step: int = 0, share: Share = WHOLE) -> Iterator[Batch]:
         """The batches of one epoch from `first_step` on, see `TrainingWindows.epoch`.
 
         Raises:
@@ -50,9 +51,8 @@ class ShardedWindows(TrainingWindows):
             begin = first + done * self.batch_size * self.length
             ids = read(begin, begin + steps * self.batch_size * self.length + 1)
             # each pool has its own random numbers, so that a resumed training can begin with any pool
-            yield from self._batches(
-                ids, steps=steps, random=np.random.default_rng((self.seed, epoch, pool)), first_step=skip
-            )
+            random = np.random.default_rng((self.seed, epoch, pool))
+            yield from self._batches(ids, steps=steps, random=random, first_step=skip, share=share)
             skip = 0
 
 

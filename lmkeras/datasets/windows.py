@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from lmkeras.datasets.prefetching import prefetched
+from lmkeras.datasets.sharing import WHOLE, Share
 from lmkeras.errors import InputError
 from lmkeras.tokenizers.base import BaseTokenizer, in_blocks
 from lmkeras.tokenizers.special import SpecialIds
@@ -166,33 +167,43 @@ class TrainingWindows:
         self._spare = ids - 1 - self.steps_per_epoch * self.batch_size * self.length
         self._starts_are_rare = ids > _SHOWN_AS_STARTS * self.length * texts
 
-    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
-        """The batches of one epoch from `first_step` on: ({"input_ids"}, targets, weights of 1), each [B, T]."""
+    def epoch(self, epoch: int, first_step: int = 0, share: Share = WHOLE) -> Iterator[Batch]:
+        """The batches of one epoch from `first_step` on: ({"input_ids"}, targets, weights of 1), each [B, T].
+
+        Args:
+            epoch: number of the epoch.
+            first_step: how many batches are left out at the beginning.
+            share: which rows of each batch are made.
+        """
         random = np.random.default_rng((self.seed, epoch))
         first = random.integers(0, self._spare + 1)
-        return self._batches(self.ids[first:], steps=self.steps_per_epoch, random=random, first_step=first_step)
+        how = {"random": random, "first_step": first_step, "share": share}
+        return self._batches(self.ids[first:], steps=self.steps_per_epoch, **how)
 
-    def _batches(self, ids: np.ndarray, steps: int, random: np.random.Generator, first_step: int) -> Iterator[Batch]:
+    def _batches(
+        self, ids: np.ndarray, steps: int, random: np.random.Generator, first_step: int, share: Share
+    ) -> Iterator[Batch]:
         """The first windows of `ids`, as many as `steps` batches take, in random order."""
         rows = random.permutation(steps * self.batch_size).reshape(steps, self.batch_size)
         as_starts = random.random(rows.shape) < (1 / _SHOWN_AS_STARTS if self._starts_are_rare else 0)
         offsets = np.arange(self.length + 1)
         for batch, as_start in zip(rows[first_step:], as_starts[first_step:], strict=True):
-            windows = ids[batch[:, None] * self.length + offsets].astype(np.int32)
+            windows = ids[share.part(batch)[:, None] * self.length + offsets].astype(np.int32)
             inputs, targets = windows[:, :-1].copy(), windows[:, 1:]
-            inputs[as_start, 0] = self._before
+            inputs[share.part(as_start), 0] = self._before
             yield {"input_ids": inputs}, targets, np.ones(targets.shape, np.float32)
 
-    def dataset(self, first_step: int = 0) -> "tf.data.Dataset":
-        """All batches from `first_step` on, as a tf.data.Dataset without end, which prefetches them."""
+    def dataset(self, first_step: int = 0, share: Share = WHOLE) -> "tf.data.Dataset":
+        """All batches from `first_step` on, or a share of each, as a tf.data.Dataset without end, which prefetches."""
 
         def batches():
             first_epoch, skip = divmod(first_step, self.steps_per_epoch)
             for epoch in itertools.count(first_epoch):
-                yield from self.epoch(epoch, skip)
+                yield from self.epoch(epoch, skip, share)
                 skip = 0
 
-        return prefetched(batches, _signature((self.batch_size, self.length)))
+        rows = len(share.part(range(self.batch_size)))
+        return prefetched(batches, _signature((rows, self.length)))
 
 
 def text_windows(stream: TokenStream, length: int, stride: int | None = None) -> Iterator[tuple[np.ndarray, int]]:
@@ -221,7 +232,7 @@ def text_windows(stream: TokenStream, length: int, stride: int | None = None) ->
 
 
 def evaluation_windows(
-    stream: TokenStream, length: int, batch_size: int, stride: int | None = None
+    stream: TokenStream, length: int, batch_size: int, stride: int | None = None, share: Share = WHOLE
 ) -> "tf.data.Dataset":
     """Every token of the stream as a target once: batches of inputs, targets and weights.
 
@@ -230,6 +241,7 @@ def evaluation_windows(
         length: the most ids a window shows.
         batch_size: B.
         stride: see `text_windows`.
+        share: which rows of each batch are made.
 
     Returns:
         Dataset of ({"input_ids": int32 [B, T]}, int32 [B, T], float32 [B, T]), where T is `length` or the length of the
@@ -243,15 +255,16 @@ def evaluation_windows(
     def batches():
         windows = text_windows(stream, length, stride)
         while rows := list(itertools.islice(windows, batch_size)):
-            inputs, targets = np.full((2, batch_size, width), stream.filler, np.int32)
-            weights = np.zeros((batch_size, width), np.float32)
-            for row, (ids, judged) in enumerate(rows):
+            rows = share.part([*rows, *[None] * (batch_size - len(rows))])
+            inputs, targets = np.full((2, len(rows), width), stream.filler, np.int32)
+            weights = np.zeros((len(rows), width), np.float32)
+            for row, (ids, judged) in enumerate(filter(None, rows)):
                 size = len(ids) - 1
                 inputs[row, :size], targets[row, :size] = ids[:-1], ids[1:]
                 weights[row, size - judged : size] = 1
             yield {"input_ids": inputs}, targets, weights
 
-    dataset = prefetched(batches, _signature((batch_size, width)))
+    dataset = prefetched(batches, _signature((len(share.part(range(batch_size))), width)))
     count = -(-_count_windows(stream, length, stride) // batch_size)
     return dataset.apply(tf.data.experimental.assert_cardinality(count))
 

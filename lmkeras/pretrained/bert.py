@@ -105,31 +105,21 @@ def sizes_of(config: Mapping, source: object) -> dict:
     return sizes
 
 
-def prefix_of(tensors: Mapping[str, np.ndarray], source: object) -> str:
-    """What stands before the names of a BERT's weights in a checkpoint, such as "bert." or "0.auto_model."; often "".
+def without_prefix(tensors: Mapping[str, np.ndarray], prefix: str | None, source: object) -> dict[str, np.ndarray]:
+    """The weights of a checkpoint, renamed to the names of the table.
+
+    A prefix such as "bert.", which the names have in a larger model that contains a BERT, is removed. The legacy names
+    gamma and beta of norms become weight and bias.
 
     Args:
         tensors: the checkpoint's weights.
+        prefix: the prefix; None finds it out.
         source: the checkpoint's folder, for messages.
 
     Raises:
-        InputError: the checkpoint holds several BERTs; the message names their prefixes.
+        InputError: the checkpoint holds several BERTs and no prefix is given; the message names their prefixes.
     """
-    first = EMBEDDINGS[0].theirs
-    prefixes = sorted(name.removesuffix(first) for name in tensors if f".{name}".endswith(f".{first}"))
-    if len(prefixes) > 1:
-        named = ", ".join(map(repr, prefixes))
-        raise InputError(f"{source} holds several BERTs, with the prefixes {named}: choose one by prefix=")
-    return prefixes[0] if prefixes else ""
-
-
-def without_prefix(tensors: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    """The weights of a checkpoint, renamed to the names of the table.
-
-    The prefix, which the names have in a larger model that contains a BERT, is removed. The legacy names gamma and beta
-    of norms become weight and bias.
-    """
-    found = {}
+    prefix, found = _prefix(tensors, source) if prefix is None else prefix, {}
     for name, tensor in tensors.items():
         name = name.removeprefix(prefix)
         for old, new in ((".gamma", ".weight"), (".beta", ".bias")):
@@ -137,6 +127,16 @@ def without_prefix(tensors: Mapping[str, np.ndarray], prefix: str) -> dict[str, 
                 name = name.removesuffix(old) + new
         found[name] = tensor
     return found
+
+
+def _prefix(tensors: Mapping[str, np.ndarray], source: object) -> str:
+    """What stands before the names of a BERT's weights, such as "bert." or "0.auto_model."; often nothing."""
+    first = EMBEDDINGS[0].theirs
+    prefixes = sorted(name.removesuffix(first) for name in tensors if f".{name}".endswith(f".{first}"))
+    if len(prefixes) > 1:
+        named = ", ".join(map(repr, prefixes))
+        raise InputError(f"{source} holds several BERTs, with the prefixes {named}: choose one by prefix=")
+    return prefixes[0] if prefixes else ""
 
 
 def read_rows(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
+    from lmkeras.datasets.sharing import Share
     from lmkeras.networks.contract import Body, Head
     from lmkeras.networks.network import Network
     from lmkeras.tokenizers.base import BaseTokenizer
@@ -42,13 +43,14 @@ class TrainingData(NamedTuple):
     """The batches to train on.
 
     Attributes:
-        dataset: a function that takes a number of updates and returns the batches that come after them, without end. A
-            batch is (dictionary of inputs, targets, weights).
+        dataset: a function that takes a number of updates and perhaps a Share, and returns the batches that come after
+            these updates, without end: all rows of each, or those of the share. A batch is (dictionary of inputs,
+            targets, weights).
         steps_per_epoch: how many batches make one pass over the corpus.
         digest: gives a fingerprint of the corpus, in hexadecimal.
     """
 
-    dataset: Callable[[int], "tf.data.Dataset"]
+    dataset: Callable[..., "tf.data.Dataset"]
     steps_per_epoch: int
     digest: Callable[[], str]
 
@@ -57,11 +59,12 @@ class ValidationData(NamedTuple):
     """The batches on which a network is evaluated during training.
 
     Attributes:
-        dataset: batches of the same form as in training; their number is known.
+        dataset: a function that takes a Share and returns batches of the same form as in training, all rows of each or
+            those of the share; their number is known.
         digest: gives a fingerprint of the corpus, in hexadecimal.
     """
 
-    dataset: "tf.data.Dataset"
+    dataset: "Callable[[Share], tf.data.Dataset]"
     digest: Callable[[], str]
 
 

@@ -1,11 +1,13 @@
 """The task of a language model: to continue a text, and to say how probable a text is."""
 
 import dataclasses
+import functools
 from collections.abc import Iterable
 from typing import ClassVar, NamedTuple
 
 from lmkeras.corpora import Corpus, open_corpus
 from lmkeras.datasets import TokenShards, TokenStream, evaluation_windows, open_shards
+from lmkeras.datasets.sharing import WHOLE, Share
 from lmkeras.datasets.tokenized import split_corpus, stream_of, text_or_tokens, tokens_of, training_windows
 from lmkeras.errors import InputError
 from lmkeras.metrics import bits_per_character, perplexity, xz_bits_per_character
@@ -123,7 +125,8 @@ class Language(Task):
     def validation_data(self, corpus, tokenizer, network, replicas):
         """Every token once, in windows as `evaluate` takes them."""
         stream = stream_of(corpus, tokenizer)
-        return ValidationData(judged_windows(network.body, stream, replicas=replicas), stream.digest)
+        windows = functools.partial(judged_windows, network.body, stream, replicas=replicas)
+        return ValidationData(lambda share: windows(share=share), stream.digest)
 
     def runner(self, network, tokenizer):
         """A LanguageRunner, which generates, scores and judges."""
@@ -197,7 +200,7 @@ class LanguageRunner(Runner):
         return ((text, self.generator.predict(text, top_k)) for text in texts)
 
 
-def judged_windows(body, stream: TokenStream, stride: int | None = None, replicas: int = 1):
+def judged_windows(body, stream: TokenStream, stride: int | None = None, replicas: int = 1, share: Share = WHOLE):
     """Windows in which every token of a stream is judged once, as a tf.data.Dataset.
 
     Args:
@@ -207,6 +210,7 @@ def judged_windows(body, stream: TokenStream, stride: int | None = None, replica
             context, so that a token's loss is near that given the whole text before it; whole windows side by side for
             other bodies, as in training.
         replicas: number of replicas that share each batch.
+        share: which rows of each batch are made.
 
     Raises:
         InputError: the stride is longer than a window, or below 1.
@@ -217,4 +221,4 @@ def judged_windows(body, stream: TokenStream, stride: int | None = None, replica
     if stride is not None and not 1 <= stride <= length:
         raise InputError(f"stride must be from 1 to {length}, the length of a window, got {stride}")
     rows = -(-max(1, 4096 // length) // replicas) * replicas  # a multiple of replicas
-    return evaluation_windows(stream, length, batch_size=rows, stride=stride)
+    return evaluation_windows(stream, length, batch_size=rows, stride=stride, share=share)

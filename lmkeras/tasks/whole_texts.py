@@ -165,7 +165,8 @@ class WholeTextTask(TextLengths, Task):
     def validation_data(self, corpus, tokenizer, network, replicas):
         """Batches that contain every text once, the shortest texts first."""
         examples, targets = self.encode(corpus, tokenizer, network)
-        return ValidationData(evaluation_batches(examples, targets), functools.partial(examples.digest, targets))
+        batches = functools.partial(evaluation_batches, examples, targets)
+        return ValidationData(lambda share: batches(share=share), functools.partial(examples.digest, targets))
 
     def runner(self, network, tokenizer):
         """A TextRunner, which answers texts in batches."""

@@ -8,12 +8,12 @@ scalars along an axis, and they average the means of replicas whose numbers of r
 """
 
 import contextlib
-import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import keras
 import tensorflow as tf
 
+from lmkeras.datasets.sharing import WHOLE, Share
 from lmkeras.errors import InputError
 from lmkeras.training import keras_contract
 from lmkeras.training.interruption import SignalNote
@@ -68,47 +68,34 @@ def spread_seeds(network: keras.Model, strategy: tf.distribute.Strategy) -> None
 
 
 def shared_batches(
-    dataset: tf.data.Dataset, strategy: tf.distribute.Strategy, count: int
+    make: Callable[[Share], tf.data.Dataset], strategy: tf.distribute.Strategy
 ) -> tf.distribute.DistributedDataset:
-    """Shares each batch among replicas: of B rows, replica k of N gets the rows from B·k/N to B·(k + 1)/N.
-
-    Every worker makes all batches, which are the same on all workers, and takes its rows, so no rows are sent.
+    """Shares each batch among replicas; each worker makes the rows of its own replicas alone, and none are sent.
 
     Args:
-        dataset: batches, tuples of arrays or of dictionaries of arrays, whose first axis is that of the rows.
+        make: a function that returns the batches, with only the rows of a Share in each.
         strategy: the strategy whose replicas share the batches.
-        count: how many batches there are, or tf.data.INFINITE_CARDINALITY.
 
     Raises:
         InputError: the number of rows, the same in all batches, cannot be shared evenly.
     """
     replicas = strategy.num_replicas_in_sync
-    size = tf.nest.flatten(dataset.element_spec)[0].shape[0]
+    size = tf.nest.flatten(make(WHOLE).element_spec)[0].shape[0]
     if size is not None and size % replicas:
         raise InputError(
             f"batches of {size} windows cannot be shared among {replicas} replicas: give a --batch-size that can, and "
             "text enough to fill it"
         )
 
-    def rows(number, tensor):
-        total = tf.shape(tensor, tf.int64)[0]
-        part = tensor[total * number // replicas : total * (number + 1) // replicas]
-        known = tensor.shape[0]
-        return (
-            part if known is None or known % replicas else tf.ensure_shape(part, (known // replicas, *part.shape[1:]))
-        )
-
     def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
         local = replicas // context.num_input_pipelines
         first = context.input_pipeline_id * local
-
-        def parts(*batch):
-            numbers = tf.data.Dataset.range(first, first + local)
-            return numbers.map(lambda number: tf.nest.map_structure(functools.partial(rows, number), batch))
-
-        shared = dataset.flat_map(parts).prefetch(2 * local)
-        known = count if count < 0 else count * local
-        return shared.apply(tf.data.experimental.assert_cardinality(known))
+        parts = [make(Share(number, replicas)) for number in range(first, first + local)]
+        # one element of each part in turn: the replicas of this worker take them in this order
+        turns = tf.data.Dataset.range(local).repeat()
+        count = int(parts[0].cardinality())
+        shared = tf.data.Dataset.choose_from_datasets(parts, turns if count < 0 else turns.take(count * local))
+        return shared.apply(tf.data.experimental.assert_cardinality(count if count < 0 else count * local))
 
     return strategy.distribute_datasets_from_function(of_worker)
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import json
 import logging
 import re
@@ -12,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from lmkeras.datasets.prefetching import failures_of_batches
+from lmkeras.datasets.sharing import WHOLE
 from lmkeras.errors import InputError
 from lmkeras.networks.judged import HeadLoss
 from lmkeras.networks.network import Network
@@ -106,12 +108,11 @@ def _shared(network, strategy, averages, batches: Batches, note):
     """The batches to train and validate on; where there are replicas, makes all of them share the work and batches."""
     train, validation = batches.train, batches.validation
     if strategy is None:
-        return train, validation
+        return train, validation and validation(WHOLE)
     spread_seeds(network, strategy)
     set_functions(network, strategy=strategy, averages=averages, note=note)
-    if validation is not None:
-        validation = shared_batches(validation, strategy, int(validation.cardinality()))
-    return lambda done: shared_batches(train(done), strategy, tf.data.INFINITE_CARDINALITY), validation
+    judged = validation and shared_batches(validation, strategy)
+    return lambda done: shared_batches(functools.partial(train, done), strategy), judged
 
 
 def _compile(network, settings, policy, total, xla, metrics, rate_factors) -> list[keras.metrics.Metric]:

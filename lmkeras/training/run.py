@@ -7,6 +7,8 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from lmkeras.datasets.sharing import Share
+
 
 @dataclasses.dataclass(frozen=True)
 class Run:
@@ -29,12 +31,14 @@ class Run:
 class Batches:
     """The data of a training. Every batch is (dictionary of inputs, targets, weights)."""
 
-    train: Callable[[int], tf.data.Dataset]
-    """A function that takes a number of updates and returns the batches that come after them, without end."""
+    train: Callable[..., tf.data.Dataset]
+    """A function that takes a number of updates and returns the batches that come after them, without end. If several
+    replicas train together, it gets a Share too, and returns only those rows of each batch."""
     steps_per_epoch: int
     """How many batches make one pass over the corpus."""
-    validation: tf.data.Dataset | None = None
-    """Batches to evaluate on; with them, training ends with the weights that were best on them."""
+    validation: Callable[[Share], tf.data.Dataset] | None = None
+    """A function that takes a Share and returns batches to evaluate on, or those rows of each; with them, training ends
+    with the weights that were best on them."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -184,8 +184,8 @@ TABLE = {
         lm folder --overwrite                  | folder is not a SavedModel alone: it is not overwritten
         lm text.txt                            | text.txt is a file: name a folder
         lm text.txt/new                        | text.txt is a file: name a folder
-        lm new --dtype bfloat16                | only BERT is exported in another precision than its own
-        classifier new --dtype bfloat16        | only BERT is exported in another precision than its own""",
+        lm new --dtype bfloat16                | is exported in its own precision
+        classifier new --dtype bfloat16        | is exported in its own precision""",
     # of the other kind
     "": """
         generate classifier                    | classifier is a text classifier, and this is for a language model

@@ -145,7 +145,7 @@ def test_export_and_info(trained, tmp_path, capsys):
     assert run(capsys, "export", trained, tmp_path / "exported")[1].endswith("signature classify\n")
     exported = tf.saved_model.load(tmp_path / "exported").signatures["classify"](text=tf.constant(["so fizzy"]))
     assert exported["label"].numpy()[0].decode() == lmkeras.load(trained).predict("so fizzy").label
-    assert "only BERT" in run(capsys, "export", trained, tmp_path / "other", "--dtype", "bfloat16")[2]
+    assert "in its own precision" in run(capsys, "export", trained, tmp_path / "other", "--dtype", "bfloat16")[2]
     described = json.loads(run(capsys, "info", trained)[1])
     assert (described["kind"], described["labels"]) == ("text_classifier", ["nö", "yes"])
 

@@ -114,7 +114,7 @@ def test_export_and_info(trained, tmp_path, capsys):
     assert run(capsys, "export", trained, tmp_path / "exported", "--overwrite")[0] == 0
     code, _, err = run(capsys, "export", trained, tmp_path / "other", "--dtype", "bfloat16")
     assert (code, (tmp_path / "other").exists()) == (2, False)
-    assert "only BERT" in err
+    assert "in its own precision" in err
     code, out, _ = run(capsys, "info", trained)
     network = json.loads(out)["network"]
     assert (network["name"], network["body"]["config"]["d_model"]) == ("TransformerDecoder", 16)

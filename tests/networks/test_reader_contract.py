@@ -212,7 +212,7 @@ def test_what_is_exported_gives_the_same(network):
     for inputs in (IDS, {"input_ids": IDS, "attention_mask": IDS != 0}):
         np.testing.assert_allclose(tf.function(function, autograph=False)(inputs), network(IDS), atol=1e-5)
     if not hasattr(network.body, "packed"):
-        with pytest.raises(InputError, match=r"only BERT is exported in another .*: leave out dtype 'bfloat16'"):
+        with pytest.raises(InputError, match=r"is exported in its own precision: leave out dtype 'bfloat16'"):
             network.exported("bfloat16")
         with pytest.raises(InputError, match="has no form in transformers: use save instead"):
             network.save_pretrained("nowhere")

@@ -95,7 +95,7 @@ def follow_the_course(
     )
     still = {"steps": 5, "evaluate_every": 1, "learning_rate": 1e-30, "xla": "off", "tensorboard": False}
     still = TrainingSettings(**still, patience=patience)
-    read = Batches(lambda updates: train.repeat().skip(updates), 5, held_out)
+    read = Batches(lambda updates: train.repeat().skip(updates), 5, lambda share: held_out)
     options = {"judgement": Judgement(metrics, monitor, monitor == "val_accuracy"), "run": run, "verbose": 0}
     return network, harness.fit(network, read, still, callbacks=[Course(margins, dies_after)], **options)
 

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import threading
 
 import pytest
 import tensorflow as tf
@@ -190,3 +191,13 @@ def test_what_a_user_has_set_for_the_gpus_stays(monkeypatch):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["in use", "divided"])
     monkeypatch.setattr(tf.config.experimental, "set_memory_growth", refuse)
     policy.take_gpu_memory_as_needed()
+
+
+def test_what_one_thread_decides_is_not_decided_for_others():
+    found = []
+    with policy.working_on(GPU), policy.without_cudnn():
+        thread = threading.Thread(target=lambda: found.append((policy.device_in_use(), policy._without_cudnn.get())))
+        thread.start()
+        thread.join()
+        assert policy.device_in_use() is GPU
+    assert found == [(policy.cpu(), False)] or found[0][0].is_gpu  # what this machine has

@@ -44,7 +44,7 @@ def tiny(**sizes):
 
 def fit(network, validation=True, run_folder=None, callbacks=(), **settings):
     settings = FitSettings(**{"steps": 12, "evaluate_every": 4, "xla": "off", **settings})
-    read = Batches(from_update(batches()), 100, batches(1) if validation else None)
+    read = Batches(from_update(batches()), 100, (lambda share: batches(1)) if validation else None)
     run = run_folder and Run(run_folder)
     return harness.fit(network, read, settings, run=run, callbacks=callbacks, verbose=0)
 
@@ -244,5 +244,5 @@ def test_the_loss_of_a_batch_is_the_weighted_mean_over_its_targets():
     assert abs(expected - np.mean([(a * b).sum() / b.sum() for a, b in zip(losses, weights, strict=True)])) > 0.01
     dataset = tf.data.Dataset.from_tensor_slices(({"input_ids": inputs}, targets, weights))
     still = FitSettings(steps=2, evaluate_every=2, learning_rate=1e-30, xla="off", precision="float32")
-    (line,) = harness.fit(network, Batches(from_update(dataset.repeat()), 2, dataset), still, verbose=0)
+    (line,) = harness.fit(network, Batches(from_update(dataset.repeat()), 2, lambda share: dataset), still, verbose=0)
     assert [line["loss"], line["val_loss"]] == pytest.approx([expected] * 2, rel=1e-5)

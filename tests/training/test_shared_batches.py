@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from lmkeras.datasets.prefetching import prefetched
 from lmkeras.errors import InputError
 from lmkeras.training.distribution import shared_batches
 
@@ -29,23 +30,29 @@ class Recorder:
 @pytest.mark.parametrize(("workers", "local"), [(1, 1), (1, 2), (2, 1), (3, 1), (2, 2)])
 @pytest.mark.parametrize("sizes", [(4, 8, 12), (7, 1, 5, 4)])
 def test_every_row_is_of_one_replica_and_in_order(workers, local, sizes):
-    def batches():
-        first = 0
-        for size in sizes:
-            rows = np.arange(first, first + size, dtype=np.int32)
-            yield {"ids": np.repeat(rows[:, None], 3, axis=1)}, rows, rows / 8
-            first += size
+    made = []
 
-    of_rows = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None,), tf.float32)
-    spec = {"ids": tf.TensorSpec((None, 3), tf.int32)}, *of_rows
-    dataset = tf.data.Dataset.from_generator(batches, output_signature=spec)
-    make = shared_batches(dataset, Recorder(workers * local), len(sizes))
+    def dataset(share):
+        def batches():
+            first = 0
+            for size in sizes:
+                rows = np.array(share.part(range(first, first + size)), np.int32)
+                made.append((share, len(rows)))
+                yield {"ids": np.repeat(rows[:, None], 3, axis=1)}, rows, rows / 8
+                first += size
+
+        of_rows = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None,), tf.float32)
+        spec = {"ids": tf.TensorSpec((None, 3), tf.int32)}, *of_rows
+        return prefetched(batches, spec).apply(tf.data.experimental.assert_cardinality(len(sizes)))
+
+    make = shared_batches(dataset, Recorder(workers * local))
     parts = []
     for number in range(workers):
         shared = make(tf.distribute.InputContext(workers, number, workers * local))
         assert int(shared.cardinality()) == len(sizes) * local
         elements = list(shared.as_numpy_iterator())
         parts.append([elements[first : first + local] for first in range(0, len(elements), local)])
+    assert sum(count for _, count in made) == sum(sizes), "no row is made twice"
     for step in range(len(sizes)):
         of_step = list(itertools.chain.from_iterable(part[step] for part in parts))
         rows = [targets for _, targets, _ in of_step]
@@ -57,8 +64,11 @@ def test_every_row_is_of_one_replica_and_in_order(workers, local, sizes):
 
 
 def test_known_sizes_stay_known():
-    dataset = tf.data.Dataset.from_tensors(np.zeros((6, 5), np.int32)).map(lambda rows: (rows, rows)).repeat()
-    shared = shared_batches(dataset, Recorder(2), tf.data.INFINITE_CARDINALITY)(tf.distribute.InputContext(2, 1, 2))
+    def dataset(share):
+        rows = share.part(np.zeros((6, 5), np.int32))
+        return tf.data.Dataset.from_tensors((rows, rows)).repeat()
+
+    shared = shared_batches(dataset, Recorder(2))(tf.distribute.InputContext(2, 1, 2))
     assert [tuple(spec.shape) for spec in shared.element_spec] == [(3, 5), (3, 5)]
     assert int(shared.cardinality()) == tf.data.INFINITE_CARDINALITY
 
@@ -70,6 +80,7 @@ import tensorflow as tf
 parts = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], parts)
 from lmkeras.datasets import EncodedExamples, TrainingExamples, evaluation_batches
+from lmkeras.datasets.sharing import WHOLE
 from lmkeras.networks.bodies.transformer import transformer_classifier
 from lmkeras.training import fit as harness
 from lmkeras.training.run import Batches, Judgement
@@ -81,9 +92,9 @@ examples = EncodedExamples(random.integers(1, 20, lengths.sum()).astype("int32")
 targets = random.integers(0, 3, 13).astype("int32")
 weights = np.array([3.0, 0.0, 0.25, 1.0, 0.0, 2.0, 0.0, 0.5, 4.0, 0.0, 1.0, 0.125, 0.0], "float32")
 train = TrainingExamples(examples, targets, 3, 1, weights)  # batches of 3, and one of a single text
-held_out = evaluation_batches(examples, targets, weights, batch_ids=16)
+held_out = lambda share: evaluation_batches(examples, targets, weights, batch_ids=16, share=share)
 sizes = {tuple(batch[1].shape) for batch in train.dataset().take(train.steps_per_epoch)}
-sizes |= {tuple(batch[1].shape) for batch in held_out}
+sizes |= {tuple(batch[1].shape) for batch in held_out(WHOLE)}
 metrics = lambda: [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
 found = {"sizes": sorted(sizes)}
 network = transformer_classifier(20, 3, 8, dropout=0.0)
@@ -121,4 +132,4 @@ def test_uneven_rows_and_weights_count_as_in_one_batch():
 def test_windows_that_cannot_be_shared_evenly_are_refused():
     dataset = tf.data.Dataset.from_tensors((np.zeros((7, 5), np.int32),) * 2)
     with pytest.raises(InputError, match="batches of 7 windows cannot be shared among 2 replicas"):
-        shared_batches(dataset, Recorder(2), 1)
+        shared_batches(lambda share: dataset, Recorder(2))

@@ -228,9 +228,7 @@ class Bert(BertReading, keras.Model):
         return {name: getattr(self, name) for name in table.CONFIG_NAMES}
 
     @classmethod
-    def from_pretrained(
-        cls, source: str | Path, from_pt: bool | None = None, prefix: str | None = None, **arguments
-    ) -> "Bert":
+    def from_pretrained(cls, source: str | Path, from_pt: bool | None = None, prefix: str | None = None, **arguments):
         """Reads a published BERT.
 
         Args:
@@ -252,9 +250,8 @@ class Bert(BertReading, keras.Model):
         _require_known(arguments)
         checkpoint = read_checkpoint(source)
         bert = cls(**{**table.sizes_of(checkpoint.config, checkpoint.folder), **arguments})
-        if prefix is None:
-            prefix = table.prefix_of(checkpoint.tensors, checkpoint.folder)
-        tensors, rows = table.without_prefix(checkpoint.tensors, prefix), table.rows(bert.num_hidden_layers)
+        tensors = table.without_prefix(checkpoint.tensors, prefix, source=checkpoint.folder)
+        rows = table.rows(bert.num_hidden_layers)
         if not any(row.theirs in tensors for row in table.POOLER):
             warnings.warn(f"{source} has no pooler: pooler_output means nothing until it is trained", stacklevel=2)
             rows = [row for row in rows if row not in table.POOLER]
