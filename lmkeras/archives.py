@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MEGABYTE = 1 << 20
 _DIRECTORY_BYTES = 65 * 1024  # the longest list of members that a zip archive may have
 _MOST_OBJECTS = 100_000
+_LARGEST_HEADER = 8 * MEGABYTE  # for some 80,000 arrays
 _MOST_CHARACTERS = 300
 
 
@@ -164,7 +165,7 @@ class _InSips:
 
     def __init__(self, file, largest_bytes: int | None):
         self._file, self.largest_bytes = file, largest_bytes
-        self.seek, self.tell, self.close = file.seek, file.tell, file.close
+        self.seek, self.tell, self.seekable, self.close = file.seek, file.tell, file.seekable, file.close
 
     def read(self, size: int = -1) -> bytes:
         if self.largest_bytes is None:
@@ -223,6 +224,19 @@ class CheckedZip:
     def __exit__(self, *_) -> None:
         self._zip.close()
         self._file.close()
+
+
+def require_plain_header(path: str | Path) -> None:
+    """Raises ValueError if the header of a safetensors file is too large, or has a name twice.
+
+    The library safetensors checks everything else, before it takes any memory for the arrays. But it takes the last of
+    two arrays of the same name, and headers of 100 megabytes.
+    """
+    with _opened(path) as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > _LARGEST_HEADER:
+            raise ValueError(f"its header has {length:,} bytes: expected at most {_LARGEST_HEADER:,}")
+        parse_json(file.read(length).decode())
 
 
 def checked_arrays(file: "h5py.File", largest_bytes: int) -> "dict[str, h5py.Dataset]":

@@ -3,8 +3,13 @@
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
 
 from lmkeras.errors import InputError
 
@@ -83,3 +88,27 @@ def replacing(path: str | Path) -> Iterator[Path]:
             aside.unlink()
         raise
     sync(path.parent)
+
+
+def write_arrays(
+    path: str | Path, arrays: "Mapping[str, np.ndarray]", metadata: Mapping[str, str] | None = None
+) -> None:
+    """Writes a safetensors file that those may read who may read any other new file, and not its owner alone.
+
+    Args:
+        path: the file to create or replace.
+        arrays: by name.
+        metadata: texts by name, which the file's header is to hold.
+
+    Raises:
+        OSError: the file cannot be written, such as where the disk is full.
+    """
+    import safetensors.numpy
+
+    Path(path).touch()
+    mode = stat.S_IMODE(os.stat(path).st_mode)
+    try:
+        safetensors.numpy.save_file(dict(arrays), path, metadata)  # to a private file, which it then moves to the path
+    except safetensors.SafetensorError as error:
+        raise OSError(f"{path}: {error}") from error
+    os.chmod(path, mode)

@@ -4,12 +4,16 @@ What the network is made of stands in config.json. It is first checked that the 
 such a network has. Only then the network is built.
 """
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import keras
+import numpy as np
+import tensorflow as tf
 
-from lmkeras.archives import shortened
+from lmkeras.archives import require_plain_header, shortened
+from lmkeras.durable import write_arrays
 from lmkeras.errors import InputError
 from lmkeras.networks.network import Network
 from lmkeras.networks.weights import named_weights, shapes_of
@@ -17,14 +21,12 @@ from lmkeras.networks.weights import named_weights, shapes_of
 WEIGHTS = "model.safetensors"
 _DTYPES = ("float32", "bfloat16", "float16", "mixed_bfloat16", "mixed_float16")
 _LONGEST_NAME = 200
+_MOST_LAYERS = 1000
 
 
 def write_network(network: Network, path: str | Path) -> None:
     """Writes a network's weights, each under its name in `named_weights`."""
-    import safetensors.numpy
-
-    arrays = {name: keras.ops.convert_to_numpy(weight) for name, weight in named_weights(network).items()}
-    safetensors.numpy.save_file(arrays, path)
+    write_arrays(path, {name: keras.ops.convert_to_numpy(weight) for name, weight in named_weights(network).items()})
 
 
 def read_network(path: str | Path, said: Mapping[str, object]) -> Network:
@@ -32,25 +34,45 @@ def read_network(path: str | Path, said: Mapping[str, object]) -> Network:
 
     Args:
         path: path of the file. It is mapped into memory, so no second copy of the weights is made.
-        said: the description of the network in the model's config.json.
+        said: the description of the network in the model's config.json, which stands beside it.
 
     Raises:
-        InputError: the file is damaged, or its arrays are not those of the network that config.json describes.
+        InputError: config.json describes no network; or the file is damaged, or its arrays are not those of that
+            network.
     """
     import ml_dtypes  # noqa: F401 - NumPy knows bfloat16 by it
     import safetensors
 
-    try:
+    with _naming(path):
+        require_plain_header(path)
         with safetensors.safe_open(path, "numpy") as file:
             found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-            config = checked_config(said, num_arrays=len(found))
-            require_same(shapes_of(config), found)
-            network = Network.from_config(config)
+    with _naming(Path(path).with_name("config.json")):
+        config = checked_config(said, num_arrays=len(found))
+        expected = shapes_of(config)
+    with _naming(path):
+        require_same(expected, found)
+        network = Network.from_config(config)
+        with safetensors.safe_open(path, "numpy") as file:
             for name, weight in named_weights(network).items():
-                weight.assign(file.get_tensor(name))
-    except Exception as error:  # for damaged files, each library and each network has errors of its own
-        raise InputError(f"{path} is damaged or in another format: {shortened(error)}") from error
+                _assign(weight, file.get_tensor(name), name)
     return network
+
+
+@contextlib.contextmanager
+def _naming(path: str | Path) -> Iterator[None]:
+    """A context in which every error, as each library and each network has errors of its own, names that file."""
+    try:
+        yield
+    except Exception as error:
+        raise InputError(f"{path} is damaged or in another format: {shortened(error)}") from error
+
+
+def _assign(weight: keras.Variable, array: np.ndarray, name: str) -> None:
+    of_weight, of_file = (keras.backend.standardize_dtype(of.dtype) for of in (weight, array))
+    if of_weight != of_file and not all(map(keras.backend.is_float_dtype, (of_weight, of_file))):
+        raise ValueError(f"{name} has numbers of type {of_file}: expected {of_weight}")
+    weight.assign(array)
 
 
 def require_same(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> None:
@@ -58,7 +80,7 @@ def require_same(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tu
     for name in [*expected, *found]:
         if expected.get(name) != found.get(name):
             shapes = ("none" if name not in of else f"one of {list(of[name])}" for of in (expected, found))
-            raise ValueError("for {} config.json asks for {}, the file has {}".format(shortened(name), *shapes))
+            raise ValueError("for {} config.json asks for {}, the file has {}".format(shortened(repr(name)), *shapes))
 
 
 def checked_config(said: Mapping[str, object], num_arrays: int) -> dict:
@@ -70,12 +92,13 @@ def checked_config(said: Mapping[str, object], num_arrays: int) -> dict:
 
     Raises:
         ValueError: it holds another object than a dtype policy; or numbers of layers, or lists, that are longer than
-            the number of arrays, and so would cost time although no weight shows them.
+            the number of arrays, or than any network has, and so would cost time although no weight shows them.
     """
     config = _plain({name: value for name, value in said.items() if name not in ("name", "parameters")})
     _require_plausible(config, num_arrays)
-    parts = Network.parts_of(config)
-    # checked again, because sizes that were left out have their defaults now; the parts are not built yet
+    with tf.Graph().as_default():  # in a graph, the variables of those that are built at once have no memory yet
+        parts = Network.parts_of(config)
+    # checked again, because sizes that were left out have their defaults now
     _require_plausible({role: part.get_config() for role, part in parts.items()}, num_arrays)
     return config
 
@@ -104,10 +127,11 @@ def _dtype(value: Mapping[str, object]) -> str:
 
 
 def _require_plausible(sizes: Mapping[str, object], num_arrays: int) -> None:
+    most = min(num_arrays, _MOST_LAYERS)  # the arrays may be empty, and then there may be very many
     for name, value in sizes.items():
         if isinstance(value, dict):
             _require_plausible(value, num_arrays)
-        elif isinstance(value, list) and len(value) > num_arrays:
-            raise ValueError(f"{name} has {len(value):,} entries, and there are {num_arrays:,} arrays in the file")
-        elif name.endswith("layers") and type(value) is int and value > num_arrays:
-            raise ValueError(f"{name} is {value:,}, and there are {num_arrays:,} arrays in the file")
+        elif isinstance(value, list) and len(value) > most:
+            raise ValueError(f"{name} has {len(value):,} entries: expected at most {most:,} for {num_arrays:,} arrays")
+        elif name.endswith("layers") and type(value) is int and value > most:
+            raise ValueError(f"{name} is {value:,}: expected at most {most:,} for {num_arrays:,} arrays")

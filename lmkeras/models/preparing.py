@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -103,8 +104,8 @@ def prepared(
 def require_saveable(network: Network) -> None:
     """Raises InputError if a network could not be loaded again; else that would be found out after the training."""
     try:
-        again = shapes_of(checked_config(network.get_config(), num_arrays=len(network.weights)))
         own = {name: tuple(weight.shape) for name, weight in named_weights(network).items()}
+        again = shapes_of(checked_config(json.loads(json.dumps(network.get_config())), num_arrays=len(own)))
     except Exception as error:  # bodies and heads of users have errors of their own
         raise InputError(f"{network.described()} cannot be made again from its get_config: {error}") from error
     if again != own:

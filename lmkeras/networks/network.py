@@ -162,7 +162,7 @@ class Network(JudgedByHead):
                 )
             parts[role] = kind, config[role]["config"]
         # in the order in which a new network is made, so that the same seed gives the same weights
-        return {role: kind.from_config(dict(sizes)) for role, (kind, sizes) in parts.items()}
+        return {role: kind.from_config({**sizes}) for role, (kind, sizes) in parts.items()}
 
     @classmethod
     def from_config(cls, config: Mapping) -> "Network":

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from lmkeras.networks.network import Network
-from lmkeras.training.keras_contract import own_attributes
+from lmkeras.training.keras_contract import own_attributes, own_weights
 
 
 def named_weights(network: Network) -> dict[str, keras.Variable]:
@@ -28,30 +28,35 @@ def named_weights(network: Network) -> dict[str, keras.Variable]:
 
 
 def _collect(layer: keras.layers.Layer, prefix: str, named: dict[str, keras.Variable]) -> None:
-    inner = list(_inner_layers(layer))
+    parts = list(_parts(layer))
+    inner = [(name, part) for name, part in parts if isinstance(part, keras.layers.Layer)]
     known = {id(weight) for weight in named.values()} | {id(weight) for _, part in inner for weight in part.weights}
-    for weight in layer.weights:
+    # a weight's own name comes second, since Keras counts all weights of the process to name those without one
+    names = {id(part): name for name, part in reversed(parts)}
+    for weight in own_weights(layer):
         if id(weight) not in known:
-            named[f"{prefix}{weight.name}"] = weight
+            named[f"{prefix}{names.get(id(weight), weight.name)}"] = weight
     for name, part in inner:
         _collect(part, f"{prefix}{name}.", named)
 
 
-def _inner_layers(layer: keras.layers.Layer) -> Iterator[tuple[str, keras.layers.Layer]]:
-    """The layers that are attributes of a layer, each with its name."""
+def _parts(layer: keras.layers.Layer) -> Iterator[tuple[str, keras.layers.Layer | keras.Variable]]:
+    """The layers and the variables that are attributes of a layer, each with its name."""
+    if isinstance(layer, keras.Sequential):
+        yield from _parts_in(layer.layers, "layers")
     for name, value in own_attributes(layer):
-        yield from _layers_in(value, name.lstrip("_"))
+        yield from _parts_in(value, name.lstrip("_"))
 
 
-def _layers_in(value: object, name: str) -> Iterator[tuple[str, keras.layers.Layer]]:
-    if isinstance(value, keras.layers.Layer):
+def _parts_in(value: object, name: str) -> Iterator[tuple[str, keras.layers.Layer | keras.Variable]]:
+    if isinstance(value, keras.layers.Layer | keras.Variable):
         yield name, value
     elif isinstance(value, list | tuple):
         for index, inner in enumerate(value):
-            yield from _layers_in(inner, f"{name}.{index}")
+            yield from _parts_in(inner, f"{name}.{index}")
     elif isinstance(value, dict):
         for key, inner in value.items():
-            yield from _layers_in(inner, f"{name}.{key}")
+            yield from _parts_in(inner, f"{name}.{key}")
 
 
 def shapes_of(config: Mapping) -> dict[str, tuple[int, ...]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from lmkeras.archives import MEGABYTE, checked_arrays, inside, read_json, shortened
-from lmkeras.durable import local
+from lmkeras.durable import local, write_arrays
 from lmkeras.errors import InputError
 
 _LARGEST_JSON = 64 * MEGABYTE
@@ -80,14 +80,12 @@ def write_checkpoint(folder: str | Path, config: dict, tensors: dict[str, np.nda
         config: the content of config.json.
         tensors: the weights, with PyTorch's names and layout.
     """
-    import safetensors.numpy
-
     folder = local(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as aside:
         whole = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
         # transformers only reads a file that names the framework of its layout: "pt" is PyTorch
-        safetensors.numpy.save_file(whole, Path(aside) / "model.safetensors", metadata={"format": "pt"})
+        write_arrays(Path(aside) / "model.safetensors", whole, metadata={"format": "pt"})
         (Path(aside) / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         for name in ("model.safetensors", "config.json"):
             os.replace(Path(aside) / name, folder / name)

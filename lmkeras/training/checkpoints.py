@@ -10,10 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import safetensors
-import safetensors.numpy
 
 from lmkeras.archives import inside
-from lmkeras.durable import ASIDE, replacing
+from lmkeras.durable import ASIDE, replacing, write_arrays
 from lmkeras.errors import InputError
 
 _log = logging.getLogger("lmkeras")
@@ -72,8 +71,8 @@ class Checkpoints:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with replacing(path) as aside:
-                safetensors.numpy.save_file(dict(arrays), aside, metadata)
-        except (OSError, safetensors.SafetensorError) as error:
+                write_arrays(aside, arrays, metadata)
+        except OSError as error:
             raise InputError(f"the checkpoint {path} cannot be written: {error}. {self._earlier()}") from error
         found = list(self.newest_first())
         place = found.index(path)

@@ -49,7 +49,13 @@ def inner_layers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
 
 def own_attributes(layer: keras.layers.Layer) -> Iterator[tuple[str, object]]:
     """The attributes that a layer's author made, by name: those of Keras' and TensorFlow's bookkeeping are left out."""
-    return ((name, value) for name, value in vars(layer).items() if name != "_layers" and not name.startswith("_self_"))
+    lists = ("_layers", "_trainable_variables", "_non_trainable_variables")
+    return ((name, value) for name, value in vars(layer).items() if name not in lists and not name.startswith("_self_"))
+
+
+def own_weights(layer: keras.layers.Layer) -> list[keras.Variable]:
+    """The weights that are attributes of a layer, or that its author added to it: without those of inner layers."""
+    return [*layer._trainable_variables, *layer._non_trainable_variables]
 
 
 def all_layers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:

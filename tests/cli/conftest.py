@@ -73,7 +73,7 @@ def place(tmp_path_factory):
     network = built("transformer", Language(), vocabulary_size=tokenizer.vocabulary_size, **sizes)
     LanguageModel(network, tokenizer).save(folder / "lm")
     drawn("dense", "words").save(folder / "classifier")
-    for name in ("config.json", "tokenizer.json", "network.keras"):
+    for name in ("config.json", "tokenizer.json", "model.safetensors"):
         shutil.copytree(folder / "lm", folder / f"damaged-{name}")
         shutil.copytree(folder / "lm", folder / f"without-{name}")
         (folder / f"damaged-{name}" / name).write_bytes((folder / "lm" / name).read_bytes()[:-9])

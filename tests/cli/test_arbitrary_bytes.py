@@ -112,13 +112,13 @@ JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["kind", "files", "format_version", "digest", "network.keras"]), inner)
+        | st.dictionaries(st.sampled_from(["kind", "files", "format_version", "digest", "model.safetensors"]), inner)
     ),
     max_leaves=6,
 ).map(lambda value: json.dumps(value).encode())
 
 
-@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "network.keras"])
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
 @given(content=ANY_BYTES | JSON)
 @settings(max_examples=60, **QUICK)
 def test_a_saved_model_with_other_bytes_is_refused(name, in_place, content):

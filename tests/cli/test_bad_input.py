@@ -17,7 +17,7 @@ TABLE = {
         'data/**/*.txt'                        | no file matches 'data/**/*.txt'
         folder                                 | 'folder' is or has no file with a name that ends in one of .txt
         folder.csv                             | 'folder.csv' is or has no file with a name that ends in one of .txt
-        lm/network.keras                       | 'lm/network.keras' is or has no file with a name that ends in
+        lm/model.safetensors                   | 'lm/model.safetensors' is or has no file with a name that ends in
         binary.txt                             | binary.txt line 3: the byte at offset 127 is not utf-8
         latin.txt                              | latin.txt line 3: the byte at offset 11 is not utf-8
         text.txt --encoding utf-16             | text.txt line 1: the byte at offset 0 is not utf-16
@@ -128,15 +128,15 @@ TABLE = {
         text.txt                               | no saved model in text.txt
         garbled                                | garbled/config.json is damaged or was changed
         nested                                 | nested/config.json is damaged or was changed
-        without-network.keras                  | without-network.keras/network.keras is missing
+        without-model.safetensors              | without-model.safetensors/model.safetensors is missing
         damaged-config.json                    | damaged-config.json/config.json is damaged or was changed
         damaged-tokenizer.json                 | damaged-tokenizer.json/tokenizer.json is damaged
-        damaged-network.keras                  | damaged-network.keras/network.keras is damaged""",
+        damaged-model.safetensors              | damaged-model.safetensors/model.safetensors is damaged""",
     # what a saved model is asked for
     "evaluate": """
         lm                                     | Missing from lmkeras evaluate: --text
         missing --text text.txt                | no saved model in missing
-        damaged-network.keras --text text.txt  | damaged-network.keras/network.keras is damaged
+        damaged-model.safetensors --text text.txt | damaged-model.safetensors/model.safetensors is damaged
         lm --text latin.txt                    | latin.txt line 3: the byte at offset 11 is not utf-8
         lm --text text.txt --pair-column a     | --pair-column is for a text classifier, and lm is a language model
         lm --text text.txt --label-column a    | --label-column is for a text classifier, and lm is a language model

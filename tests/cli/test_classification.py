@@ -55,7 +55,7 @@ def test_train_leaves_a_whole_run_and_says_how_well_it_went(table, tmp_path, cap
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {
         "config.json",
-        "network.keras",
+        "model.safetensors",
         "tokenizer.json",
         "metrics.jsonl",
         "curves.png",

@@ -37,7 +37,7 @@ def test_train_leaves_a_whole_run(trained):
     names = {path.name for path in trained.iterdir()}
     assert names == {
         "config.json",
-        "network.keras",
+        "model.safetensors",
         "tokenizer.json",
         "metrics.jsonl",
         "curves.png",

@@ -68,7 +68,7 @@ def test_a_loss_that_is_no_number_ends_training(in_place, capsys):
     command = f"{NAN} --learning-rate 1e38 --warmup-steps 0 --precision float32 --xla off --steps 20"
     require_one_line(*run_line(capsys, command), "at update")
     new = {path.removeprefix(f"{in_place}/") for path in contents(in_place).keys() - before}
-    assert not {"new/config.json", "new/network.keras", "new/tokenizer.json"} & new
+    assert not {"new/config.json", "new/model.safetensors", "new/tokenizer.json"} & new
     assert not [path for path in new if "/." in path], "nothing half written"
     shutil.rmtree(in_place / "new")
     assert contents(in_place) == before
@@ -189,11 +189,11 @@ def test_ctrl_c_before_the_first_update_leaves_the_saved_model(tmp_path, capsys,
     command = ["train", "lm", "--text", tmp_path / "text.txt", "--output", tmp_path / "run", "--steps", "2"]
     command += "--network lstm --tokenizer characters --embedding-dim 4 --units 4".split()
     assert run(capsys, *command)[0] == 0
-    before = (tmp_path / "run" / "network.keras").read_bytes()
+    before = (tmp_path / "run" / "model.safetensors").read_bytes()
 
     def interrupted(self):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("lmkeras.training.checkpoints.Checkpoints.newest", interrupted)
     assert run(capsys, *command, "--resume")[0] == 130
-    assert (tmp_path / "run" / "network.keras").read_bytes() == before
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == before

@@ -1,3 +1,4 @@
+import ast
 import json
 import math
 import shutil
@@ -12,6 +13,7 @@ from lmkeras import InputError, LanguageModel
 from lmkeras.datasets import text_windows, tokenize
 from lmkeras.networks.bodies.dense import dense_classifier
 from lmkeras.networks.bodies.recurrent import lstm_language_model
+from lmkeras.networks.weights import named_weights
 from lmkeras.tokenizers import new_tokenizer
 
 TEXTS = [
@@ -124,14 +126,31 @@ def test_saved_and_loaded_it_is_the_same_model(model, tmp_path):
     assert again.evaluate(TEXTS) == model.evaluate(TEXTS)
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
         "config.json",
-        "network.keras",
+        "model.safetensors",
         "tokenizer.json",
     ]
+
+
+def test_the_saved_weights_are_plain_arrays(model, tmp_path):
+    """In a fresh process that knows nothing but their file's format."""
+    model.save(tmp_path)
+    program = (
+        f"import safetensors.numpy\n"
+        f"arrays = safetensors.numpy.load_file({str(tmp_path / 'model.safetensors')!r})\n"
+        "print({name: (str(array.dtype), list(array.shape), float(array.sum())) for name, array in arrays.items()})"
+    )
+    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    weights = {name: weight.numpy() for name, weight in named_weights(model.network).items()}
+    assert len(weights) == len(model.network.weights), "a saved model holds no optimizer's state"
+    assert ast.literal_eval(out) == {
+        name: ("float32", list(weight.shape), float(weight.sum())) for name, weight in weights.items()
+    }
 
 
 def test_the_saved_network_is_plain_keras(model, tmp_path):
     """In a fresh process, which knows the network's classes from the body's module alone."""
     model.save(tmp_path)
+    lmkeras.load(tmp_path).network.save(tmp_path / "network.keras")
     ids = [[0, 3, 1]]
     program = (
         f"import keras, {type(model.network.body).__module__}\n"
@@ -211,7 +230,7 @@ def test_a_window_longer_than_the_context_is_refused():
         model.fit(TEXTS, window_length=17, steps=1)
 
 
-@pytest.mark.parametrize("name", ["config.json", "network.keras", "tokenizer.json"])
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
 @pytest.mark.parametrize("harm", ["missing", "truncated", "from another model"])
 def test_a_damaged_folder_is_refused_by_the_file(model, tmp_path, name, harm):
     folder, other = tmp_path / "run", tmp_path / "other"
@@ -226,7 +245,7 @@ def test_a_damaged_folder_is_refused_by_the_file(model, tmp_path, name, harm):
         another.save(other)
         shutil.copy(other / name, folder / name)
     # where config.json is another's, the first file that it does not describe is named
-    expected = "network.keras" if (name, harm) == ("config.json", "from another model") else name
+    expected = "model.safetensors" if (name, harm) == ("config.json", "from another model") else name
     with pytest.raises(InputError, match=expected):
         lmkeras.load(folder)
 
@@ -234,7 +253,7 @@ def test_a_damaged_folder_is_refused_by_the_file(model, tmp_path, name, harm):
 def test_a_folder_from_the_future_is_refused(model, tmp_path):
     model.save(tmp_path)
     config = tmp_path / "config.json"
-    config.write_text(config.read_text().replace('"format_version": 2', '"format_version": 99'))
+    config.write_text(config.read_text().replace('"format_version": 3', '"format_version": 99'))
     with pytest.raises(InputError, match="format 99"):
         lmkeras.load(tmp_path)
 

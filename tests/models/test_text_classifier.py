@@ -170,7 +170,7 @@ def test_where_long_texts_are_cut_is_saved(tmp_path):
     assert lmkeras.load(tmp_path).predict("fizzy so it was vague").label == "nö"
 
 
-@pytest.mark.parametrize("file", ["config.json", "network.keras", "tokenizer.json"])
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors", "tokenizer.json"])
 @pytest.mark.parametrize("harm", ["missing", "truncated", "of another model"])
 def test_a_damaged_folder_is_refused_by_the_file(file, harm, tmp_path):
     learnt().save(tmp_path / "run")
@@ -182,7 +182,7 @@ def test_a_damaged_folder_is_refused_by_the_file(file, harm, tmp_path):
         learnt("cnn", "characters").save(tmp_path / "other")
         shutil.copy(tmp_path / "other" / file, tmp_path / "run" / file)
     # where config.json is another's, the first file that it does not describe is named
-    expected = "network.keras" if (file, harm) == ("config.json", "of another model") else file
+    expected = "model.safetensors" if (file, harm) == ("config.json", "of another model") else file
     with pytest.raises(InputError, match=expected):
         lmkeras.load(tmp_path / "run")
 

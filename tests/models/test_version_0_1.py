@@ -1,12 +1,9 @@
 """Folders that version 0.1 wrote are models like others: they answer as they did there, and go on from there."""
 
-import io
 import json
 import shutil
-import zipfile
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -14,7 +11,7 @@ import tensorflow as tf
 import lmkeras
 from lmkeras import InputError, LanguageModel, TextClassifier
 from tests.cli.command import run
-from tests.security.hostile import change_network, sign
+from tests.security.hostile import change_keras_file, changed_h5, sign
 
 FOLDER = Path(__file__).parent / "version_0_1"
 #: what version 0.1 answered, in float32 on a CPU
@@ -112,11 +109,21 @@ def test_saved_in_todays_format_it_answers_the_same(model, tmp_path):
     loaded.save(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
     before = json.loads((FOLDER / name / "config.json").read_text(encoding="utf-8"))
-    assert (before["format_version"], config["format_version"]) == (1, 2)
+    assert (before["format_version"], config["format_version"]) == (1, 3)
     assert config["network"]["parameters"] == before["network"]["parameters"]
     again = lmkeras.load(tmp_path)
     assert answers(again, SAID[name]) == answers(loaded, SAID[name])
     assert again.task == loaded.task
+
+
+@pytest.mark.parametrize("name", ["lm-lstm", "classifier-cnn"])
+def test_saved_over_itself_it_leaves_nothing_of_its_format(name, tmp_path):
+    folder = shutil.copytree(FOLDER / name, tmp_path / "run")
+    (folder / "note.txt").write_text("of the user")
+    lmkeras.load(folder).save(folder)
+    left = {path.name for path in folder.iterdir()}
+    assert left == {"config.json", "model.safetensors", "tokenizer.json", "note.txt"}
+    require_said(answers(lmkeras.load(folder), SAID[name]), SAID[name])
 
 
 def test_exported_it_answers_the_same(model, tmp_path):
@@ -183,18 +190,9 @@ def test_arrays_in_other_places_are_refused(name, tmp_path):
     def moved(file):
         file.move("head" if "head" in file else "embedding", "elsewhere")
 
-    change_network(folder, members={"model.weights.h5": with_changed_weights(folder, moved)})
+    change_keras_file(folder, members={"model.weights.h5": changed_h5(folder, moved)})
     with pytest.raises(InputError, match=r"network.keras is damaged"):
         lmkeras.load(folder)
-
-
-def with_changed_weights(folder, change) -> bytes:
-    """The bytes of a model's HDF5 file after a change."""
-    with zipfile.ZipFile(folder / "network.keras") as archive, io.BytesIO() as content:
-        content.write(archive.read("model.weights.h5"))
-        with h5py.File(content, "r+") as file:
-            change(file)
-        return content.getvalue()
 
 
 @pytest.mark.parametrize("name", ["lm-lstm", "classifier-cnn"])
@@ -205,7 +203,7 @@ def test_the_first_ones_had_an_optimizer_and_no_digest(name, tmp_path):
         for number in range(4):
             file[f"optimizer/vars/{number}"] = np.full((2, 3), 7, "float32")
 
-    change_network(folder, members={"model.weights.h5": with_changed_weights(folder, trained)})
+    change_keras_file(folder, members={"model.weights.h5": changed_h5(folder, trained)})
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     del config["digest"]
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
@@ -216,16 +214,16 @@ def test_the_first_ones_had_an_optimizer_and_no_digest(name, tmp_path):
 
 def test_a_network_that_version_0_1_did_not_have_is_refused(tmp_path):
     folder = shutil.copytree(FOLDER / "lm-lstm", tmp_path / "run")
-    change_network(folder, inner=lambda said: said.update(registered_name="lmkeras>OtherLanguageNetwork"))
+    change_keras_file(folder, inner=lambda said: said.update(registered_name="lmkeras>OtherLanguageNetwork"))
     with pytest.raises(InputError, match=r"network.keras .* registered network of lmkeras, got 'lmkeras>Other"):
         lmkeras.load(folder)
 
 
 def test_a_format_that_never_was_is_refused(tmp_path):
     folder = shutil.copytree(FOLDER / "lm-lstm", tmp_path / "run")
-    for version in (0, 3):
+    for version in (0, 2, 4):
         sign(folder, lambda config, version=version: config.update(format_version=version))
-        with pytest.raises(InputError, match=rf"has format {version}; this version of lmkeras reads format 2"):
+        with pytest.raises(InputError, match=rf"has format {version}; this version of lmkeras reads format 3, or 1"):
             lmkeras.load(folder)
 
 

@@ -1,4 +1,5 @@
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from lmkeras.tasks.language import Language
 from lmkeras.tokenizers import new_tokenizer
 from tests.models.built import built
 
+VERSION_0_1 = Path(__file__).parents[1] / "models" / "version_0_1"
 SIZES = {
     "rotary": ("transformer", {"d_model": 8, "num_heads": 2, "num_layers": 1, "context_length": 16}),
     "sinusoids": (
@@ -17,9 +19,10 @@ SIZES = {
     ),
     "lstm": ("lstm", {"embedding_dim": 8, "units": 8}),
     "cnn": ("cnn", {"embedding_dim": 8, "filters": 4}),
+    "encoder": ("transformer", {"d_model": 8, "num_heads": 2, "num_layers": 1, "max_length": 16}),
     "bert": ("bert", {"d_model": 8, "num_heads": 2, "num_layers": 1}),
 }
-CLASSIFIERS = ("cnn", "bert")
+CLASSIFIERS = ("cnn", "encoder", "bert")
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +43,12 @@ def saved(tmp_path_factory):
 def take(saved, tmp_path):
     """A function from a name in SIZES to a copy of that model's folder."""
     return lambda name: shutil.copytree(saved / name, tmp_path / name)
+
+
+@pytest.fixture
+def take_old(tmp_path):
+    """A function from a name to a copy of that folder of version 0.1."""
+    return lambda name: shutil.copytree(VERSION_0_1 / name, tmp_path / name)
 
 
 @pytest.fixture

@@ -2,16 +2,20 @@
 
 import contextlib
 import hashlib
+import io
 import json
 import pathlib
 import pickle
 import zipfile
 from pathlib import Path
 
+import h5py
 import pytest
+import safetensors.numpy
 
 import lmkeras
 from lmkeras import InputError
+from lmkeras.durable import write_arrays
 
 MEGABYTE = 2**20
 
@@ -59,7 +63,8 @@ def sign(folder: Path, change=lambda config: None) -> None:
     config = json.loads(path.read_text())
     config.pop("digest", None)
     change(config)
-    config["files"] = {name: digest((folder / name).read_bytes()) for name in ("network.keras", "tokenizer.json")}
+    there = [name for name in ("model.safetensors", "network.keras", "tokenizer.json") if (folder / name).exists()]
+    config["files"] = {name: digest((folder / name).read_bytes()) for name in there}
     config["digest"] = digest(json.dumps(config, sort_keys=True).encode())
     path.write_text(json.dumps(config))
 
@@ -69,11 +74,47 @@ def sizes(role: str | None = None, **changed):
     return lambda network: (network[role]["config"] if role else network).update(changed)
 
 
-def change_network(folder: Path, members=None, inner=None, both=None, **of_each) -> None:
-    """Writes network.keras anew.
+def change_network(folder: Path, change) -> None:
+    """Lets a function change what config.json says of the network."""
+    sign(folder, lambda config: change(config["network"]))
+
+
+def body_of(folder: Path) -> dict:
+    """The sizes of a saved network's body."""
+    return json.loads((folder / "config.json").read_text())["network"]["body"]["config"]
+
+
+def change_arrays(folder: Path, change=lambda arrays: None) -> None:
+    """Lets a function change the dictionary of arrays that model.safetensors holds."""
+    arrays = safetensors.numpy.load_file(folder / "model.safetensors")
+    change(arrays)
+    write_arrays(folder / "model.safetensors", arrays)
+    sign(folder)
+
+
+def change_header(folder: Path, change, more: bytes = b"") -> None:
+    """Writes the header of model.safetensors anew, and the same numbers after it.
 
     Args:
         folder: of a saved model.
+        change: a function that changes the header as a dictionary, or gives other bytes for it.
+        more: what to add to the numbers.
+    """
+    path = folder / "model.safetensors"
+    content = path.read_bytes()
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    changed = change(header)
+    text = changed if isinstance(changed, bytes) else json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + content[end:] + more)
+    sign(folder)
+
+
+def change_keras_file(folder: Path, members=None, inner=None, both=None, **of_each) -> None:
+    """Writes anew the network.keras of a model that version 0.1 saved.
+
+    Args:
+        folder: of the model.
         members: contents by name instead of those that are there, None to leave one out.
         inner: a function that changes what the config.json in it says.
         both: a function that changes what both config.json files say of the network.
@@ -96,10 +137,13 @@ def change_network(folder: Path, members=None, inner=None, both=None, **of_each)
     sign(folder, lambda config: both and both(config["network"]))
 
 
-def body_of(folder: Path) -> dict:
-    """The sizes of a saved network's body."""
-    with zipfile.ZipFile(folder / "network.keras") as archive:
-        return json.loads(archive.read("config.json"))["config"]["body"]["config"]
+def changed_h5(folder: Path, change) -> bytes:
+    """The bytes of the HDF5 file in a network.keras, after a function has changed it."""
+    with zipfile.ZipFile(folder / "network.keras") as archive, io.BytesIO() as content:
+        content.write(archive.read("model.weights.h5"))
+        with h5py.File(content, "r+") as file:
+            change(file)
+        return content.getvalue()
 
 
 def refused(folder: Path, reason: str) -> None:

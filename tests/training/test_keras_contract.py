@@ -127,7 +127,13 @@ def test_layers_are_found_in_the_order_in_which_they_were_made():
     outer = keras.layers.Bidirectional(LSTM(2))
     assert keras_contract.inner_layers(outer) == [outer.forward_layer, outer.backward_layer]
     assert {"forward_layer", "backward_layer"} <= {name for name, _ in keras_contract.own_attributes(outer)}
-    assert "_layers" not in {name for name, _ in keras_contract.own_attributes(outer)}
+    bookkeeping = {"_layers", "_trainable_variables", "_non_trainable_variables"}
+    assert not bookkeeping & {name for name, _ in keras_contract.own_attributes(outer)}
+    norm = keras.layers.BatchNormalization()
+    norm.inner = keras.layers.Dense(2)
+    norm.inner.build((None, 2))
+    norm.build((None, 2))
+    assert keras_contract.own_weights(norm) == [norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance]
 
 
 def test_functions_of_fit_and_evaluate_can_be_replaced_and_made_anew():
