@@ -265,7 +265,7 @@ def test_bert_in_bfloat16_keeps_labels_and_two_digits(tmp_path):
     assert [label.decode() for label in result["label"].numpy()] == [prediction.label for prediction in predictions]
     expected = np.array([list(prediction.probabilities.values()) for prediction in predictions])
     assert 0 < np.abs(result["probabilities"].numpy() - expected).max() < 0.01
-    for other, dtype, message in ((model, "float16", "bfloat16"), (learnt(), "bfloat16", "only BERT")):
+    for other, dtype, message in ((model, "float16", "bfloat16"), (learnt(), "bfloat16", "is exported in its own")):
         with pytest.raises(InputError, match=message):
             other.export(tmp_path / "other", dtype=dtype)
     assert not (tmp_path / "other").exists()

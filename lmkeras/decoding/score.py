@@ -45,18 +45,18 @@ class ScoringLoop:
         """
         network = self.network
         rows, length = tf.shape(ids)[0], tf.maximum(0, tf.shape(ids)[1] - 1)
-        # length of a piece; None if it depends on the text
+        # the longest piece, None for the whole text; short texts are not filled up to a long context
         size = _PIECE if network.body.recurrent else network.body.context_length
-        limit = tf.maximum(1, length) if size is None else size
+        limit = tf.maximum(1, length) if size is None else tf.clip_by_value(length, 1, size)
         pieces = tf.maximum(1, (length + limit - 1) // limit)  # at least one, so that there is something to stack
         # the last piece is filled up with zeros, whose scores are cut off at the end
         ids = tf.pad(ids, [[0, 0], [0, pieces * limit + 1 - tf.shape(ids)[1]]])
         state = network.initial_state(rows, limit) if network.body.recurrent else ()
-        results = tf.TensorArray(tf.float32, size=pieces, element_shape=[None, size])
+        results = tf.TensorArray(tf.float32, size=pieces, element_shape=[None, None])
 
         def body(piece, state, results):
             window = ids[:, piece * limit : (piece + 1) * limit + 1]
-            inputs, targets = tf.ensure_shape(window[:, :-1], [None, size]), window[:, 1:]
+            inputs, targets = window[:, :-1], window[:, 1:]
             if network.body.recurrent:
                 logits, state = network.step(inputs, state)
             else:

@@ -133,7 +133,14 @@ def test_exported_it_answers_the_same(model, tmp_path):
     if name in LANGUAGE:
         score = signatures["score"](text=tf.constant([SCORED]))
         assert float(score["log_probability"][0]) == pytest.approx(said["log_probability"], abs=1e-4)
-        numbers = {"max_new_tokens": TOKENS, "temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 0}
+        numbers = {
+            "max_new_tokens": TOKENS,
+            "temperature": 0.0,
+            "top_k": 0,
+            "top_p": 1.0,
+            "repetition_penalty": 1.0,
+            "seed": 0,
+        }
         numbers = {key: tf.constant(value) for key, value in numbers.items()}
         written = signatures["generate"](prompt=tf.constant([PROMPT]), **numbers)["text"]
         assert written.numpy()[0].decode() == said["greedy"]

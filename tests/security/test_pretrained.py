@@ -13,7 +13,7 @@ from lmkeras import Bert, InputError, WordPieceTokenizer
 from lmkeras.pretrained.checkpoint import read_checkpoint
 from lmkeras.tokenizers.special_tokens import SpecialTokens
 from tests.security.hostile import little_memory, pickled
-from tests.security.test_saved_models import HARMS, weights
+from tests.security.test_keras_files import HARMS, weights
 
 SIZES = {
     "vocab_size": 10,
