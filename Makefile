@@ -45,8 +45,16 @@ $(BENCHMARKS:%=bench/%): bench/%: .venv/ready $(REFERENCES:%=.reference/%/ready)
 	$(BIN)/python benchmarks/$*.py $(ARGUMENTS_$*)
 
 # Looks whether training, generation and export agree with the CPU's; on a machine without a GPU it says so.
-gpu-check: .venv/ready
-	$(BIN)/python benchmarks/gpu_check.py
+# It has an environment of its own: with CUDA, and without what it does not need.
+gpu-check:
+	@nvidia-smi -L 2>/dev/null || { echo "there is no NVIDIA GPU on this machine: nothing to check"; exit 0; } \
+		&& $(MAKE) --no-print-directory .gpu/ready && .gpu/bin/python benchmarks/gpu_check.py
+
+.gpu/ready: benchmarks/gpu_check.txt
+	$(PYTHON) -m venv .gpu
+	.gpu/bin/pip install --quiet --requirement $<
+	.gpu/bin/pip install --quiet --no-deps --editable .
+	touch $@
 
 readme: .venv/ready
 	$(BIN)/python -m pytest -m readme
@@ -70,4 +78,4 @@ lint: .venv/ready
 	touch $@
 
 clean:
-	rm -rf .venv .reference .bench $(RUN) $(EXPORT)
+	rm -rf .venv .gpu .reference .bench $(RUN) $(EXPORT)

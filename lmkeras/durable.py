@@ -56,7 +56,7 @@ def local(path: str | Path) -> Path:
     Raises:
         InputError: the path is an address such as gs://bucket/run, which would become a local folder "gs:".
     """
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", str(path)):
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/{1,2}[^/]", str(path)):  # a Path has one of the two slashes alone
         raise InputError(f"{path} is an address: name a folder or file of this machine, and copy it there afterwards")
     return Path(path)
 
@@ -110,5 +110,8 @@ def write_arrays(
     try:
         safetensors.numpy.save_file(dict(arrays), path, metadata)  # to a private file, which it then moves to the path
     except safetensors.SafetensorError as error:
-        raise OSError(f"{path}: {error}") from error
+        number = re.search(r"\(os error (\d+)\)", str(error))
+        if number is None:
+            raise OSError(f"{path}: {error}") from error
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
     os.chmod(path, mode)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -52,6 +53,11 @@ def test_windows_syncs_files_and_leaves_folders_to_the_system(tmp_path, monkeypa
 def test_addresses_are_no_local_folders(address):
     with pytest.raises(InputError, match=f"{address} is an address: name a folder or file of this machine"):
         durable.local(address)
+
+
+def test_a_path_made_of_an_address_is_refused_too():
+    with pytest.raises(InputError, match="gs:/bucket/run is an address"):
+        durable.local(Path("gs://bucket/run"))
 
 
 @pytest.mark.parametrize("path", ["run", "./gs:/run", "/tmp/a b", r"C:\run", "C:/run", "a:b"])

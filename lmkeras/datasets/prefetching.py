@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import tensorflow as tf
 
-_failures: list[Exception] = []
+_watchers: list[list[Exception]] = []  # one list for each context that waits for failures
 _AHEAD = 4  # enough for batches that take unequal time, and little memory
 
 
@@ -27,7 +27,8 @@ def prefetched(batches: Callable[[], Iterator], signature) -> "tf.data.Dataset":
         try:
             yield from batches()
         except Exception as error:
-            _failures.append(error)
+            for failures in _watchers:
+                failures.append(error)
             raise
 
     # TensorFlow gives each iterator a thread that tunes buffers and sleeps up to a minute at a time. When the iterator
@@ -46,12 +47,13 @@ def failures_of_batches() -> Iterator[None]:
     """
     import tensorflow as tf
 
-    _failures.clear()
+    failures: list[Exception] = []
+    _watchers.append(failures)
     try:
         yield
     except tf.errors.OpError:
-        if _failures:
-            raise _failures[0] from None
+        if failures:
+            raise failures[0] from None
         raise
     finally:
-        _failures.clear()
+        _watchers[:] = [other for other in _watchers if other is not failures]

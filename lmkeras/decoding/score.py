@@ -45,19 +45,22 @@ class ScoringLoop:
         """
         network = self.network
         rows, length = tf.shape(ids)[0], tf.maximum(0, tf.shape(ids)[1] - 1)
-        # the longest piece, None for the whole text; short texts are not filled up to a long context
-        size = _PIECE if network.body.recurrent else network.body.context_length
-        limit = tf.maximum(1, length) if size is None else tf.clip_by_value(length, 1, size)
+        # the longest piece, None for the whole text. A short text is not filled up to a long context; recurrent bodies
+        # get pieces of one length, so that their states keep their shapes
+        recurrent = network.body.recurrent
+        size = _PIECE if recurrent else network.body.context_length
+        limit = tf.maximum(1, length) if size is None else size if recurrent else tf.clip_by_value(length, 1, size)
+        known = size if recurrent else None
         pieces = tf.maximum(1, (length + limit - 1) // limit)  # at least one, so that there is something to stack
         # the last piece is filled up with zeros, whose scores are cut off at the end
         ids = tf.pad(ids, [[0, 0], [0, pieces * limit + 1 - tf.shape(ids)[1]]])
-        state = network.initial_state(rows, limit) if network.body.recurrent else ()
-        results = tf.TensorArray(tf.float32, size=pieces, element_shape=[None, None])
+        state = network.initial_state(rows, limit) if recurrent else ()
+        results = tf.TensorArray(tf.float32, size=pieces, element_shape=[None, known])
 
         def body(piece, state, results):
             window = ids[:, piece * limit : (piece + 1) * limit + 1]
-            inputs, targets = window[:, :-1], window[:, 1:]
-            if network.body.recurrent:
+            inputs, targets = tf.ensure_shape(window[:, :-1], [None, known]), window[:, 1:]
+            if recurrent:
                 logits, state = network.step(inputs, state)
             else:
                 logits = network(inputs, training=False)

@@ -215,9 +215,9 @@ class LSTM(_ChoosesKernel, keras.layers.LSTM):
     """Keras' LSTM with the same arguments, weights, states and outputs, which trains faster on a CPU.
 
     Gates and cell states are computed in float32 in every precision but float16; under mixed_bfloat16 the matrix
-    products and the outputs are bfloat16. On GPUs cuDNN's kernel does the work; it has no bfloat16 here, and multiplies
-    float32 matrices whose numbers were rounded to bfloat16. Keras' own LSTM does the work where an argument asks for
-    other activations, for dropout, for no bias, for the reverse direction or unrolling, or where there is a mask.
+    products and the outputs are bfloat16. On GPUs cuDNN's kernel does the work; so that cell states stay float32, it
+    gets float32 there, of numbers that were rounded to bfloat16. Keras' own LSTM does the work where an argument asks
+    for other activations, for dropout, for no bias, for the reverse direction or unrolling, or where there is a mask.
 
     Source: Hochreiter and Schmidhuber 1997; Gers et al. 2000 for the forget gate.
 

@@ -121,6 +121,8 @@ def without_prefix(tensors: Mapping[str, np.ndarray], prefix: str | None, source
     """
     prefix, found = _prefix(tensors, source) if prefix is None else prefix, {}
     for name, tensor in tensors.items():
+        if not name.startswith(prefix):
+            continue
         name = name.removeprefix(prefix)
         for old, new in ((".gamma", ".weight"), (".beta", ".bias")):
             if name.endswith(old):
@@ -135,7 +137,10 @@ def _prefix(tensors: Mapping[str, np.ndarray], source: object) -> str:
     prefixes = sorted(name.removesuffix(first) for name in tensors if f".{name}".endswith(f".{first}"))
     if len(prefixes) > 1:
         named = ", ".join(map(repr, prefixes))
-        raise InputError(f"{source} holds several BERTs, with the prefixes {named}: choose one by prefix=")
+        raise InputError(
+            f"{source} holds several BERTs, with the prefixes {named}: read one by "
+            "Bert.from_pretrained(…, prefix=…), and save it with save_pretrained into a folder of its own"
+        )
     return prefixes[0] if prefixes else ""
 
 

@@ -9,6 +9,7 @@ from keras import ops
 
 from lmkeras.errors import InputError
 from lmkeras.training import keras_contract
+from lmkeras.training.policy import device_in_use
 
 
 def adam_step(optimizer, gradient, variable, mean, squares, rate):
@@ -79,6 +80,8 @@ def _with_rows_once(gradient):
     """The same gradient; of tf.IndexedSlices, rows with the same id are added up, so that a norm squares their sum."""
     if not isinstance(gradient, tf.IndexedSlices):
         return gradient
+    if not device_in_use().adds_rows_by_sorting:
+        return tf.convert_to_tensor(gradient)
     ids, places = tf.unique(gradient.indices)
     rows = tf.math.unsorted_segment_sum(gradient.values, places, tf.size(ids))
     return tf.IndexedSlices(rows, ids, gradient.dense_shape)

@@ -42,17 +42,21 @@ def place(device: str) -> Iterator[None]:
         yield
 
 
-def training_policy(network: Network, choice: str) -> str:
+def training_policy(network: Network, choice: str, alone: bool = True) -> str:
     """The Keras dtype policy to train by.
 
     Args:
-        network: its body's `bfloat16_on_cpu` says whether bfloat16 was measured to help on CPUs.
+        network: its body says whether bfloat16 was measured to help on CPUs, and whether sums keep their digits.
         choice: a policy, or "auto" to leave it to `policy.Device.precision` of the device in use.
+        alone: whether one replica trains, and not several together.
 
     Returns:
         "float32", "mixed_bfloat16" or "mixed_float16".
     """
-    return policy.device_in_use().precision(network.body.bfloat16_on_cpu) if choice == "auto" else choice
+    if choice != "auto":
+        return choice
+    body = network.body
+    return policy.device_in_use().precision(body.bfloat16_on_cpu, keeps_digits=body.keeps_digits, alone=alone)
 
 
 def compiles_steps(network: Network, choice: str, precision: str, batches: tf.data.Dataset) -> bool:
@@ -82,7 +86,7 @@ def compiles_steps(network: Network, choice: str, precision: str, batches: tf.da
 
 
 @contextlib.contextmanager
-def precision(network: Network, choice: str) -> Iterator[str]:
+def precision(network: Network, choice: str, alone: bool = True) -> Iterator[str]:
     """A context in which a network trains by a Keras dtype policy; afterwards its layers have their old policies.
 
     The context's value is the policy's name. Weights are float32 under each of these policies, so a network can be
@@ -94,8 +98,9 @@ def precision(network: Network, choice: str) -> Iterator[str]:
     Args:
         network: a built network.
         choice: a policy or "auto", see `training_policy`.
+        alone: whether one replica trains, and not several together.
     """
-    name = training_policy(network, choice)
+    name = training_policy(network, choice, alone)
     layers = [layer for layer in all_layers(network) if not isinstance(layer, keras.layers.Embedding)]
     try:
         with steps_in(name, layers):

@@ -17,6 +17,7 @@ from lmkeras.datasets.sharing import WHOLE, Share
 from lmkeras.errors import InputError
 from lmkeras.training import keras_contract
 from lmkeras.training.interruption import SignalNote
+from lmkeras.training.policy import device_in_use
 from lmkeras.training.strategies import is_multi_worker, worker_number
 
 _SEED_STEP = 0x9E3779B9  # from one replica's dropout seed to the next; so large that small seeds do not meet
@@ -95,7 +96,9 @@ def shared_batches(
         turns = tf.data.Dataset.range(local).repeat()
         count = int(parts[0].cardinality())
         shared = tf.data.Dataset.choose_from_datasets(parts, turns if count < 0 else turns.take(count * local))
-        return shared.apply(tf.data.experimental.assert_cardinality(count if count < 0 else count * local))
+        # batches without end: their number counts as unknown, and workers would ask each other before every step
+        known = tf.data.INFINITE_CARDINALITY if count < 0 else count * local
+        return shared.apply(tf.data.experimental.assert_cardinality(known))
 
     return strategy.distribute_datasets_from_function(of_worker)
 
@@ -132,12 +135,16 @@ def set_functions(
     def judge_everywhere(data):
         strategy.run(judge, args=(data,))
 
+    late, before = device_in_use().runs_ahead, []
+
     def train_function(iterator):
         stop = 0.0 if note is None or note.number is None else float(note.number)
         logs = train_everywhere(next(iterator), tf.constant(stop))
-        stop = logs.pop("stop")
-        if note is not None and is_multi_worker(strategy) and float(stop):  # which waits for the device
+        before.append(logs.pop("stop"))
+        # reading it waits for the device; of a device that runs ahead, it is read one update later, on all workers
+        if len(before) > late and note is not None and is_multi_worker(strategy) and float(before.pop(0)):
             note.agree()
+        del before[:-1]
         return logs
 
     def judge_function(iterator):

@@ -80,12 +80,13 @@ def fit(
     strategy = strategy_for(settings.distribute)
     with _naming_lost_workers(strategy, updates, run):
         require_the_same([network.get_config(), settings, updates.total, run and run.made_of], strategy)
-        with on_every_replica(network, strategy) as replica, precision(replica, settings.precision) as policy:
-            _seed_dropout(replica, settings.seed)
+        with (
+            on_every_replica(network, strategy) as replica,
+            precision(replica, settings.precision, strategy is None) as policy,
+        ):
             xla = compiles_steps(replica, settings.xla, precision=policy, batches=batches.train(0))
             others = {"metrics": judgement.metrics(), "rate_factors": rate_factors, "xla": xla}
             averages = _compile(replica, settings, policy, total=updates.total, **others)
-            # without patience: after more evaluations than there can be, that is never
             best = BestWeights(judgement.monitor, judgement.higher_is_better, settings.patience or updates.total)
             state = TrainingState(replica, averages, None if batches.validation is None else best)
             recorded = _recorded(run, settings, state, updates=updates, strategy=strategy)
@@ -116,7 +117,8 @@ def _shared(network, strategy, averages, batches: Batches, note):
 
 
 def _compile(network, settings, policy, total, xla, metrics, rate_factors) -> list[keras.metrics.Metric]:
-    """Compiles the network; returns the metrics that are averaged over an epoch, the loss first."""
+    """Compiles the network and seeds its dropout; returns the metrics that are averaged over an epoch, the loss first."""
+    _seed_dropout(network, settings.seed)
     optimizer = _optimizer(network, settings=settings, policy=policy, total=total)
     if rate_factors is not None:
         optimizer = with_layer_rates(optimizer, rate_factors)

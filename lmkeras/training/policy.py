@@ -3,8 +3,8 @@
 Every decision of this kind is made here. It depends on the device that the work runs on, which need not be the best
 one of the machine: training with `device="cpu"` beside a GPU is work on a CPU.
 
-What is said of CPUs was measured, see the table in README.md. What is said of GPUs follows the documentation of TensorFlow
-and NVIDIA; `make gpu-check` shows on a machine with a GPU whether it holds there.
+What is said of CPUs was measured, see the table in README.md. What is said of GPUs follows the documentation of
+TensorFlow and NVIDIA; `make gpu-check` shows on a machine with a GPU whether it holds there.
 """
 
 import contextlib
@@ -30,22 +30,27 @@ class Device:
     compute_capability: tuple[int, int] | None = None
     """Of an NVIDIA GPU: the version of what it can do, such as (8, 0) for an A100; None if it is not known."""
 
-    def precision(self, bfloat16_helps_on_cpu: bool) -> str:
+    def precision(self, bfloat16_helps_on_cpu: bool, keeps_digits: bool = True, alone: bool = True) -> str:
         """The Keras dtype policy to train with.
 
         Args:
             bfloat16_helps_on_cpu: whether the network gains from bfloat16 on a CPU that has instructions for it.
+            keeps_digits: whether what the network sums up stays float32 in mixed precision.
+            alone: whether one replica trains, and not several together.
 
         Returns:
             "float32", "mixed_bfloat16" or "mixed_float16". NVIDIA's GPUs have fast units for float16 from compute
-            capability 7.0 on, and for bfloat16, which needs no loss scaling, from 8.0 on.
+            capability 7.0 on, and for bfloat16, which needs no loss scaling, from 8.0 on. Replicas do not train in
+            mixed_float16, because Keras looks for an overflow on the first of them alone.
         """
+        if not keeps_digits:
+            return "float32"
         if not self.is_gpu:
             return "mixed_bfloat16" if bfloat16_helps_on_cpu and self.multiplies_bfloat16 else "float32"
         capability = self.compute_capability or (0, 0)
         if capability >= (8, 0):
             return "mixed_bfloat16"
-        return "mixed_float16" if capability >= (7, 0) else "float32"
+        return "mixed_float16" if capability >= (7, 0) and alone else "float32"
 
     def compiles_steps(self, precision: str, even: bool, helps_on_cpu: bool, possible_on_gpu: bool) -> bool:
         """Whether XLA compiles the whole training step.
@@ -66,6 +71,18 @@ class Device:
         On CPUs this makes bfloat16 fast without compiling whole steps; on GPUs the whole step is compiled.
         """
         return dtype == "bfloat16" and not self.is_gpu
+
+    def compiles_decoding(self, helps: bool) -> bool:
+        """Whether XLA compiles the steps of generation: where that was measured to help this network, on CPUs."""
+        return helps
+
+    @property
+    def adds_rows_by_sorting(self) -> bool:
+        """Whether an embedding's gradient adds up its rows by their ids before a norm, without becoming dense.
+
+        In what XLA compiles for GPUs, finding equal ids is a loop with a step for every id.
+        """
+        return not self.is_gpu
 
     @property
     def rounds_products(self) -> bool:

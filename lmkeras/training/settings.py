@@ -79,6 +79,8 @@ class TrainingSettings:
                 raise unknown_name(name, value, [choice for choice in choices if choice is not None])
         if self.distribute != "none" and self.device != "auto":
             raise InputError(f"device {self.device} and distribute {self.distribute}: say one of them")
+        if self.distribute != "none" and self.precision == "mixed_float16":
+            raise InputError("replicas cannot train in mixed_float16: precision auto, mixed_bfloat16 or float32")
         if self.distribute != "none" and self.xla == "on":
             raise InputError(
                 f"XLA does not compile what distribute {self.distribute} does between replicas: xla auto or off"

@@ -72,10 +72,13 @@ class TrainingState:
         self.callbacks = [] if best is None else [best]
         self._metrics = [variable for metric in metrics for variable in metric.variables]
         known = {id(variable) for variable in self._metrics}
-        optimizer = network.optimizer.variables
-        known |= {id(variable) for variable in optimizer}
+        known |= {id(variable) for variable in network.optimizer.variables}
+        # mixed_float16 has another optimizer around this one; so a run may be resumed in another precision
+        optimizer = getattr(network.optimizer, "inner_optimizer", network.optimizer).variables
+        own = {id(variable) for variable in optimizer}
+        scaling = [variable for variable in network.optimizer.variables if id(variable) not in own]
         others = [variable for variable in network.variables if id(variable) not in known]
-        self._variables = {"network": others, "optimizer": optimizer, "metrics": self._metrics}
+        self._variables = {"network": others, "optimizer": optimizer, "scaling": scaling, "metrics": self._metrics}
         self._metric_values = None
 
     def arrays(self, within_epoch: bool) -> dict[str, np.ndarray]:
@@ -100,9 +103,10 @@ class TrainingState:
         Raises:
             InputError: the arrays are not those of this network and optimizer.
         """
-        within_epoch = "metrics.0" in arrays
+        absent = {group for group in ("metrics", "scaling") if f"{group}.0" not in arrays}
+        within_epoch = "metrics" not in absent
         for group, variables in self._variables.items():
-            for index, variable in enumerate(variables if within_epoch or group != "metrics" else []):
+            for index, variable in enumerate([] if group in absent else variables):
                 array = arrays.get(f"{group}.{index}")
                 if array is None or array.shape != tuple(variable.shape):
                     got = "none" if array is None else f"one of {array.shape}"
@@ -111,7 +115,7 @@ class TrainingState:
                         f"{variable.path}, got {got}. Give the same arguments, or start another run"
                     )
         weights = self._best_weights(arrays)
-        for group in ("network", "optimizer"):
+        for group in {"network", "optimizer", "scaling"} - absent:
             for index, variable in enumerate(self._variables[group]):
                 variable.assign(arrays[f"{group}.{index}"])
         if within_epoch:

@@ -74,7 +74,7 @@ def test_one_of_several_berts_is_chosen_by_its_prefix(tmp_path):
     other = {name: tensor + 1 for name, tensor in TENSORS.items()}
     both = {**{f"query.{name}": tensor for name, tensor in other.items()}, **prefixed("passage.")}
     folder = write(tmp_path, CONFIG, both)
-    with pytest.raises(InputError, match=r"holds several BERTs, with the prefixes 'passage\.', 'query\.': choose one"):
+    with pytest.raises(InputError, match=r"holds several BERTs, with the prefixes 'passage\.', 'query\.': read one by"):
         Bert.from_pretrained(folder)
     chosen = Bert.from_pretrained(folder, prefix="passage.")
     np.testing.assert_allclose(chosen(IDS)[0], forward(TENSORS, CONFIG, IDS)[0][-1], atol=1e-5)

@@ -9,7 +9,7 @@ from lmkeras.errors import InputError
 from lmkeras.networks.bodies.bidirectional import lstm_classifier
 from lmkeras.networks.bodies.recurrent import lstm_language_model
 from lmkeras.networks.bodies.transformer import transformer_classifier, transformer_language_model
-from lmkeras.training import policy
+from lmkeras.training import adam, policy
 from lmkeras.training.devices import compiles_steps, place, training_policy
 
 WITHOUT, WITH = (policy.Device(False, multiplies_bfloat16=fast) for fast in (False, True))
@@ -84,6 +84,27 @@ def test_without_a_gpu_the_cpu_is_in_use(monkeypatch):
 )
 def test_precision_follows_the_device(device, helps, expected):
     assert device.precision(helps) == expected
+
+
+def test_replicas_do_not_train_in_float16_and_what_loses_digits_never_in_less_than_float32():
+    old, new = (policy.Device(True, compute_capability=version) for version in ((7, 5), (9, 0)))
+    assert [device.precision(True, alone=False) for device in (old, new)] == ["float32", "mixed_bfloat16"]
+    for device in (old, new, WITH):
+        assert device.precision(True, keeps_digits=False) == "float32"
+    with policy.working_on(new):
+        assert training_policy(lstm_language_model(7, 4, 4, cell="gru"), "auto") == "float32"
+        assert training_policy(lstm_language_model(7, 4, 4), "auto") == "mixed_bfloat16"
+
+
+def test_equal_ids_are_found_in_another_way_on_gpus():
+    ids, rows = tf.constant([3, 1, 3]), tf.constant([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    found = {}
+    for name, device in (("cpu", WITH), ("gpu", GPU)):
+        with policy.working_on(device):
+            found[name] = adam._with_rows_once(tf.IndexedSlices(rows, ids, tf.constant([5, 2])))
+    assert isinstance(found["cpu"], tf.IndexedSlices)
+    assert found["gpu"].numpy().tolist() == tf.convert_to_tensor(found["cpu"]).numpy().tolist()
+    assert found["gpu"][3].numpy().tolist() == [6, 8]
 
 
 @pytest.mark.parametrize(

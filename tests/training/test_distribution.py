@@ -202,6 +202,8 @@ def test_names_of_strategies():
         strategy_for("mirored")
     with pytest.raises(InputError, match="say one of them"):
         FitSettings(distribute="mirrored", device="cpu")
+    with pytest.raises(InputError, match="replicas cannot train in mixed_float16"):
+        FitSettings(distribute="mirrored", precision="mixed_float16")
     with pytest.raises(InputError, match="xla auto or off"):
         FitSettings(distribute="mirrored", xla="on")
 

@@ -11,8 +11,10 @@ import pytest
 import tensorflow as tf
 
 from lmkeras.datasets.prefetching import prefetched
+from lmkeras.datasets.windows import TrainingWindows
 from lmkeras.errors import InputError
 from lmkeras.training.distribution import shared_batches
+from tests.datasets.test_windows import stream_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -71,6 +73,18 @@ def test_known_sizes_stay_known():
     shared = shared_batches(dataset, Recorder(2))(tf.distribute.InputContext(2, 1, 2))
     assert [tuple(spec.shape) for spec in shared.element_spec] == [(3, 5), (3, 5)]
     assert int(shared.cardinality()) == tf.data.INFINITE_CARDINALITY
+
+
+def test_batches_without_end_are_read_without_end():
+    windows = TrainingWindows(stream_of([90]), 4, 6, 1)
+    make = shared_batches(lambda share: windows.dataset(0, share), Recorder(2))
+    shared = make(tf.distribute.InputContext(1, 0, 2))
+    assert shared.cardinality() == tf.data.INFINITE_CARDINALITY
+    parts = list(itertools.islice(shared.as_numpy_iterator(), 12))
+    whole = list(itertools.islice(windows.dataset().as_numpy_iterator(), 6))
+    for first, second, (inputs, _, _) in zip(parts[::2], parts[1::2], whole, strict=True):
+        halves = [part[0]["input_ids"] for part in (first, second)]
+        np.testing.assert_array_equal(np.concatenate(halves), inputs["input_ids"])
 
 
 UNEVEN = """

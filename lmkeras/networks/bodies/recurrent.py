@@ -27,7 +27,6 @@ class RecurrentWriter(EmbeddingWriter):
     """Embedding and recurrent layers; `lstm_language_model` explains the arguments."""
 
     xla_on_cpu = False  # slower for a loop over time: 6.2k tokens/s, 6.8k without XLA (2 x 200, vocabulary 10,000)
-    xla_on_gpu = False
     recurrent = True
     steps_with_xla = False  # slower: 3.1k tokens/s with XLA, 3.6k without (16 texts, 512 units)
     training_length = 64
@@ -47,9 +46,16 @@ class RecurrentWriter(EmbeddingWriter):
             raise unknown_name("cell", self.cell, _CELLS)
 
     @property
-    def bfloat16_on_cpu(self) -> bool:
+    def keeps_digits(self) -> bool:
         """True for LSTMs, whose cell states stay float32; the states of the others would lose digits in bfloat16."""
         return self.cell == "lstm"
+
+    bfloat16_on_cpu = keeps_digits
+
+    @property
+    def xla_on_gpu(self) -> bool:
+        """True for the simple recurrence, for which cuDNN has no kernel here."""
+        return self.cell == "simple_rnn"
 
     def build(self, input_shape):
         """Makes the recurrent layers and builds all layers, on [B, T]."""
