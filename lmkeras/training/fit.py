@@ -117,7 +117,7 @@ def _shared(network, strategy, averages, batches: Batches, note):
 
 
 def _compile(network, settings, policy, total, xla, metrics, rate_factors) -> list[keras.metrics.Metric]:
-    """Compiles the network and seeds its dropout; returns the metrics that are averaged over an epoch, the loss first."""
+    """Compiles the network, seeds its dropout; returns the metrics that are averaged over an epoch, the loss first."""
     _seed_dropout(network, settings.seed)
     optimizer = _optimizer(network, settings=settings, policy=policy, total=total)
     if rate_factors is not None:
