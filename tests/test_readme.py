@@ -56,7 +56,7 @@ def test_the_commands(tmp_path):
     script = "\n".join(line for block in blocks("README.md", "sh")[1:] for line in commands(block))
     out = run(["bash", "-euo", "pipefail", "-c", quick(script)], tmp_path)
     language = ["bits_per_character", "xz -9e", "The ", "perplexity", "signatures generate", '"kind": "language_model"']
-    classes = ["macro F1", "confusion.png", "2 texts labelled", "signature classify", '"kind": "text_classifier"']
+    classes = ["macro F1", "confusion.png", "2 texts answered", "signature classify", '"kind": "text_classifier"']
     for sign in language + classes:
         assert sign in out
     for folder in ("exported", "exported-classifier"):
