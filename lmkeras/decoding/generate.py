@@ -18,7 +18,6 @@ from lmkeras.errors import InputError
 from lmkeras.layers.attention import compiled_steps
 from lmkeras.networks.network import Network
 from lmkeras.tokenizers.special import SpecialIds
-from lmkeras.training.policy import device_in_use
 
 # XLA compiles anew for every shape, so lengths are rounded up to multiples of these; places beyond a text stay empty
 _CACHE_MULTIPLE = 64
@@ -84,7 +83,7 @@ class GenerationLoop:
         self._limit = None if network.body.recurrent else network.body.context_length
         self._limit = self._limit or _UNLIMITED
         self._filler = special.filler
-        self._compiled = compiled and device_in_use().compiles_decoding(network.body.steps_with_xla)
+        self._compiled = compiled and network.body.steps_with_xla
         self._stretch = tf.function(self._steps, autograph=False, jit_compile=True) if self._compiled else self._steps
         self._ends = self._where_in_vocabulary(special.ends)
         self._banned = self._where_in_vocabulary({special.unknown} - {None, *special.ends})

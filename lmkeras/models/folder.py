@@ -14,8 +14,9 @@ from lmkeras.errors import InputError
 from lmkeras.tasks import OWN_KINDS, tasks
 
 FORMAT_VERSION = 3
+WEIGHTS = "model.safetensors"
 #: the formats that can be read, with the name of the file that holds the weights; 1 is that of version 0.1
-WEIGHTS_FILES = {1: "network.keras", FORMAT_VERSION: "model.safetensors"}
+WEIGHTS_FILES = {1: "network.keras", FORMAT_VERSION: WEIGHTS}
 _ASIDE = ".saving-"
 _LARGEST_CONFIG = 64 * MEGABYTE  # config.json contains all labels of a classifier, so it may be long
 

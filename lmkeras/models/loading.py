@@ -7,10 +7,10 @@ from pathlib import Path
 
 from lmkeras.archives import MEGABYTE, read_text, shortened
 from lmkeras.errors import InputError
-from lmkeras.models.folder import WEIGHTS_FILES, read_config
+from lmkeras.models.folder import WEIGHTS, WEIGHTS_FILES, read_config
 from lmkeras.models.keras_file import read_keras_file
 from lmkeras.models.model import Model
-from lmkeras.models.network_file import WEIGHTS, read_network
+from lmkeras.models.network_file import read_network
 from lmkeras.networks.registry import import_families
 from lmkeras.tasks import task_of
 from lmkeras.tokenizers import tokenizer_from_json

@@ -18,7 +18,6 @@ from lmkeras.errors import InputError
 from lmkeras.networks.network import Network
 from lmkeras.networks.weights import named_weights, shapes_of
 
-WEIGHTS = "model.safetensors"
 _DTYPES = ("float32", "bfloat16", "float16", "mixed_bfloat16", "mixed_float16")
 _LONGEST_NAME = 200
 _MOST_LAYERS = 1000

@@ -9,8 +9,8 @@ import keras
 import tensorflow as tf
 
 from lmkeras.errors import InputError
-from lmkeras.models.folder import write_model
-from lmkeras.models.network_file import WEIGHTS, write_network
+from lmkeras.models.folder import WEIGHTS, write_model
+from lmkeras.models.network_file import write_network
 from lmkeras.networks.network import Network
 from lmkeras.tasks import tasks
 from lmkeras.tasks.base import Task

@@ -72,10 +72,6 @@ class Device:
         """
         return dtype == "bfloat16" and not self.is_gpu
 
-    def compiles_decoding(self, helps: bool) -> bool:
-        """Whether XLA compiles the steps of generation: where that was measured to help this network, on CPUs."""
-        return helps
-
     @property
     def adds_rows_by_sorting(self) -> bool:
         """Whether an embedding's gradient adds up its rows by their ids before a norm, without becoming dense.

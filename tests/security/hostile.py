@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 import safetensors.numpy
 
@@ -153,3 +154,11 @@ def refused(folder: Path, reason: str) -> None:
     assert str(folder) in str(caught.value)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 1000
+
+
+def require_same_weights_after(sign_anew, folder: Path) -> None:
+    """Fails unless a folder is read, and has the same weights after a function that only signs it anew."""
+    expected = lmkeras.load(folder).network.get_weights()
+    sign_anew(folder)
+    for found, weight in zip(lmkeras.load(folder).network.get_weights(), expected, strict=True):
+        np.testing.assert_array_equal(found, weight)

@@ -13,18 +13,22 @@ import safetensors.numpy
 
 import lmkeras
 from tests.security.conftest import SIZES
-from tests.security.hostile import change_arrays, change_header, little_memory, pickled, refused, sign
+from tests.security.hostile import (
+    change_arrays,
+    change_header,
+    little_memory,
+    pickled,
+    refused,
+    require_same_weights_after,
+    sign,
+)
 
 KERNEL, EMBEDDING = "head.dense.kernel", "body.embedding.embeddings"
 
 
 @pytest.mark.parametrize("name", SIZES)
 def test_what_is_whole_is_read_and_signing_it_anew_changes_nothing(take, name):
-    folder = take(name)
-    expected = lmkeras.load(folder).network.get_weights()
-    change_arrays(folder)
-    for found, weight in zip(lmkeras.load(folder).network.get_weights(), expected, strict=True):
-        np.testing.assert_array_equal(found, weight)
+    require_same_weights_after(change_arrays, take(name))
 
 
 def put(name, value):

@@ -12,7 +12,15 @@ import numpy as np
 import pytest
 
 import lmkeras
-from tests.security.hostile import change_keras_file, changed_h5, pickled, refused, sign, sizes
+from tests.security.hostile import (
+    change_keras_file,
+    changed_h5,
+    pickled,
+    refused,
+    require_same_weights_after,
+    sign,
+    sizes,
+)
 from tests.security.test_network_config import RUBBISH
 
 
@@ -20,11 +28,7 @@ from tests.security.test_network_config import RUBBISH
     "name", ["lm-lstm", "lm-transformer", "lm-post-norm", "classifier-cnn", "classifier-bert-pairs"]
 )
 def test_what_is_whole_is_read_and_signing_it_anew_changes_nothing(take_old, name):
-    folder = take_old(name)
-    expected = lmkeras.load(folder).network.get_weights()
-    change_keras_file(folder)
-    for found, weight in zip(lmkeras.load(folder).network.get_weights(), expected, strict=True):
-        np.testing.assert_array_equal(found, weight)
+    require_same_weights_after(change_keras_file, take_old(name))
 
 
 def test_a_pickle_is_not_unpickled(take_old, marker):
