@@ -34,7 +34,8 @@ tokenizers.keras_words tokenizers.byte_pair tokenizers.word_piece tokenizers
 datasets.sharing datasets.prefetching datasets.windows datasets.shard_files datasets.shards datasets.encoding
 datasets.shard_writing
 datasets.sharded_windows
-datasets.tokenized datasets.layout datasets.examples datasets metrics reports
+datasets.tokenized datasets.layout datasets.examples datasets metrics
+reports.tables reports.classification reports
 training training.settings training.policy training.keras_contract training.randomness
 pretrained pretrained.checkpoint pretrained.bert
 layers layers.precision layers.fused layers.dropout layers.position layers.attention layers.blocks

@@ -1,7 +1,6 @@
 """How well a classifier does, class by class: scores, tables and a picture of the confusion matrix."""
 
 import dataclasses
-import unicodedata
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,13 +10,9 @@ import numpy as np
 
 from lmkeras.durable import replacing
 from lmkeras.errors import InputError
+from lmkeras.reports.tables import ROW_CELLS, aligned, cells_of, font_families, share, shown
 
 _COLUMN_CELLS = 12  # a class name above a column of confusion_table is shortened to this width
-_ROW_CELLS = 24  # a class name elsewhere is shortened to this width
-# Font families with Chinese, Japanese and Korean letters, of which most systems have one; matplotlib's fonts lack them.
-_CJK_FONTS = """Noto Sans CJK SC,Noto Sans CJK JP,Noto Sans CJK KR,Noto Sans SC,Noto Sans JP,Noto Sans KR,
-Source Han Sans SC,WenQuanYi Zen Hei,WenQuanYi Micro Hei,Droid Sans Fallback,Microsoft YaHei,SimHei,Yu Gothic,
-Malgun Gothic,PingFang SC,Hiragino Sans,Apple SD Gothic Neo,Arial Unicode MS""".replace("\n", "").split(",")
 
 
 class ClassScores(NamedTuple):
@@ -90,7 +85,7 @@ class ClassificationReport:
     @property
     def accuracy(self) -> float:
         """Share of the examples whose true class was predicted, in [0, 1]; 0.0 where there are no examples."""
-        return float(_share(np.trace(self.confusion), self.confusion.sum()))
+        return float(share(np.trace(self.confusion), self.confusion.sum()))
 
     @property
     def macro_f1(self) -> float:
@@ -101,12 +96,12 @@ class ClassificationReport:
         default.
         """
         occurs = self._true_counts + self._predicted_counts > 0
-        return float(_share(self._f1[occurs].sum(), occurs.sum()))
+        return float(share(self._f1[occurs].sum(), occurs.sum()))
 
     def per_class(self) -> list[ClassScores]:
         """The scores of each class, in the order of `labels`."""
         hits = np.diag(self.confusion)
-        precision, recall = _share(hits, self._predicted_counts), _share(hits, self._true_counts)
+        precision, recall = share(hits, self._predicted_counts), share(hits, self._true_counts)
         columns = (precision.tolist(), recall.tolist(), self._f1.tolist(), self._true_counts.tolist())
         return [ClassScores(*row) for row in zip(self.labels, *columns, strict=True)]
 
@@ -124,14 +119,14 @@ class ClassificationReport:
         """
         header = ["", "precision", "recall", "F1", "examples"]
         rows = [
-            [_shown(row.label, _ROW_CELLS), *(f"{score:.3f}" for score in row[1:4]), str(row.support)]
+            [shown(row.label, ROW_CELLS), *(f"{score:.3f}" for score in row[1:4]), str(row.support)]
             for row in self.per_class()
         ]
         totals = [
             [name, "", "", f"{score:.3f}", str(self.examples)]
             for name, score in (("accuracy", self.accuracy), ("macro F1", self.macro_f1))
         ]
-        return _aligned([header, *rows, *totals])
+        return aligned([header, *rows, *totals])
 
     def confusion_table(self) -> str:
         """The counts as plain text: a row for each true class, a column for each predicted one.
@@ -143,12 +138,12 @@ class ClassificationReport:
             cat                 1    1
             dog                 0    2
         """
-        header = ["true \\ predicted", *(_shown(label, _COLUMN_CELLS) for label in self.labels)]
+        header = ["true \\ predicted", *(shown(label, _COLUMN_CELLS) for label in self.labels)]
         rows = [
-            [_shown(label, _ROW_CELLS), *map(str, counts)]
+            [shown(label, ROW_CELLS), *map(str, counts)]
             for label, counts in zip(self.labels, self.confusion.tolist(), strict=True)
         ]
-        return _aligned([header, *rows])
+        return aligned([header, *rows])
 
     def text(self) -> str:
         """Both tables, one below the other."""
@@ -168,7 +163,7 @@ class ClassificationReport:
         side = 2.2 + min(size, 60) * cell_inches
         figure = Figure(figsize=(side + 0.8, side), layout="constrained")
         axes = figure.add_subplot(xlabel="predicted", ylabel="true")
-        shares = _share(self.confusion, self._true_counts[:, None])
+        shares = share(self.confusion, self._true_counts[:, None])
         image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         figure.colorbar(image, label="share of the true class", shrink=min(1, 3 / side + 0.3))
         axes.set_title(f"accuracy {self.accuracy:.3f}, macro F1 {self.macro_f1:.3f}, {self.examples} examples", size=10)
@@ -177,10 +172,10 @@ class ClassificationReport:
             digits = len(str(self.confusion.max(initial=0)))
             self._write_numbers(axes, shares, font_size=min(11, 0.85 * 72 * cell_inches / (0.65 * digits)))
         every = -(-size // 100) or 1  # at most 100 names fit on an axis without overlapping
-        places, names = range(0, size, every), [_shown(label, _ROW_CELLS) for label in self.labels[::every]]
+        places, names = range(0, size, every), [shown(label, ROW_CELLS) for label in self.labels[::every]]
         # otherwise matplotlib would read dollar signs in a name as the marks of a formula
-        style = {"family": _font_families(), "size": 8, "parse_math": False}
-        upright = max(map(_cells, names), default=0) * 0.09 > cell_inches
+        style = {"family": font_families(), "size": 8, "parse_math": False}
+        upright = max(map(cells_of, names), default=0) * 0.09 > cell_inches
         axes.set_xticks(places, names, rotation=90 if upright else 0, **style)
         axes.set_yticks(places, names, **style)
         with replacing(picture) as aside, warnings.catch_warnings():
@@ -206,7 +201,7 @@ class ClassificationReport:
     @property
     def _f1(self) -> np.ndarray:
         # the harmonic mean of hits / predicted and hits / true
-        return _share(2 * np.diag(self.confusion), self._true_counts + self._predicted_counts)
+        return share(2 * np.diag(self.confusion), self._true_counts + self._predicted_counts)
 
 
 def _class_ids(name, ids, size):
@@ -223,46 +218,3 @@ def _class_ids(name, ids, size):
         wrong = ids.min() if ids.min() < 0 else ids.max()
         raise InputError(f"expected {name} from 0 to {size - 1}, got {wrong}; name every class in labels")
     return ids.astype("int64")
-
-
-def _share(parts, wholes):
-    """parts / wholes, where 0/0 is 0."""
-    return np.divide(parts, np.maximum(wholes, 1), dtype="float64")
-
-
-def _cells(text: str) -> int:
-    """The width of a text in a terminal, in cells: two for a wide character, none for a combining one."""
-    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
-    return len(text) + wide - sum(unicodedata.category(character) in ("Mn", "Me", "Cf") for character in text)
-
-
-def _shown(label: str, cells: int) -> str:
-    """A label on one line, at most `cells` wide; a long label loses its middle, since names differ most at the ends."""
-    label = " ".join("".join(" " if unicodedata.category(c) == "Cc" else c for c in str(label)).split())
-    if _cells(label) <= cells:
-        return label
-    head, tail = len(label), len(label)
-    while _cells(label[:head]) > cells // 2:
-        head -= 1
-    while _cells(label[len(label) - tail :]) > (cells - 1) // 2:
-        tail -= 1
-    return f"{label[:head]}…{label[len(label) - tail :]}"
-
-
-def _aligned(rows: list[list[str]]) -> str:
-    """A table as text: the first column is left-aligned, the others are right-aligned, two blanks between columns."""
-    widths = [max(map(_cells, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        blanks = [" " * (width - _cells(text)) for width, text in zip(widths, row, strict=True)]
-        parts = [row[0] + blanks[0], *(blank + text for blank, text in zip(blanks[1:], row[1:], strict=True))]
-        lines.append("  ".join(parts))
-    return "\n".join(lines)
-
-
-def _font_families() -> list[str]:
-    """Matplotlib's own font, then those of _CJK_FONTS that are installed, for the letters that the first one lacks."""
-    from matplotlib import font_manager
-
-    installed = set(font_manager.get_font_names())
-    return ["DejaVu Sans", *(name for name in _CJK_FONTS if name in installed)]
