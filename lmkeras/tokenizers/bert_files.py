@@ -1,9 +1,10 @@
 """Folders of Hugging Face's BERT tokenizers: vocab.txt, tokenizer.json and tokenizer_config.json."""
 
 import json
+import logging
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +32,41 @@ _LARGEST_FILE = 256 * MEGABYTE
 _NO_LIMIT = 10**9  # Hugging Face writes 1e30 for a model_max_length that is unknown
 
 
-def read_pretrained(source: str | os.PathLike) -> dict[str, Any]:
-    """The arguments of WordPieceTokenizer that the files of a pretrained tokenizer ask for.
+def read_pretrained(source: str | os.PathLike, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of WordPieceTokenizer that the files of a pretrained tokenizer ask for, and the given ones.
 
     A rule for how texts become words is taken from tokenizer_config.json; if it is not there, from tokenizer.json; if
     it is in neither, it is BERT's. Special tokens and model_max_length are taken from tokenizer_config.json alone.
 
+    Where nothing says whether texts are lower-cased, they are, as in transformers. If the vocabulary has capitals, a
+    warning says so.
+
     Args:
         source: a folder; a vocabulary file, one token in a line, which has BERT's settings; or a name on the hub.
+        settings: arguments of WordPieceTokenizer, which override those of the files.
 
     Raises:
         InputError: no such files, files that are damaged, or a tokenizer that is not BERT's.
     """
+    found = {**_read(source), **settings}
+    if "lowercase" not in found:
+        _warn_of_capitals(source, found["vocabulary"], found.get("special_tokens") or SpecialTokens())
+    return found
+
+
+def _warn_of_capitals(source: str | os.PathLike, vocabulary: Sequence[str], special: SpecialTokens) -> None:
+    """Warns of pieces with capitals, which lower-cased texts do not contain: the vocabulary may be a cased one."""
+    capitals = [piece for piece in vocabulary if piece != piece.lower() and piece not in special.names()]
+    if capitals:
+        logging.getLogger("lmkeras").warning(
+            f"{source}: texts are lower-cased, as nothing there says do_lower_case, so {len(capitals)} of "
+            f"{len(vocabulary)} pieces, which have capitals such as {capitals[0]!r}, cannot be reached. For a cased "
+            f'vocabulary put {{"do_lower_case": false}} into {CONFIG} beside it, or say lowercase=False in Python'
+        )
+
+
+def _read(source: str | os.PathLike) -> dict[str, Any]:
+    """The arguments of WordPieceTokenizer that the files ask for."""
     path = Path(source)
     if path.is_file():
         return {"vocabulary": _lines(path)}
@@ -56,8 +80,9 @@ def read_pretrained(source: str | os.PathLike) -> dict[str, Any]:
     vocabulary = _lines(lines) if lines.is_file() else _vocabulary(folder, tokenizer)
     normalizer = tokenizer.get("normalizer") or {}
     rules = {
-        ours: config.get(in_config, normalizer.get(in_normalizer, getattr(BertTextRules, ours)))
+        ours: config.get(in_config, normalizer.get(in_normalizer))
         for ours, (in_config, in_normalizer) in _RULES.items()
+        if in_config in config or in_normalizer in normalizer
     }
     limit = config.get("model_max_length")
     limit = limit if type(limit) is int and limit < _NO_LIMIT else None
@@ -76,7 +101,8 @@ def write_pretrained(
     Raises:
         InputError: a token that does not fit in a line.
     """
-    broken = [token for token in vocabulary if token.strip() != token or len(token.splitlines()) != 1]
+    # the only line ends of the file are those that `open` knows: U+2028 is a piece of Chinese BERT's vocabulary
+    broken = [token for token in vocabulary if "\n" in token or "\r" in token]
     if broken:
         raise InputError(f"{VOCABULARY} has a line for each token, and {broken[0]!r} would not come back from one")
     config = {"tokenizer_class": "BertTokenizer"}

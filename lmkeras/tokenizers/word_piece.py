@@ -89,7 +89,7 @@ class WordPieceTokenizer(BaseTokenizer):
         Raises:
             InputError: no such files, files that are damaged, or a tokenizer that is not BERT's.
         """
-        return cls(**(bert_files.read_pretrained(source) | settings))
+        return cls(**bert_files.read_pretrained(source, settings))
 
     def save_vocabulary(self, folder: str | os.PathLike) -> None:
         """Writes vocab.txt and tokenizer_config.json into a folder, for `from_pretrained` here and in transformers."""

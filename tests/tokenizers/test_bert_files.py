@@ -1,6 +1,8 @@
 """Reading and writing the folders of BERT tokenizers, ours and those that transformers writes."""
 
 import json
+import sys
+import unicodedata
 
 import huggingface_hub
 import pytest
@@ -17,6 +19,7 @@ def write(folder, name, content):
     (folder / name).write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
 
 
+SEPARATORS = ("Cc", "Zs", "Zl", "Zp")
 SAMPLES = ["Où est l'Été? [SEP] 天地", "The Statement", "ΑΣ İ"]
 
 
@@ -111,7 +114,48 @@ def test_paths_are_not_looked_up_on_the_hub(path):
         WordPieceTokenizer.from_pretrained(path)
 
 
-@pytest.mark.parametrize("token", ["a\nb", "a\u2028", " a", ""])
+def test_vocabularies_with_every_separator_come_back(tmp_path):
+    # id 343 of Google's Chinese BERT is U+2028
+    separators = [chr(code) for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) in SEPARATORS]
+    assert set(separators) >= set("\x0b\x0c\x1c\x85\u2028\u2029\u3000")
+    pieces = [
+        *SPECIAL,
+        *(piece for c in separators if c not in "\r\n" for piece in (c, f"a{c}", f"##{c}b")),
+        "\ufeff",
+        "",
+    ]
+    WordPieceTokenizer(pieces, lowercase=False).save_vocabulary(tmp_path)
+    assert WordPieceTokenizer.from_pretrained(tmp_path).vocabulary == pieces
+    # transformers drops white space at the end of a line, but it counts the same lines
+    theirs = BertTokenizerFast.from_pretrained(tmp_path).get_vocab()
+    assert {piece: theirs[piece] for piece in pieces if piece.startswith("##")} == {
+        piece: id for id, piece in enumerate(pieces) if piece.startswith("##")
+    }
+
+
+def test_a_cased_vocabulary_without_a_config_has_the_ids_of_transformers_and_a_warning(tmp_path, caplog):
+    write(tmp_path, "vocab.txt", "\n".join([*SPECIAL, "[unused1]", "The", "the", "Été", "ete", "##S", "天"]))
+    ours, theirs = WordPieceTokenizer.from_pretrained(tmp_path), BertTokenizerFast.from_pretrained(tmp_path)
+    text = "The Été theS 天"
+    assert ours.encode(text) == theirs(text, add_special_tokens=False)["input_ids"] == [7, 9, 1, 11]
+    (warning,) = caplog.messages
+    for part in (str(tmp_path), "3 of 12 pieces", "'The'", '{"do_lower_case": false}', "lowercase=False"):
+        assert part in warning
+    caplog.clear()
+    assert WordPieceTokenizer.from_pretrained(tmp_path, lowercase=False).encode(text) == [6, 8, 7, 10, 11]
+    WordPieceTokenizer.from_pretrained(tmp_path / "vocab.txt", lowercase=True)
+    write(tmp_path, "tokenizer_config.json", {"do_lower_case": False})
+    assert WordPieceTokenizer.from_pretrained(tmp_path).encode(text) == [6, 8, 7, 10, 11]
+    assert not caplog.messages
+
+
+def test_a_vocabulary_without_capitals_needs_no_warning(tmp_path, caplog):
+    write(tmp_path, "vocab.txt", "\n".join([*SPECIAL, "the", "天"]))
+    WordPieceTokenizer.from_pretrained(tmp_path / "vocab.txt")
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("token", ["a\nb", "\r", "a\r\n"])
 def test_tokens_that_would_not_come_back_from_a_file_are_not_written(tmp_path, token):
     with pytest.raises(InputError, match="would not come back"):
         WordPieceTokenizer([*SPECIAL, token]).save_vocabulary(tmp_path / "folder")
