@@ -20,7 +20,7 @@ PACKAGE = Path(lmkeras.__file__).parent
 
 # The street: a module imports only from modules above it.
 STREET = """
-errors durable archives
+errors display durable archives
 corpora.corpus corpora.characters corpora.records corpora.files corpora.paths corpora.tfds corpora.sources
 corpora.docstrings corpora.unlabelled corpora.tables
 corpora.labelled corpora.labelled_split corpora.labelled_files corpora.labelled_sources corpora
@@ -50,7 +50,7 @@ networks.bodies.bert.classifier networks.bodies.bert networks.version_0_1 networ
 training.curves training.devices training.adam training.muon training.optimizers
 training.layer_rates training.macro_f1
 training.checkpoints training.interruption training.strategies training.distribution training.state
-training.callbacks training.run training.fit training.rate_finder
+training.callbacks training.run training.history training.fit training.rate_finder
 decoding decoding.samplers decoding.generate decoding.score decoding.text
 tasks.registry tasks.base tasks.in_graph tasks.in_graph.whole_texts tasks.in_graph.language
 tasks.whole_texts tasks.classification tasks.language tasks

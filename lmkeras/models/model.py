@@ -16,6 +16,7 @@ from lmkeras.tasks.base import Runner, Task
 from lmkeras.tokenizers.base import BaseTokenizer
 from lmkeras.training import fit as harness
 from lmkeras.training.devices import place
+from lmkeras.training.history import History
 from lmkeras.training.policy import without_cudnn
 from lmkeras.training.randomness import random_seed
 from lmkeras.training.rate_finder import RateFinding, find_learning_rate
@@ -96,7 +97,7 @@ class Model:
         callbacks: Sequence[keras.callbacks.Callback] = (),
         verbose: str | int = "auto",
         **changes,
-    ) -> list[dict[str, float]]:
+    ) -> History:
         """Trains on a corpus; a model that has been trained before is trained further.
 
         Args:
@@ -114,8 +115,9 @@ class Model:
             changes: fields of the settings by name, such as epochs=3.
 
         Returns:
-            One dictionary for each evaluation: loss (nats per token, or per text), the task's metrics (a classifier's
-            accuracy) and, with validation, the same values with val_ before their names.
+            A list with one dictionary for each evaluation: loss (nats per token, or per text), the task's metrics (a
+            classifier's accuracy) and, with validation, the same values with val_ before their names. Its attribute
+            `history` has the same values as lists by name, like Keras' History.
 
         Raises:
             InputError: nothing can be learnt from the corpus, or arguments do not go together.

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lmkeras.display import ROW_CELLS, aligned, cells_of, shown
 from lmkeras.durable import replacing
 from lmkeras.errors import InputError
-from lmkeras.reports.tables import ROW_CELLS, aligned, cells_of, font_families, share, shown
+from lmkeras.reports.tables import font_families, share
 
 _COLUMN_CELLS = 12  # a class name above a column of confusion_table is shortened to this width
 

@@ -21,6 +21,7 @@ from lmkeras.training.callbacks import CheckpointWriter, Evaluations, LateLogs, 
 from lmkeras.training.checkpoints import Checkpoint, Checkpoints
 from lmkeras.training.devices import compiles_steps, precision
 from lmkeras.training.distribution import on_every_replica, set_functions, shared_batches, spread_seeds
+from lmkeras.training.history import History
 from lmkeras.training.interruption import Interrupted, noting_signals
 from lmkeras.training.layer_rates import with_layer_rates
 from lmkeras.training.optimizers import build_optimizer
@@ -53,7 +54,7 @@ def fit(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: str | int = "auto",
     rate_factors: Mapping[str, float] | None = None,
-) -> list[dict[str, float]]:
+) -> History:
     """Trains a network by the loss that its head defines.
 
     Args:
@@ -67,7 +68,7 @@ def fit(
         rate_factors: see `with_layer_rates`; None for the same learning rate everywhere.
 
     Returns:
-        One dictionary for each evaluation, including those before the run was resumed: loss (nats), the metrics and,
+        For each evaluation, including those before the run was resumed, a dictionary: loss (nats), the metrics and,
         with validation, the same values with val_ before their names.
 
     Raises:
@@ -102,7 +103,12 @@ def fit(
                     verbose=verbose if is_chief(strategy) else 0,
                     shuffle=False,  # batches come in their order
                 )
-    return [{name: line[name] for name in line if name not in Evaluations.OWN} for line in state.lines]
+    return _history(state.lines, steps)
+
+
+def _history(lines: list[dict], steps_per_epoch: int) -> History:
+    values = [{name: line[name] for name in line if name not in Evaluations.OWN} for line in lines]
+    return History(values, updates=[line["step"] for line in lines], steps_per_epoch=steps_per_epoch)
 
 
 def _shared(network, strategy, averages, batches: Batches, note):

@@ -121,7 +121,8 @@ class TrainingState:
         if within_epoch:
             self._metric_values = [arrays[f"metrics.{index}"] for index in range(len(self._metrics))]
         # + 0 raises TypeError for a value that is not a number
-        self.lines[:] = [{name: value + 0 for name, value in line.items()} for line in facts["lines"]]
+        lines = [{"step": line["step"], **line} for line in facts["lines"]]
+        self.lines[:] = [{name: value + 0 for name, value in line.items()} for line in lines]
         if self._best is not None:
             self._best.restore(facts["best"], weights)
 
