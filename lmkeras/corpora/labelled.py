@@ -39,7 +39,7 @@ class LabelledCorpus(Examples):
         Args:
             texts: at least one text, each a string or a pair (first, second) of strings; a list, a tuple, an array or
                 a column of a table.
-            labels: one string or number for each text; numbers and booleans are turned into strings with `str`.
+            labels: one string or number for each text; `label_name` makes strings of numbers and booleans.
 
         Returns:
             A LabelledCorpus with a copy of the examples.
@@ -125,9 +125,9 @@ def labelled_rows(
 def _with_label_names(rows: Iterable[tuple[str, Text, object]], source: str, advice: str) -> Iterator[tuple[Text, str]]:
     rows = iter(rows)
     for number, (place, text, label) in enumerate(rows, 1):
-        name = _label_name(label, f"{source} {place}")
+        name = label_name(label, f"{source} {place}")
         if name is None:
-            later = [_label_name(label, f"{source} {place}") for place, _, label in rows]
+            later = [label_name(label, f"{source} {place}") for place, _, label in rows]
             raise InputError(
                 f"{source}: {1 + later.count(None)} of {number + len(later)} examples have no label (first: {place}). "
                 f"Give every example its label or leave it out{advice}"
@@ -135,18 +135,37 @@ def _with_label_names(rows: Iterable[tuple[str, Text, object]], source: str, adv
         yield text, name
 
 
-def _label_name(value: object, place: str) -> str | None:
-    """A label as a string; None where the label is missing."""
+def label_name(value: object, place: str) -> str | None:
+    """A label as a string; None where the label is missing (None, NaN, white space).
+
+    Numbers that are equal are one label, whatever their type: 1 and 1.0 are "1". A number of low precision has the
+    digits that it needs there: 0.1 as float32 is "0.1". Booleans are "True" and "False". A string stays as it is,
+    without white space around it: "007" is not "7".
+
+    Args:
+        value: a string, a number or a boolean, of Python or of NumPy.
+        place: where it comes from, in the user's words, for messages.
+
+    Raises:
+        InputError: the value has another type.
+
+    Example:
+        >>> [label_name(value, "label 1") for value in (" 007 ", 7, 7.0, 0.5, True)]
+        ['007', '7', '7', '0.5', 'True']
+    """
     if isinstance(value, str):
         require_usable(value, place)
         return str(value).strip() or None
-    if getattr(value, "shape", None) == () and hasattr(value, "item"):  # a NumPy scalar
-        value = value.item()
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    is_scalar = getattr(value, "shape", None) == () and hasattr(value, "item")  # of NumPy
+    number = value.item() if is_scalar else value
+    if isinstance(number, str):
+        return label_name(number, place)
+    if number is None or (isinstance(number, float) and math.isnan(number)):
         return None
-    if not isinstance(value, int | float):
-        raise InputError(f"{place}: expected a string or a number as label, got {type(value).__name__}")
-    return str(value)
+    if not isinstance(number, int | float):
+        raise InputError(f"{place}: expected a string or a number as label, got {type(number).__name__}")
+    whole = isinstance(number, float) and number.is_integer()
+    return str(int(number) if whole else value)  # value, as NumPy shows the digits that its precision needs
 
 
 def require_several_labels(counts: Mapping[str, int]) -> None:

@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 from typing import Literal, get_args, get_type_hints
 
+from lmkeras.corpora.labelled import label_name
 from lmkeras.errors import InputError, unknown_name
 
 
@@ -156,7 +157,7 @@ class ClassifierFitSettings(TrainingSettings):
         if self.class_weights == "balanced":
             return [sum(counts.values()) / (len(counts) * max(1, count)) for count in counts.values()]
         # labels are text, but a user may give numbers
-        weights = {str(label): weight for label, weight in self.class_weights.items()}
+        weights = {label_name(label, "class_weights"): weight for label, weight in self.class_weights.items()}
         for label in weights:
             if label not in counts:
                 raise unknown_name("label in class_weights", label, counts)

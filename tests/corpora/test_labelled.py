@@ -58,6 +58,29 @@ def test_booleans_and_fractions_are_labels():
     assert [label for _, label in examples] == ["True", "False", "0.5", "1.5"]
 
 
+@pytest.mark.parametrize(
+    ("values", "label"),
+    [
+        ([1, 1.0, np.float32(1), np.int8(1), np.array(1.0), "1"], "1"),
+        ([0, 0.0, -0.0, np.float16(-0.0)], "0"),
+        ([0.1, np.float32(0.1), np.float16(0.1), np.array(0.1, "float32")], "0.1"),
+        ([10**16, 1e16, np.float64(1e16)], "10000000000000000"),
+        ([True, np.bool_(True), np.array(True), "True"], "True"),
+        (["007", np.str_("007"), np.array("007"), " 007\n"], "007"),
+        (["1.0"], "1.0"),
+        (["0.10000000149011612"], "0.10000000149011612"),
+    ],
+)
+def test_equal_numbers_are_one_label_and_text_stays_as_it_stands(values, label):
+    corpus = LabelledCorpus.from_examples(["a"] * len(values), values)
+    assert corpus.label_counts() == {label: len(values)}
+
+
+def test_elements_of_arrays_are_labels_of_their_type():
+    labels = np.array([0.1, 2, 0.7], "float32")
+    assert [label for _, label in LabelledCorpus.from_examples(list("abc"), labels)] == ["0.1", "2", "0.7"]
+
+
 @given(st.lists(st.integers() | st.decimals(allow_nan=False, allow_infinity=False, places=3), min_size=1))
 def test_numbers_are_counted_in_numeric_order(numbers):
     labels = [format(number, "f") if not isinstance(number, int) else str(number) for number in numbers]

@@ -65,9 +65,9 @@ def test_jsonl_gives_back_what_the_json_module_wrote(folder, examples, escaped):
 
 
 def test_json_labels_may_be_numbers(folder):
-    labels = [1, -2, 0.5, True, False, "x"]
+    labels = [1, -2, 0.5, True, False, "x", 1.0, -2e0, "1.0", "007"]
     path = write(folder / "a.jsonl", "\n".join(json.dumps({"text": "a", "label": label}) for label in labels))
-    assert [label for _, label in read(path)] == ["1", "-2", "0.5", "True", "False", "x"]
+    assert [label for _, label in read(path)] == ["1", "-2", "0.5", "True", "False", "x", "1", "-2", "1.0", "007"]
 
 
 @given(st.lists(st.tuples(TEXTS, TEXTS, NAMES), min_size=1).filter(lambda rows: any(row[0].strip() for row in rows)))

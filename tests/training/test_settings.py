@@ -126,7 +126,7 @@ def test_weights_by_label_come_in_the_order_of_the_labels():
     settings = ClassifierFitSettings(class_weights={"spam": 3.0, "eggs": 0.0})
     assert settings.weights_of({"eggs": 5, "ham": 1, "spam": 2}) == [0.0, 1.0, 3.0]
     assert ClassifierFitSettings().weights_of({"eggs": 5, "ham": 1}) is None
-    assert ClassifierFitSettings(class_weights={0: 2.0}).weights_of({"0": 5, "1": 1}) == [2.0, 1.0]
+    assert ClassifierFitSettings(class_weights={0.0: 2.0}).weights_of({"0": 5, "1": 1}) == [2.0, 1.0]
 
 
 def test_weights_of_a_label_that_there_is_not():
