@@ -49,8 +49,8 @@ networks.bodies.bert.calling networks.bodies.bert.packed networks.bodies.bert.re
 networks.bodies.bert.classifier networks.bodies.bert networks.version_0_1 networks.weights
 training.curves training.devices training.adam training.muon training.optimizers
 training.layer_rates training.macro_f1
-training.checkpoints training.interruption training.strategies training.distribution training.state
-training.callbacks training.run training.history training.fit training.rate_finder
+training.outcome training.checkpoints training.interruption training.strategies training.distribution training.state
+training.callbacks training.progress training.run training.history training.fit training.rate_finder
 decoding decoding.samplers decoding.generate decoding.score decoding.text
 tasks.registry tasks.base tasks.in_graph tasks.in_graph.whole_texts tasks.in_graph.language
 tasks.whole_texts tasks.classification tasks.language tasks

@@ -60,7 +60,7 @@ def require_texts(texts: object) -> None:
 
 def require_judge(settings: TrainingSettings, held_out: object) -> None:
     """Raises InputError if the settings judge by a validation part and there is none."""
-    if held_out is None and (settings.monitor, settings.patience) != (None, None):
+    if held_out is None and (settings.monitor is not None or not isinstance(settings.patience, str)):
         raise InputError("monitor and patience judge by the validation part: give one, or leave them out")
 
 

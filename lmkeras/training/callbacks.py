@@ -47,11 +47,6 @@ class Updates(keras.callbacks.Callback):
         self.done, self._cut = done, done % self.interval != 0
         self.epoch = -(-self.total // self.interval) if ended else done // self.interval
 
-    def on_train_begin(self, logs=None):
-        """Prints after which update training continues, unless the progress display is off."""
-        if self.done and self.params.get("verbose"):
-            print(f"going on after update {self.done} of {self.total}")
-
     @property
     def at_evaluation(self) -> bool:
         """Whether an evaluation comes next, because an epoch or the whole training is complete."""

@@ -26,6 +26,7 @@ from lmkeras.training.interruption import Interrupted, noting_signals
 from lmkeras.training.layer_rates import with_layer_rates
 from lmkeras.training.optimizers import build_optimizer
 from lmkeras.training.policy import device_in_use
+from lmkeras.training.progress import EvaluationBar, Progress, level_of
 from lmkeras.training.run import BY_LOSS, Batches, Judgement, Run
 from lmkeras.training.settings import TrainingSettings
 from lmkeras.training.state import BestWeights, TrainingState
@@ -64,7 +65,7 @@ def fit(
         judgement: the metrics to report, and the one that decides which weights are best.
         run: the folder for records and checkpoints; None to write none.
         callbacks: further Keras callbacks; checkpoints do not contain their state.
-        verbose: Keras' progress display: 0 none, 1 a bar, 2 one line for each evaluation.
+        verbose: how much is shown, see `level_of`.
         rate_factors: see `with_layer_rates`; None for the same learning rate everywhere.
 
     Returns:
@@ -76,22 +77,21 @@ def fit(
             checkpoint is that of another training or cannot be written, or a worker was lost.
         Interrupted: SIGTERM or Ctrl-C came; a run has written a checkpoint before it stopped.
     """
-    steps = batches.steps_per_epoch
+    steps, strategy = batches.steps_per_epoch, strategy_for(settings.distribute)
     updates = Updates(settings.total_steps(steps), settings.steps_between_evaluations(steps))
-    strategy = strategy_for(settings.distribute)
     with _naming_lost_workers(strategy, updates, run):
         require_the_same([network.get_config(), settings, updates.total, run and run.made_of], strategy)
-        with (
-            on_every_replica(network, strategy) as replica,
-            precision(replica, settings.precision, strategy is None) as policy,
-        ):
+        on_replicas, alone = on_every_replica(network, strategy), strategy is None
+        with on_replicas as replica, precision(replica, settings.precision, alone) as policy:
             xla = compiles_steps(replica, settings.xla, precision=policy, batches=batches.train(0))
-            others = {"metrics": judgement.metrics(), "rate_factors": rate_factors, "xla": xla}
-            averages = _compile(replica, settings, policy, total=updates.total, **others)
-            best = BestWeights(judgement.monitor, judgement.higher_is_better, settings.patience or updates.total)
-            state = TrainingState(replica, averages, None if batches.validation is None else best)
+            others = {"total": updates.total, "metrics": judgement.metrics(), "rate_factors": rate_factors}
+            averages = _compile(replica, settings, policy, xla=xla, **others)
+            judge = (judgement.monitor, judgement.higher_is_better) if batches.validation else None
+            best = judge and BestWeights(*judge, settings.patience_in_evaluations(steps))
+            state, level = TrainingState(replica, averages, best), level_of(verbose, is_chief(strategy))
             recorded = _recorded(run, settings, state, updates=updates, strategy=strategy)
-            with recorded as (records, checkpoint_writer, note), failures_of_batches():
+            progress = Progress(level, updates, state.lines, steps_per_epoch=steps, best=judge)
+            with recorded as (records, checkpoint_writer, note), progress, failures_of_batches():
                 train, validation = _shared(replica, strategy, averages, batches=batches, note=note)
                 replica.fit(
                     train(updates.done),
@@ -99,9 +99,9 @@ def fit(
                     initial_epoch=updates.epoch,
                     epochs=-(-updates.total // updates.interval),
                     validation_data=validation,
-                    callbacks=[*records, *callbacks, *checkpoint_writer],  # the last one sees what all others did
-                    verbose=verbose if is_chief(strategy) else 0,
-                    shuffle=False,  # batches come in their order
+                    callbacks=[*records, progress, *callbacks, *checkpoint_writer],  # the last sees what all did
+                    verbose=0,
+                    shuffle=False,
                 )
     return _history(state.lines, steps)
 
@@ -270,4 +270,5 @@ def evaluate(network: Network, dataset: tf.data.Dataset, verbose: str | int = 0)
     if not network.compiled:
         network.compile(loss=HeadLoss(), jit_compile=False)
     with failures_of_batches():
-        return network.evaluate(dataset, verbose=verbose, return_dict=True)
+        bar = EvaluationBar(level_of(verbose), int(dataset.cardinality()))
+        return network.evaluate(dataset, verbose=0, callbacks=[bar], return_dict=True)

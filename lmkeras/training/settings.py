@@ -14,7 +14,7 @@ class TrainingSettings:
     """How to train, for every task. None of these settings changes the layers or sizes of the network."""
 
     epochs: int = 10
-    """Passes over the training text, if steps is not given. (Keras' progress bar counts evaluations as epochs.)"""
+    """Passes over the training text, if steps is not given."""
     steps: int | None = None
     """Number of updates in the whole training; None: as many as epochs needs."""
     batch_size: int = 32
@@ -36,8 +36,9 @@ class TrainingSettings:
     monitor: str | None = None
     """Value that decides which weights are the best and when patience ends: val_loss, or a metric such as val_accuracy;
     None: the task's main value. If it is equal in two evaluations, the one with the lower val_loss is better."""
-    patience: int | None = None
-    """Training ends early after this many evaluations in a row without a better one; None: it never ends early."""
+    patience: int | Literal["auto", "never"] = "auto"
+    """Training ends early after this many evaluations in a row without a better one. auto: after as many as two passes
+    over the training text have; never: it does not end early. Without validation it never does."""
     frozen_groups: int = 0
     """Number of groups of layers, counted from the embedding up, whose weights are not trained."""
     layer_decay: float = 1.0
@@ -63,7 +64,12 @@ class TrainingSettings:
     """How many of the newest checkpoints are kept; each is about four times as large as the weights."""
 
     def __post_init__(self):
-        counts = ("epochs", "steps", "batch_size", "window_length", "evaluate_every", "patience")
+        if self.patience is None:
+            object.__setattr__(self, "patience", "never")
+        if isinstance(self.patience, str) and self.patience not in ("auto", "never"):
+            raise InputError(f"patience must be a number of evaluations, auto or never, got {self.patience!r}")
+        counts = ("epochs", "steps", "batch_size", "window_length", "evaluate_every")
+        counts = counts if isinstance(self.patience, str) else (*counts, "patience")
         for name in (*counts, "checkpoint_every", "keep_checkpoints"):
             value = getattr(self, name, None)
             if value is not None and not hasattr(value, "__index__"):
@@ -107,6 +113,21 @@ class TrainingSettings:
         """Number of updates from one evaluation to the next."""
         total = self.total_steps(steps_per_epoch)
         return min(total, self.evaluate_every or min(steps_per_epoch, -(-total // 5)))
+
+    def patience_in_evaluations(self, steps_per_epoch: int) -> int:
+        """After how many evaluations without a better one training ends early.
+
+        Example:
+            >>> settings = TrainingSettings(epochs=3)
+            >>> settings.steps_between_evaluations(100), settings.patience_in_evaluations(100)
+            (60, 4)
+        """
+        total = self.total_steps(steps_per_epoch)
+        if self.patience == "never":
+            return total
+        # a text that is read for the first time is not overfitted, and one evaluation may be worse by chance
+        enough = max(2, -(-2 * steps_per_epoch // self.steps_between_evaluations(steps_per_epoch)))
+        return enough if self.patience == "auto" else self.patience
 
 
 @dataclasses.dataclass(frozen=True)

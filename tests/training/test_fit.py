@@ -93,6 +93,13 @@ def test_training_ends_early_when_patience_does():
     assert len(history) <= 5
 
 
+def test_training_ends_early_by_default_and_not_if_told_so():
+    for patience, evaluations in (("auto", 51), ("never", 55), (None, 55)):  # 50 evaluations are two passes here
+        still = FitSettings(steps=220, evaluate_every=4, learning_rate=1e-30, patience=patience, xla="off")
+        read = Batches(from_update(batches()), 100, lambda share: batches(1))
+        assert len(harness.fit(tiny(), read, still, verbose=0)) == evaluations
+
+
 def test_without_validation_there_is_no_validation_loss():
     assert set(fit(tiny(), validation=False)[0]) == {"loss"}
 

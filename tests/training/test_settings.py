@@ -18,6 +18,7 @@ from lmkeras.training.settings import ClassifierFitSettings, FitSettings
         ("batch_size", -1),
         ("window_length", 0),
         ("patience", 0),
+        ("patience", "sometimes"),
         ("evaluate_every", 0),
         ("learning_rate", 0.0),
         ("learning_rate", float("nan")),
@@ -54,6 +55,23 @@ def test_impossible_settings_are_refused_by_name(field, value):
 def test_steps(settings, steps_per_epoch, total, interval):
     assert settings.total_steps(steps_per_epoch) == total
     assert settings.steps_between_evaluations(steps_per_epoch) == interval
+
+
+@pytest.mark.parametrize(
+    ("settings", "evaluations"),
+    [
+        (FitSettings(), 2),  # an evaluation an epoch
+        (FitSettings(epochs=4), 3),  # an evaluation in 40 updates, of 50 in an epoch
+        (FitSettings(epochs=1), 10),  # five evaluations in all: a text that is read once is not overfitted
+        (FitSettings(evaluate_every=5), 20),
+        (FitSettings(evaluate_every=200), 2),
+        (FitSettings(patience=7), 7),
+        (FitSettings(patience="never"), 500),
+        (FitSettings(patience=None), 500),
+    ],
+)
+def test_patience_is_two_passes_over_the_text(settings, evaluations):
+    assert settings.patience_in_evaluations(50) == evaluations
 
 
 @pytest.mark.parametrize(

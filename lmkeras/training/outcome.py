@@ -1,0 +1,132 @@
+"""What a training came to: which weights were kept, how its course was, and what to try next."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+
+from lmkeras.training.settings import TrainingSettings
+
+_CLEARLY = 0.01  # by which share of itself a value must change for the change to be worth a word
+
+
+def shown_number(value: float) -> str:
+    """A value in at most four digits.
+
+    Example:
+        >>> shown_number(0.51236), shown_number(12.0), shown_number(2.5e9)
+        ('0.5124', '12', '2.5e+09')
+    """
+    return f"{value:.4g}"
+
+
+def place_of_best(lines: Sequence[Mapping[str, float]], monitor: str, higher_is_better: bool) -> int:
+    """The place of the evaluation whose weights are kept: the first with the best value, then the lowest val_loss."""
+    sign = -1 if higher_is_better else 1
+    return min(range(len(lines)), key=lambda place: (sign * lines[place][monitor], lines[place]["val_loss"]))
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a training came to.
+
+    Attributes:
+        update: the update after which the network had the weights that it has now.
+        epoch: passes over the corpus until then.
+        monitor: the name of the value that chose these weights; None without validation, where the last ones are kept.
+        value: its value then; without validation the last loss on the training batches.
+        course: "improving", where the value still got better in the last fifth of the training; "overfitted", where the
+            validation loss rose after the kept weights while the training loss fell; "level", where neither was so; or
+            "exploded", where the loss ended far above its start.
+        worse_for: how many updates came after the kept weights.
+        stopped_early: whether training ended before its last update, because no better evaluation came.
+        advice: what to try next, one sentence.
+    """
+
+    update: int
+    epoch: float
+    monitor: str | None
+    value: float
+    course: str
+    worse_for: int
+    stopped_early: bool
+    advice: str
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Names and texts for people."""
+        kept = f"the weights of update {self.update:,} (epoch {self.epoch:.3g})"
+        if self.monitor is None:
+            return [("kept", f"{kept}, the last ones; loss {shown_number(self.value)}"), ("try next", self.advice)]
+        kept += f", the best: {self.monitor} {shown_number(self.value)}"
+        after = f"in the {self.worse_for:,} updates after it"
+        course = {
+            "improving": f"{self.monitor} still got better at the end",
+            "overfitted": f"overfitted {after}: val_loss rose while the loss on the training text fell",
+            "level": f"{self.monitor} got no better {after}" if self.worse_for else "hardly better at the end",
+            "exploded": "the loss exploded",
+        }[self.course]
+        end = "; stopped early" * self.stopped_early
+        return [("kept", kept), ("course", course + end), ("try next", self.advice)]
+
+
+def outcome_of(
+    lines: Sequence[Mapping[str, float]],
+    updates: Sequence[int],
+    *,
+    steps_per_epoch: int,
+    settings: TrainingSettings,
+    best: tuple[str, bool],
+) -> Outcome:
+    """The outcome of a training from its evaluations.
+
+    Args:
+        lines: the values of each evaluation by name, one at least.
+        updates: the number of updates before each evaluation.
+        steps_per_epoch: number of updates in one pass over the corpus.
+        settings: how training was done.
+        best: the name of the value that chose the weights, and whether higher is better.
+    """
+    monitor, higher = best
+    judged = monitor in lines[-1]
+    place = place_of_best(lines, monitor, higher) if judged else len(lines) - 1
+    course = _course(lines, updates, place=place, best=best)
+    total = settings.total_steps(steps_per_epoch)
+    epoch = updates[place] / steps_per_epoch
+    return Outcome(
+        update=updates[place],
+        epoch=epoch,
+        monitor=monitor if judged else None,
+        value=lines[place][monitor if judged else "loss"],
+        course=course,
+        worse_for=updates[-1] - updates[place],
+        stopped_early=updates[-1] < total,
+        advice=_advice(course, settings, update=updates[place], epoch=epoch, judged=judged),
+    )
+
+
+def _course(lines, updates, place, best) -> str:
+    monitor, higher = best
+    kept, last = lines[place], lines[-1]
+    if last["loss"] > 2 * lines[0]["loss"] + 1:
+        return "exploded"
+    name, sign = (monitor, -1 if higher else 1) if monitor in last else ("loss", 1)
+    before = [sign * line[name] for line, update in zip(lines, updates, strict=True) if update <= 0.8 * updates[-1]]
+    if place == len(lines) - 1:
+        gained = before and min(before) - sign * last[name] > _CLEARLY * abs(min(before))
+        return "improving" if gained else "level"
+    rose = last["val_loss"] > (1 + _CLEARLY) * kept["val_loss"]
+    return "overfitted" if rose and last["loss"] < kept["loss"] else "level"
+
+
+def _advice(course: str, settings: TrainingSettings, update: int, epoch: float, judged: bool) -> str:
+    if course == "exploded":
+        return "a lower learning_rate (find_learning_rate suggests one)"
+    if not judged:
+        return "a validation part, which shows when to stop"
+    if course == "overfitted":
+        shorter = f"steps {update}" if settings.steps is not None else f"epochs {max(1, math.ceil(epoch))}"
+        falls = ", so that the learning rate falls to zero by then" * (settings.schedule != "constant")
+        return f"{shorter}{falls}; against overfitting more text, more dropout or a smaller network"
+    if course == "improving":
+        longer = f"steps {2 * settings.steps}" if settings.steps is not None else f"epochs {2 * settings.epochs}"
+        return f"{longer}, since longer training would still help"
+    return "more text, or another network or learning_rate: longer training alone would hardly help"
