@@ -1,6 +1,6 @@
 """Checks on a machine with a GPU that lmkeras trains, generates and exports there as on the CPU, in a few minutes.
 
-It needs TensorFlow, Keras, tokenizers, safetensors and tyro alone. Where there is no GPU it says so and ends with 0.
+It needs TensorFlow, Keras, tokenizers and safetensors alone. Where there is no GPU it says so and ends with 0.
 
     python benchmarks/gpu_check.py
 """

@@ -5,7 +5,21 @@ from collections.abc import Iterable
 
 
 class InputError(ValueError):
-    """An error that the user can mend; its message says what was expected, what was given, and what to do."""
+    """An error that the user can mend; its message says what was expected, what was given, and what to do.
+
+    Args:
+        message: in one line.
+        arguments: names of arguments in the message that are English words as well, such as units. The command line
+            writes them as it does names with an underscore: --units, --batch-size.
+        in_python: advice that follows the message, except on the command line.
+    """
+
+    def __init__(self, message: str, *, arguments: Iterable[str] = (), in_python: str = ""):
+        super().__init__(message)
+        self.message, self.arguments, self.in_python = message, tuple(arguments), in_python
+
+    def __str__(self):
+        return f"{self.message}; {self.in_python}" if self.in_python else self.message
 
 
 def unknown_name(kind: str, name: object, choices: Iterable[str]) -> InputError:

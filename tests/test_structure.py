@@ -58,8 +58,9 @@ export export.saved_model
 models models.folder models.network_file models.keras_file models.recipe models.saving models.preparing
 models.model models.loading
 models.language_model models.text_classifier models.tables models.cross_validation
-arguments
-cli.runs cli.tokenization cli.network_options cli.training cli.language cli.prediction cli.evaluation cli __main__
+arguments.values arguments.options arguments.parsing arguments.showing arguments.completion arguments.running arguments
+cli.completion cli.runs cli.tokenization cli.network_options cli.training cli.language cli.prediction cli.evaluation cli
+__main__
 """.split()
 
 
@@ -215,7 +216,7 @@ def run_python(code: str) -> str:
 
 
 def test_import_brings_no_tensorflow():
-    code = "import sys, lmkeras; print(sorted({'tensorflow', 'keras', 'numpy', 'tyro'} & set(sys.modules)))"
+    code = "import sys, lmkeras; print(sorted({'tensorflow', 'keras', 'numpy', 'argparse'} & set(sys.modules)))"
     assert run_python(code) == "[]"
 
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from lmkeras.arguments import run_verb
+import lmkeras
+from lmkeras.arguments import Program, run_verb
+from lmkeras.cli.completion import completion
 from lmkeras.cli.evaluation import evaluate_verb
 from lmkeras.cli.language import generate, score
 from lmkeras.cli.prediction import predict
@@ -23,6 +25,7 @@ def verbs() -> dict[str, Callable[..., None]]:
         "predict": predict,
         "export": export,
         "info": info,
+        "completion": completion,
     }
 
 
@@ -36,4 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code, see `run_verb`.
     """
     summary = "Language models and text classifiers on Keras 3 and TensorFlow: text in, text out."
-    return run_verb(verbs(), summary, arguments, second_words={"train": "task"})
+    second_words = {"train": "task"}
+    return run_verb(
+        Program("lmkeras", lmkeras.__version__, summary, verbs=verbs(), second_words=second_words), arguments
+    )

@@ -4,10 +4,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import Annotated
 
-import tyro
-
-from lmkeras.arguments import quiet_tensorflow
-from lmkeras.cli.runs import Files, Flat, Run, loaded, own_options, print_judgement, require_task
+from lmkeras.arguments import Shown, quiet_tensorflow
+from lmkeras.cli.runs import Files, Run, loaded, own_options, print_judgement, require_task
 from lmkeras.errors import InputError
 from lmkeras.models.tables import require_writable_file
 from lmkeras.tasks import tasks
@@ -27,9 +25,9 @@ def evaluate_verb() -> Callable[..., None]:
     def evaluate(
         run: Run,
         text: Files,
-        options: Annotated[options_type, Flat] = options_type(),  # noqa: B008
-        picture: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None,
-        columns: Annotated[columns_type, Flat] = columns_type(),  # noqa: B008
+        options: options_type = options_type(),  # noqa: B008
+        picture: Annotated[str | None, Shown("FILE")] = None,
+        columns: columns_type = columns_type(),  # noqa: B008
         encoding: str = "utf-8",
         overwrite: bool = False,
         device: str = "auto",

@@ -4,8 +4,7 @@ import sys
 from collections.abc import Iterator
 from typing import Annotated
 
-import tyro
-
+from lmkeras.arguments import Shown
 from lmkeras.cli.runs import Run, lines_typed, loaded, typed_text
 from lmkeras.errors import InputError
 from lmkeras.tasks.language import Language
@@ -13,7 +12,7 @@ from lmkeras.tasks.language import Language
 
 def score(
     run: Run,
-    texts: Annotated[list[str], tyro.conf.Positional, tyro.conf.arg(metavar="TEXT")] = [],  # noqa: B006
+    texts: Annotated[list[str], Shown("TEXT", positional=True)] = [],  # noqa: B006
     tokens: bool = False,
     device: str = "auto",
 ) -> None:
@@ -43,7 +42,7 @@ def generate(
     top_k: int = 0,
     top_p: float = 1.0,
     repetition_penalty: float = 1.0,
-    stop: Annotated[list[str], tyro.conf.arg(metavar="TEXT")] = [],  # noqa: B006
+    stop: Annotated[list[str], Shown("TEXT")] = [],  # noqa: B006
     num_samples: int = 1,
     seed: int = 0,
     device: str = "auto",

@@ -1,22 +1,19 @@
 """The options of `lmkeras train` for the sizes of networks, those of bodies that users have registered included."""
 
-import collections.abc
 import dataclasses
 import inspect
-import re
-import types
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-import tyro
-
+from lmkeras.arguments import Shown
+from lmkeras.arguments.options import documented
+from lmkeras.arguments.values import SEQUENCES, members
 from lmkeras.networks.registry import names_that_come_with_lmkeras, parameters_of, registered_here
 from lmkeras.networks.settings import FROM_ELSEWHERE, NETWORK_SETTINGS
 
-_SEQUENCES = (tuple, list, collections.abc.Sequence)
 #: an option takes the first of its types that can read what was typed, and as a string everything can be read
-_ORDER = (bool, *_SEQUENCES, int, float, Literal, str)
-_HELP = "A size of the network; None: its default."
+_ORDER = (bool, *SEQUENCES, int, float, Literal, str)
+_HELP = "A size of the network; None: that of the network."
 
 
 def network_settings(kind: str) -> type:
@@ -40,12 +37,12 @@ def network_settings(kind: str) -> type:
             if type_ is not None and name not in FROM_ELSEWHERE:
                 read.setdefault(name, []).append(type_)
                 help_[name] = help_.get(name) or documented_size(body, name)
-    names = Annotated[Literal[(*known, *new)], tyro.conf.arg(help="The kind of network.")]
+    names = Annotated[Literal[(*known, *new)], Shown(help="The kind of network.")]
     fields = [("network", names, settings.network)]
     for name, types_ in read.items():
         option = Union[(any_of(types_), None)]  # noqa: UP007 - of types that are only known now
         if name not in documented:
-            option = Annotated[option, tyro.conf.arg(help=help_[name] or _HELP)]
+            option = Annotated[option, Shown(help=help_[name] or _HELP)]
         fields.append((name, option, None))
     return dataclasses.make_dataclass(settings.__name__, fields, bases=(settings,), frozen=True)
 
@@ -61,7 +58,7 @@ def type_read(parameter: inspect.Parameter) -> object | None:
         tuple[int, ...]
     """
     type_, default = parameter.annotation, parameter.default
-    if isinstance(type_, str) or any(type_ is vague for vague in (parameter.empty, Any, *_SEQUENCES)):
+    if isinstance(type_, str) or any(type_ is vague for vague in (parameter.empty, Any, *SEQUENCES)):
         type_ = type(default)
         elements = {type(element) for element in default} if type_ in (tuple, list) else set()
         if len(elements) == 1:
@@ -70,8 +67,8 @@ def type_read(parameter: inspect.Parameter) -> object | None:
 
 
 def _is_read(type_: object) -> bool:
-    members = _members(type_)
-    return bool(members) and all(_is_scalar(member) or _is_sequence(member) for member in members)
+    read = members(type_)
+    return bool(read) and all(_is_scalar(member) or _is_sequence(member) for member in read)
 
 
 def _is_scalar(type_: object) -> bool:
@@ -82,16 +79,7 @@ def _is_scalar(type_: object) -> bool:
 
 def _is_sequence(type_: object) -> bool:
     elements = [element for element in get_args(type_) if element is not ...]
-    return get_origin(type_) in _SEQUENCES and bool(elements) and all(map(_is_scalar, elements))
-
-
-def _members(type_: object) -> list:
-    """The types of which a Union is made, without None; a type that is no Union alone."""
-    if get_origin(type_) is Annotated:
-        return _members(get_args(type_)[0])
-    if get_origin(type_) in (Union, types.UnionType):
-        return [member for part in get_args(type_) for member in _members(part)]
-    return [] if type_ is type(None) else [type_]
+    return get_origin(type_) in SEQUENCES and bool(elements) and all(map(_is_scalar, elements))
 
 
 def any_of(types_: Iterable[object]) -> object:
@@ -101,9 +89,9 @@ def any_of(types_: Iterable[object]) -> object:
         >>> any_of([Literal["max", "mean"] | None, str, Literal["last"]])
         typing.Union[typing.Literal['max', 'mean', 'last'], str]
     """
-    members = [member for type_ in types_ for member in _members(type_)]
-    choices = [choice for member in members if get_origin(member) is Literal for choice in get_args(member)]
-    others = [member for member in members if get_origin(member) is not Literal]
+    read = [member for type_ in types_ for member in members(type_)]
+    choices = [choice for member in read if get_origin(member) is Literal for choice in get_args(member)]
+    others = [member for member in read if get_origin(member) is not Literal]
     found = [*others, Literal[tuple(choices)]] if choices else others
     return Union[tuple(sorted(found, key=lambda member: _ORDER.index(get_origin(member) or member)))]  # noqa: UP007
 
@@ -111,10 +99,5 @@ def any_of(types_: Iterable[object]) -> object:
 def documented_size(body: Callable, size: str) -> str | None:
     """What the section Args of a body's docstring says of a size; None if it says nothing."""
     source = getattr(body, "func", body)
-    for described in (source, getattr(source, "__init__", None)):
-        _, _, section = (inspect.getdoc(described) or "").partition("Args:\n")
-        section = re.split(r"\n(?=\S)", section)[0]  # up to the next line that is not indented
-        entry = re.search(rf"^( +){re.escape(size)}(?: \(.*?\))?:(.*(?:\n\1 +.*)*)", section, re.MULTILINE)
-        if entry:
-            return " ".join(entry[2].split()) or None
-    return None
+    texts = (documented(inspect.getdoc(one), size) for one in (source, getattr(source, "__init__", None)))
+    return next(filter(None, texts), None)

@@ -2,9 +2,8 @@
 
 from typing import Annotated
 
-import tyro
-
-from lmkeras.cli.runs import Flat, Run, lines_typed, loaded, require_task
+from lmkeras.arguments import Shown
+from lmkeras.cli.runs import Run, lines_typed, loaded, require_task
 from lmkeras.errors import InputError
 from lmkeras.models.tables import require_writable_table, write_predictions
 from lmkeras.tasks import tasks
@@ -13,10 +12,10 @@ from lmkeras.tasks.base import TextColumns
 
 def predict(
     run: Run,
-    texts: Annotated[list[str], tyro.conf.Positional, tyro.conf.arg(metavar="TEXT")] = [],  # noqa: B006
-    text: Annotated[list[str] | None, tyro.conf.arg(metavar="FILES")] = None,
-    output: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None,
-    columns: Annotated[TextColumns, Flat] = TextColumns(),  # noqa: B008
+    texts: Annotated[list[str], Shown("TEXT", positional=True)] = [],  # noqa: B006
+    text: Annotated[list[str] | None, Shown("FILES")] = None,
+    output: Annotated[str | None, Shown("FILE")] = None,
+    columns: TextColumns = TextColumns(),  # noqa: B008
     encoding: str = "utf-8",
     overwrite: bool = False,
     device: str = "auto",

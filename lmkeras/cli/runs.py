@@ -9,9 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
-import tyro
-
-from lmkeras.arguments import quiet_tensorflow
+from lmkeras.arguments import Shown, quiet_tensorflow
 from lmkeras.durable import local
 from lmkeras.errors import InputError
 from lmkeras.models.folder import read_config
@@ -21,11 +19,10 @@ from lmkeras.training.checkpoints import Checkpoints
 
 # Only verbs that compute import TensorFlow, so that help, errors and `info` appear at once
 
-Run = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-Output = Annotated[str, tyro.conf.arg(metavar="RUN")]
-Folder = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
-Files = Annotated[list[str], tyro.conf.arg(metavar="FILES")]
-Flat = tyro.conf.arg(name="")
+Run = Annotated[str, Shown("RUN", positional=True)]
+Output = Annotated[str, Shown("RUN")]
+Folder = Annotated[str, Shown("FOLDER", positional=True)]
+Files = Annotated[list[str], Shown("FILES")]
 
 
 def new_run(output: str, overwrite: bool, resume: bool) -> Path:

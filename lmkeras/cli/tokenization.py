@@ -8,9 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
-import tyro
-
-from lmkeras.arguments import quiet_tensorflow
+from lmkeras.arguments import Shown, quiet_tensorflow
 from lmkeras.cli.runs import Files
 from lmkeras.corpora import Corpus, open_corpus
 from lmkeras.errors import InputError
@@ -21,11 +19,11 @@ from lmkeras.tokenizers.base import BaseTokenizer
 
 def tokenize(
     text: Files,
-    output: Annotated[str, tyro.conf.arg(metavar="FOLDER")],
+    output: Annotated[str, Shown("FOLDER")],
     *,
     tokenizer: Literal["auto", "byte_pair", "characters", "words"] = "auto",
     vocabulary_size: int | None = None,
-    tokenizer_from: Annotated[str | None, tyro.conf.arg(metavar="FOLDER")] = None,
+    tokenizer_from: Annotated[str | None, Shown("FOLDER")] = None,
     fit_megabytes: float = 12.0,
     text_column: str = "text",
     encoding: str = "utf-8",

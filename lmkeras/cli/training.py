@@ -3,11 +3,9 @@
 from collections.abc import Callable
 from typing import Annotated, Literal
 
-import tyro
-
-from lmkeras.arguments import quiet_tensorflow
+from lmkeras.arguments import Shown, quiet_tensorflow
 from lmkeras.cli.network_options import network_settings
-from lmkeras.cli.runs import Files, Flat, Output, fit_and_save, new_run, print_judgement
+from lmkeras.cli.runs import Files, Output, fit_and_save, new_run, print_judgement
 from lmkeras.tasks.base import Task
 
 _HELP = {
@@ -31,6 +29,16 @@ _DOCSTRING = """{summary}
         resume: continue from the newest checkpoint in the run's folder, or start anew if there is none; all other
             arguments must be as before.
     """
+#: the groups of options in the help, with the parameters and fields that stand in them
+_GROUPS = {
+    "data": ("text", "validation", "validation_fraction", "columns", "encoding"),
+    "model": ("tokenizer", "vocabulary_size", "network", "options"),
+    "training": ("settings",),
+    "run": (
+        *("output", "overwrite", "resume", "seed", "device", "distribute", "precision", "xla"),
+        *("tensorboard", "checkpoint_every", "keep_checkpoints"),
+    ),
+}
 
 
 def train_verb(task: type[Task]) -> Callable[..., None]:
@@ -41,15 +49,15 @@ def train_verb(task: type[Task]) -> Callable[..., None]:
         text: Files,
         output: Output,
         *,
-        validation: Annotated[list[str] | None, tyro.conf.arg(metavar="FILES")] = None,
+        validation: Annotated[list[str] | None, Shown("FILES")] = None,
         validation_fraction: float = 0.1,
-        columns: Annotated[task.Columns, Flat] = task.Columns(),  # noqa: B008
+        columns: task.Columns = task.Columns(),  # noqa: B008
         encoding: str = "utf-8",
         tokenizer: Literal[("auto", *task.tokenizers)] = "auto",
         vocabulary_size: int | None = None,
-        options: Annotated[task.Options, Flat] = task.Options(),  # noqa: B008
-        network: Annotated[network_type, Flat] = network_type(network=task.default_network),  # noqa: B008
-        settings: Annotated[task.Settings, Flat] = task.Settings(),  # noqa: B008
+        options: task.Options = task.Options(),  # noqa: B008
+        network: network_type = network_type(network=task.default_network),  # noqa: B008
+        settings: task.Settings = task.Settings(),  # noqa: B008
         overwrite: bool = False,
         resume: bool = False,
     ) -> None:
@@ -79,5 +87,6 @@ def train_verb(task: type[Task]) -> Callable[..., None]:
             for line in model.task.after_training(corpus, held_out):
                 print(line)
 
+    train.groups = _GROUPS
     train.__doc__ = _DOCSTRING.format(**{**_HELP, **task.help})
     return train

@@ -1,5 +1,6 @@
 """Finds the files that a user's names stand for (paths, globs, folders), or says why there are none."""
 
+import difflib
 import glob
 import os
 import re
@@ -94,7 +95,21 @@ def _not_found(path: str) -> InputError:
     except (OSError, ValueError):
         pass
     problem = "no file matches" if _is_glob(path) else "no such file or folder:"
-    return InputError(f"{problem} {quoted(path)}; to pass the text itself, give a list: [text]")
+    in_python = "to pass the text itself, give a list: [text]"
+    return InputError(f"{problem} {quoted(path)}, searched in {_place_of(path)}", in_python=in_python)
+
+
+def _place_of(path: str) -> str:
+    """The folder in which the first part of a path is missing, with the nearest name in it."""
+    folder, name = os.path.split(path.rstrip(os.sep))
+    while not os.path.isdir(folder or os.curdir):
+        folder, name = os.path.split(folder)
+    try:
+        near = difflib.get_close_matches(name, os.listdir(folder or os.curdir), n=1)
+    except OSError:
+        near = []
+    guess = f"; did you mean {os.path.join(folder, near[0])!r}?" if near else ""
+    return os.path.abspath(folder) + guess
 
 
 def quoted(text: object) -> str:

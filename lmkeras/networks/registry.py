@@ -136,7 +136,12 @@ def check(name: str, sizes: Iterable[str], kind: str) -> None:
     taken = sizes_of(name, kind)
     for size in sizes:
         if size not in taken:
-            raise InputError(f"the network {name!r} takes no {size}; it takes {', '.join(taken)}")
+            own = [one for one in taken if one not in FROM_ELSEWHERE]
+            others = [other for other in names(kind) if size in sizes_of(other, kind)]
+            if not others:
+                raise unknown_name(f"size of {name}", size, own)
+            has = f"{name} has {', '.join(own) or 'no sizes'}"
+            raise InputError(f"{size} is a size of {', '.join(others)}; {has}", arguments=(size, *own))
 
 
 def sizes_of(name: str, kind: str) -> list[str]:
@@ -166,6 +171,12 @@ def names_that_come_with_lmkeras(kind: str) -> tuple[str, ...]:
 def registered_here(kind: str, known: Iterable[str]) -> dict[str, Callable]:
     """The constructors, by name, of bodies that this process has registered and that are not known; imports nothing."""
     return {name: family.new for name, family in _bodies[kind].items() if name not in known}
+
+
+def names(kind: str) -> list[str]:
+    """The names of all bodies of a kind."""
+    import_families()
+    return list(_bodies[kind])
 
 
 def pretrained_names(kind: str) -> list[str]:

@@ -1,9 +1,7 @@
 """Kinds and sizes of networks, documented once for the command line; the defaults are those of the bodies."""
 
 import dataclasses
-from typing import Annotated, Literal
-
-import tyro
+from typing import Literal
 
 
 class _Sizes:
@@ -51,7 +49,7 @@ class ReaderSettings(_Sizes):
 
     network: Literal["dense", "cnn", "lstm", "transformer", "bert"] = "cnn"
     """The kind of network."""
-    weights: Annotated[str | None, tyro.conf.arg(metavar="FOLDER")] = None
+    weights: str | None = dataclasses.field(default=None, metadata={"metavar": "FOLDER"})
     """For bert, a folder or hub name of pretrained weights; None: fresh, random weights."""
     dropout: float | None = None
     """Share of values dropped in training, from 0 to below 1; None: 0.5, and 0.1 for transformer and bert."""

@@ -28,7 +28,7 @@ class TrainingSettings:
     warmup_steps: int | None = None
     """Updates at the start in which the learning rate rises to its highest; None: a twentieth of all, at most 100."""
     weight_decay: float = 0.0
-    """Pulls weights to zero: each update of muon or adamw multiplies them by 1 - weight_decay · learning rate."""
+    """Pulls weights to zero: each update of muon or adamw multiplies them by 1 minus weight_decay · learning rate."""
     clip_norm: float | None = 1.0
     """Largest norm of the gradient over all weights; a larger gradient is scaled down to it. None: no limit."""
     evaluate_every: int | None = None
@@ -85,7 +85,8 @@ class TrainingSettings:
             if value not in choices:
                 raise unknown_name(name, value, [choice for choice in choices if choice is not None])
         if self.distribute != "none" and self.device != "auto":
-            raise InputError(f"device {self.device} and distribute {self.distribute}: say one of them")
+            message = f"device {self.device} and distribute {self.distribute}: say one of them"
+            raise InputError(message, arguments=("device", "distribute"))
         if self.distribute != "none" and self.precision == "mixed_float16":
             raise InputError("replicas cannot train in mixed_float16: precision auto, mixed_bfloat16 or float32")
         if self.distribute != "none" and self.xla == "on":
@@ -142,7 +143,9 @@ class FitSettings(TrainingSettings):
 class ClassifierFitSettings(TrainingSettings):
     """How to train a classifier."""
 
-    class_weights: Literal["none", "balanced"] | dict[str, float] = "none"
+    class_weights: Literal["none", "balanced"] | dict[str, float] = dataclasses.field(
+        default="none", metadata={"metavar": "LABEL"}
+    )
     """How much examples count. none: all the same; balanced: every label the same in total; or a weight by label."""
 
     def __post_init__(self):

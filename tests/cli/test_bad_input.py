@@ -75,34 +75,34 @@ TABLE = {
         examples.csv --validation other.csv    | 1 of 2 examples have labels that were not learnt: 'maybe' (1)""",
     # arguments and sizes
     "train lm --output new --text text.txt": """
-        --learnin-rate 0.1                     | did you mean --learning-rate?
-        --nonsense                             | Unrecognized options: --nonsense
-        --network lstn                         | invalid choice 'lstn' for argument '--network'. Expected one of
-        --tokenizer word                       | invalid choice 'word' for argument '--tokenizer'. Expected one of
-        --optimizer sgd                        | invalid choice 'sgd' for argument '--optimizer'. Expected one of
-        --steps -1                             | steps must be at least 1, got -1
-        --steps 1.5                            | invalid literal for int() with base 10: '1.5'
-        --batch-size 0                         | batch_size must be at least 1, got 0
-        --learning-rate nan                    | learning_rate must be greater than 0, got nan
-        --learning-rate inf                    | learning_rate must be
-        --learning-rate -1                     | learning_rate must be greater than 0, got -1.0
-        --weight-decay nan                     | weight_decay
-        --clip-norm 0                          | clip_norm must be greater than 0, got 0.0
-        --seed -1                              | seed must
-        --seed 99999999999999999999            | seed must
-        --dropout 1.0                          | dropout must be from 0 to below 1, got 1.0
-        --dropout nan                          | dropout must be from 0 to below 1, got nan
-        --validation-fraction 1                | validation_fraction: expected a number between 0 and 1, got 1.0
-        --validation-fraction -0.1             | validation_fraction: expected a number between 0 and 1, got -0.1
-        --validation-fraction nan              | validation_fraction: expected a number between 0 and 1, got nan
-        --vocabulary-size 1                    | vocabulary_size must be at least 257
-        --window-length 999                    | window_length 999 is longer than the network's context_length 128
-        --num-heads 3                          | the width 128 must be a multiple of num_heads=3
-        --num-heads 0                          | num_heads must be at least 1, got 0
-        --context-length 0                     | context_length must be at least 1, got 0
-        --network lstm --units 0               | units must be at least 1, got 0
-        --network lstm --dff 3                 | the network 'lstm' takes no dff; it takes vocabulary_size
-        --network lstm --units 1000000000000   | units must be
+        --learnin-rate 0.1                     | --learnin-rate; did you mean --learning-rate?; see lmkeras train lm
+        --nonsense                             | unknown option --nonsense; see lmkeras train lm --help
+        --network lstn                         | unknown --network 'lstn': expected one of transformer, lstm
+        --tokenizer word                       | unknown --tokenizer 'word': expected one of auto,
+        --optimizer sgd                        | unknown --optimizer 'sgd': expected one of muon, adamw, adam
+        --steps -1                             | --steps must be at least 1, got -1
+        --steps 1.5                            | --steps: expected a whole number, got '1.5'; see lmkeras train lm
+        --batch-size 0                         | --batch-size must be at least 1, got 0
+        --learning-rate nan                    | --learning-rate must be greater than 0, got nan
+        --learning-rate inf                    | --learning-rate must be
+        --learning-rate -1                     | --learning-rate must be greater than 0, got -1.0
+        --weight-decay nan                     | --weight-decay
+        --clip-norm 0                          | --clip-norm must be greater than 0, got 0.0
+        --seed -1                              | --seed must
+        --seed 99999999999999999999            | --seed must
+        --dropout 1.0                          | --dropout must be from 0 to below 1, got 1.0
+        --dropout nan                          | --dropout must be from 0 to below 1, got nan
+        --validation-fraction 1                | --validation-fraction: expected a number between 0 and 1, got 1.0
+        --validation-fraction -0.1             | --validation-fraction: expected a number between 0 and 1, got -0.1
+        --validation-fraction nan              | --validation-fraction: expected a number between 0 and 1, got nan
+        --vocabulary-size 1                    | --vocabulary-size must be at least 257
+        --window-length 999                    | --window-length 999 is longer than the network's --context-length 128
+        --num-heads 3                          | the width 128 must be a multiple of --num-heads=3
+        --num-heads 0                          | --num-heads must be at least 1, got 0
+        --context-length 0                     | --context-length must be at least 1, got 0
+        --network lstm --units 0               | --units must be at least 1, got 0
+        --network lstm --dff 3                 | --dff is a size of transformer; lstm has --embedding-dim, --units
+        --network lstm --units 1000000000000   | --units must be
         --device gpu:99                        | no device gpu:99: TensorFlow finds
         --device toaster                       | unknown device 'toaster': expected auto, cpu, gpu or gpu:N
         --output lm                            | lm holds a model already: name another --output, or say --overwrite
@@ -112,15 +112,15 @@ TABLE = {
         --output text.txt/run                  | text.txt is a file: name a folder as --output
         --output /proc/run                     | /proc""",
     "train classifier --output new --text examples.csv": """
-        --network cnn --widths 0               | widths must be at least 1, got 0
-        --network cnn --filters 0              | filters must be at least 1, got 0
-        --max-length 1                         | max_length must be at least 2
+        --network cnn --widths 0               | --widths must be at least 1, got 0
+        --network cnn --filters 0              | --filters must be at least 1, got 0
+        --max-length 1                         | --max-length must be at least 2
         --weights folder                       | weights are for the network 'bert', not for 'cnn'
         --network bert --weights folder        | folder holds no BERT tokenizer: expected vocab.txt or tokenizer.json
-        --class-weights maybe 2                | unknown label in class_weights 'maybe': expected one of no, yes
+        --class-weights maybe 2                | unknown label in --class-weights 'maybe': expected one of no, yes
         --class-weights no nan                 | the weight of class 'no' must be 0 or more, got nan
         --frozen-groups 99                     | cannot freeze 99 of 3 groups of layers
-        --layer-decay 0                        | layer_decay must be above 0 and at most 1, got 0.0
+        --layer-decay 0                        | --layer-decay must be above 0 and at most 1, got 0.0
         --output classifier                    | classifier holds a model already""",
     # checkpoints
     "info": """
@@ -134,7 +134,7 @@ TABLE = {
         damaged-model.safetensors              | damaged-model.safetensors/model.safetensors is damaged""",
     # what a saved model is asked for
     "evaluate": """
-        lm                                     | Missing from lmkeras evaluate: --text
+        lm                                     | lmkeras evaluate needs --text; see lmkeras evaluate --help
         missing --text text.txt                | no saved model in missing
         damaged-model.safetensors --text text.txt | damaged-model.safetensors/model.safetensors is damaged
         lm --text latin.txt                    | latin.txt line 3: the byte at offset 11 is not utf-8
@@ -151,18 +151,18 @@ TABLE = {
         classifier --text examples.csv --picture missing/new.png   | missing is no folder: make it first
         classifier --text ragged.csv --picture mine.png --overwrite | ragged.csv line 3: expected 2 fields""",
     "generate lm --prompt Ann": """
-        --max-new-tokens 0                     | max_new_tokens must be at least 1 and less than 16777216, got 0
-        --max-new-tokens -3                    | max_new_tokens must be at least 1 and less than 16777216, got -3
-        --temperature nan                      | temperature must be 0 or more, got nan
-        --temperature -1                       | temperature must be 0 or more, got -1.0
-        --temperature inf                      | temperature must be 0 or more, got inf
-        --top-p 0                              | top_p must be greater than 0 and at most 1, got 0.0
-        --top-p 1.5                            | top_p must be greater than 0 and at most 1, got 1.5
-        --top-p nan                            | top_p must be greater than 0 and at most 1, got nan
-        --top-k -1                             | top_k must be 0 (all) or more, got -1
-        --repetition-penalty 0                 | repetition_penalty must be greater than 0, got 0.0
-        --seed 99999999999                     | seed must fit in 32 bits, got 99999999999
-        --num-samples 0                        | num_samples must be at least 1, got 0
+        --max-new-tokens 0                     | --max-new-tokens must be at least 1 and less than 16777216, got 0
+        --max-new-tokens -3                    | --max-new-tokens must be at least 1 and less than 16777216, got -3
+        --temperature nan                      | --temperature must be 0 or more, got nan
+        --temperature -1                       | --temperature must be 0 or more, got -1.0
+        --temperature inf                      | --temperature must be 0 or more, got inf
+        --top-p 0                              | --top-p must be greater than 0 and at most 1, got 0.0
+        --top-p 1.5                            | --top-p must be greater than 0 and at most 1, got 1.5
+        --top-p nan                            | --top-p must be greater than 0 and at most 1, got nan
+        --top-k -1                             | --top-k must be 0 (all) or more, got -1
+        --repetition-penalty 0                 | --repetition-penalty must be greater than 0, got 0.0
+        --seed 99999999999                     | --seed must fit in 32 bits, got 99999999999
+        --num-samples 0                        | --num-samples must be at least 1, got 0
         --stop ''                              | a stop text must not be empty
         --device gpu:99                        | no device gpu:99""",
     "predict classifier": """
@@ -179,7 +179,7 @@ TABLE = {
     "export": """
         missing new                            | no saved model in missing
         damaged-tokenizer.json new             | damaged-tokenizer.json/tokenizer.json is damaged
-        lm                                     | Missing from lmkeras export: FOLDER
+        lm                                     | lmkeras export needs FOLDER; see lmkeras export --help
         lm exported                            | exported has files in it already: name a new folder, or say --overwrite
         lm folder --overwrite                  | folder is not a SavedModel alone: it is not overwritten
         lm text.txt                            | text.txt is a file: name a folder
@@ -191,11 +191,10 @@ TABLE = {
         generate classifier                    | classifier is a text classifier, and this is for a language model
         score classifier fizzy                 | classifier is a text classifier, and this is for a language model
         predict lm Ann                         | lm is a language model, and this is for a text classifier
-        tarin                                  | Unrecognized options: tarin; Available subcommands
-        train                                  | train needs a task: say one of train lm, train classifier
+        tarin                                  | did you mean 'train'?; see lmkeras --help
         train --text text.txt --output new     | train needs a task: say one of train lm, train classifier
         train raterr --text x --output new     | unknown task 'raterr': expected one of lm, classifier
-        train clasifier --text x --output new  | expected one of lm, classifier; did you mean 'classifier'?""",
+        train clasifier --text x --output new  | did you mean 'classifier'?; see lmkeras train --help""",
 }
 ROWS = [
     pytest.param(f"{start} {rest.strip()}".strip(), says.strip(), id=f"{start} {rest.strip()}".strip())

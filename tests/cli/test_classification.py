@@ -201,7 +201,7 @@ def test_class_weights(weights, table, tmp_path, capsys):
         (["train", "classifier", "--text", "CONSTANT", "--output", "OUT"], "at least two labels"),
         (["train", "classifier", "--text", "MISSING", "--output", "OUT"], "1 of 3 examples have no label"),
         (["train", "classifier", "--text", "TABLE", "--output", "OUT", "--validation", "OTHER"], "not learnt"),
-        (["train", "classifier", "--text", "TABLE", "--output", "OUT", "--max-length", "1"], "max_length"),
+        (["train", "classifier", "--text", "TABLE", "--output", "OUT", "--max-length", "1"], "--max-length"),
         (["train", "classifier", "--text", "TABLE", "--output", "OUT", "--weights", "x"], "weights"),
         (
             ["train", "classifier", "--text", "TABLE", "--output", "OUT", "--network", "bert", "--weights", "no/x"],
@@ -209,7 +209,7 @@ def test_class_weights(weights, table, tmp_path, capsys):
         ),
         (["train", "classifier", "--text", "TABLE", "--output", "OUT", "--class-weights", "maybe", "2"], "'maybe'"),
         (["train", "classifier", "--text", "TABLE", "--output", "OUT", "--frozen-groups", "9"], "cannot freeze 9"),
-        (["train", "classifier", "--text", "TABLE", "--output", "OUT", "--layer-decay", "2"], "layer_decay"),
+        (["train", "classifier", "--text", "TABLE", "--output", "OUT", "--layer-decay", "2"], "--layer-decay"),
         (
             ["train", "classifier", "--text", "TABLE", "--output", "OUT", "--monitor", "val_f1"],
             "unknown monitor 'val_f1'",

@@ -3,18 +3,20 @@
 import dataclasses
 import functools
 import inspect
-import re
 from collections.abc import Callable, Sequence
 from typing import Literal, Optional
 
 import pytest
-import tyro
 
+from lmkeras.arguments.options import call_of, options_of
+from lmkeras.arguments.parsing import values_typed
 from lmkeras.cli import verbs
 from lmkeras.cli.network_options import network_settings
+from lmkeras.errors import InputError
 from lmkeras.networks import registry
 from lmkeras.networks.settings import TRAIN_OPTIONS
 from tests.cli.command import require_one_line, run, run_line
+from tests.cli.test_help import entries
 
 
 @pytest.fixture(autouse=True)
@@ -32,14 +34,19 @@ def names():
 
 
 def sizes(*typed):
-    return tyro.cli(network_settings("readers"), args=typed).sizes()
+    settings = network_settings("readers")
+
+    def verb(network: settings = settings()): ...  # noqa: B008
+
+    options = options_of(verb)
+    return call_of(verb, options, values_typed(typed, options)).keywords["network"].sizes()
 
 
 def test_a_size_without_annotation_has_the_type_of_its_default():
     def body(vocabulary_size, breadth=16, share=0.5, deep=False, shape="round", spans=(3, 4)): ...
 
     register(body)
-    typed = "--breadth 3 --share 1 --deep True --shape 7 --spans 5".split()
+    typed = "--breadth 3 --share 1 --deep --shape 7 --spans 5".split()
     assert sizes(*typed) == {"breadth": 3, "share": 1.0, "deep": True, "shape": "7", "spans": (5,)}
     assert type(sizes("--share", "1")["share"]) is float
 
@@ -101,7 +108,7 @@ def test_a_size_of_several_bodies_takes_what_any_of_them_takes():
     assert sizes("--breadth", "broad") == {"breadth": "broad"}
     for pooling in ("max", "mean", "last", "top"):
         assert sizes("--pooling", pooling) == {"pooling": pooling}
-    with pytest.raises(SystemExit):
+    with pytest.raises(InputError, match="expected one of thin, wide, round"):
         sizes("--shape", "square")
 
 
@@ -142,12 +149,12 @@ class DocumentedWithin:
 def test_the_help_of_a_size_is_what_its_body_says(capsys):
     register(Documented)
     out = shown(capsys)
-    assert "how broad it is, such as 3: in tokens. (default: None)" in out["--breadth"]
-    assert "a share of the whole [B, T]. (default: None)" in out["--share"]
-    assert "A size of the network; None: its default. (default: None)" in out["--depth"]
+    assert "How broad it is, such as 3: in tokens (default: none)" in out["--breadth"]
+    assert "A share of the whole [B, T] (default: none)" in out["--share"]
+    assert "A size of the network (default: that of the network)" in out["--depth"]
     register(DocumentedWithin, "within")
     out = shown(capsys)
-    assert "how deep it is. (default: None)" in out["--depth"], "of two bodies, the one that says something"
+    assert "How deep it is (default: none)" in out["--depth"], "of two bodies, the one that says something"
     assert "How the outputs of lstm for all tokens become one vector" in out["--pooling"]
 
 
@@ -155,8 +162,7 @@ def shown(capsys) -> dict[str, str]:
     """What the help says of each option, in one line."""
     code, out, _ = run(capsys, "train", "classifier", "--help")
     assert code == 0
-    options = re.split(r"\n\W*(?=--\w)", out)[1:]
-    return {re.match(r"[\w-]+", option)[0]: " ".join(re.sub("[│╰╯─]", " ", option).split()) for option in options}
+    return entries(out)
 
 
 def test_the_options_of_every_training_are_known():

@@ -114,16 +114,16 @@ def test_validation_text_is_tokenized_with_the_same_tokenizer(places, capsys, tm
     ("arguments", "says"),
     [
         ("tokenize --text TEXT --output tokens", "holds a tokenized corpus already"),
-        ("tokenize --text TEXT --output tokens --resume", "was begun with vocabulary_size 300, and now it is None"),
+        ("tokenize --text TEXT --output tokens --resume", "was begun with --vocabulary-size 300, and now it is None"),
         ("tokenize --text TEXT --output tokens --resume --overwrite", "say one of them"),
         ("tokenize --text TEXT --output run", "is not empty and holds no tokenized corpus"),
         ("tokenize --text TEXT --output run --overwrite", "no part of a tokenized corpus"),
         ("tokenize --text TEXT --output TEXT", "is a file"),
         ("tokenize --text TEXT --output nosuch://bucket/folder", "nosuch"),
         ("tokenize --text TEXT --output OUT --vocabulary-size 3", "at least 257"),
-        ("tokenize --text TEXT --output OUT --shard-tokens 0", "shard_tokens must be from 1"),
+        ("tokenize --text TEXT --output OUT --shard-tokens 0", "--shard-tokens must be from 1"),
         ("tokenize --text TEXT --output OUT --workers 0", "workers must be at least 1"),
-        ("tokenize --text TEXT --output OUT --fit-megabytes 0", "fit_megabytes must be above 0"),
+        ("tokenize --text TEXT --output OUT --fit-megabytes 0", "--fit-megabytes must be above 0"),
         ("tokenize --text TEXT --output OUT --encoding klingon", "unknown encoding"),
         ("tokenize --text missing.txt --output OUT", "no such file"),
         ("tokenize --text TEXT --output OUT --tokenizer-from OUT", "no saved model"),
@@ -134,7 +134,7 @@ def test_validation_text_is_tokenized_with_the_same_tokenizer(places, capsys, tm
         ("train lm --text tokens OTHER --output OUT", "do not mix with other text"),
         ("train lm --text TEXT --validation tokens OTHER --output OUT", "do not mix with other text"),
         ("train lm --text TEXT --validation tokens --output OUT", "by another tokenizer than the model's"),
-        ("train lm --text tokens --validation-fraction 1 --output OUT", "validation_fraction"),
+        ("train lm --text tokens --validation-fraction 1 --output OUT", "--validation-fraction"),
     ],
 )
 def test_errors_are_one_line_and_exit_2(arguments, says, places, capsys):

@@ -84,7 +84,9 @@ def test_an_existing_file_wins_over_a_scheme(tree):
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("nofile.txt", "no such file or folder: 'nofile.txt'; to pass the text itself, give a list: [text]"),
+        ("nofile.txt", "did you mean 'folder.txt'?; to pass the text itself, give a list: [text]"),
+        ("nofolder/nofile.txt", f"no such file or folder: 'nofolder/nofile.txt', searched in {os.sep}"),
+        ("a/dep/x.txt", os.path.join("a; did you mean 'a", "deep'?")),
         (Path("nofile.txt"), "no such file or folder: 'nofile.txt'"),
         ("b.txt/c.txt", "no such file or folder"),
         ("", "no such file or folder: ''"),

@@ -197,7 +197,7 @@ def test_wrong_names_and_sizes_are_refused_at_once():
         LanguageModel("lstn")
     with pytest.raises(InputError, match=r"unknown tokenizer 'bytepair'.*did you mean 'byte_pair'"):
         LanguageModel(tokenizer="bytepair")
-    with pytest.raises(InputError, match="'lstm' takes no num_heads"):
+    with pytest.raises(InputError, match="num_heads is a size of transformer; lstm has "):
         LanguageModel("lstm", num_heads=2)
     with pytest.raises(InputError, match="tokenizer must be a name or a fitted tokenizer, got int"):
         LanguageModel("lstm", 3)

@@ -63,7 +63,7 @@ def test_a_language_model_is_a_model_of_its_task():
 )
 def test_without_a_name_it_is_the_tasks_default(make, network):
     assert make(dropout=0.3).network is None
-    with pytest.raises(InputError, match=f"the network '{network}' takes no sizes"):
+    with pytest.raises(InputError, match=f"unknown size of {network} 'sizes'"):
         make(sizes=3)
 
 

@@ -72,7 +72,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 try:
     write_network(network, {str(tmp_path / "model.safetensors")!r})
 except OSError as error:
-    from lmkeras.arguments import _mendable
+    from lmkeras.arguments.running import _mendable
     print(error.filename)
     print(_mendable(error))
 """

@@ -222,7 +222,7 @@ def test_everything_needs_a_trained_network(tmp_path):
         ({"network": "dence"}, r"unknown network 'dence'.*did you mean 'dense'"),
         ({"tokenizer": "wordpiece"}, r"unknown tokenizer 'wordpiece'.*did you mean 'word_piece'"),
         ({"tokenizer": 3}, "tokenizer must be a name or a fitted tokenizer, got int"),
-        ({"num_heads": 2}, "'cnn' takes no num_heads"),
+        ({"num_heads": 2}, "num_heads is a size of transformer, bert; cnn has embedding_dim"),
         ({"vocabulary_size": 2}, "vocabulary_size must be at least 3"),
         ({"long_texts": "middle"}, "unknown part of long texts 'middle'"),
         ({"max_length": 1}, "max_length must be at least 2"),

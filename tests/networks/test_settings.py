@@ -97,7 +97,7 @@ def test_help_that_names_networks_names_all_that_have_the_size(size):
 @pytest.mark.parametrize(("size", "networks"), [("d_model", ["transformer", "bert"]), ("filters", ["cnn"])])
 def test_sizes_of_other_networks_are_refused_by_name(size, networks):
     assert takers("readers", size) == networks
-    with pytest.raises(InputError, match=rf"the network 'dense' takes no {size}; it takes .*embedding_dim, units"):
+    with pytest.raises(InputError, match=rf"{size} is a size of .*; dense has .*embedding_dim, units"):
         registry.new_body("dense", "readers", vocabulary_size=5, **{size: 4})
 
 
