@@ -41,3 +41,23 @@ def unknown_name(kind: str, name: object, choices: Iterable[str]) -> InputError:
     message = f"unknown {kind} {name!r}: expected one of {', '.join(choices)}"
     near = difflib.get_close_matches(str(name), choices, n=1)
     return InputError(f"{message}; did you mean {near[0]!r}?" if near else message)
+
+
+def unknown_argument(function: str, name: str, choices: Iterable[str]) -> InputError:
+    """The error for an argument's name that a function does not know, with the nearest known name as a guess.
+
+    Args:
+        function: the function's name.
+        name: what the user gave.
+        choices: the names of all arguments.
+
+    Returns:
+        An InputError, for the caller to raise.
+
+    Example:
+        >>> str(unknown_argument("fit", "epoch", ["batch_size", "epochs", "steps"]))
+        "fit has no argument 'epoch'; did you mean 'epochs'?"
+    """
+    near = difflib.get_close_matches(name, sorted(choices), n=1)
+    guess = f"; did you mean {near[0]!r}?" if near else ": its docstring says which ones it has"
+    return InputError(f"{function} has no argument {name!r}{guess}")

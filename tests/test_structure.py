@@ -21,7 +21,8 @@ PACKAGE = Path(lmkeras.__file__).parent
 # The street: a module imports only from modules above it.
 STREET = """
 errors display durable archives
-corpora.corpus corpora.characters corpora.records corpora.files corpora.paths corpora.tfds corpora.sources
+corpora.corpus corpora.characters corpora.records corpora.memory
+corpora.files corpora.paths corpora.tfds corpora.sources
 corpora.docstrings corpora.unlabelled corpora.tables
 corpora.labelled corpora.labelled_split corpora.labelled_files corpora.labelled_sources corpora
 tokenizers.special tokenizers.base tokenizers.pieces tokenizers.word_splitter tokenizers.keras_legacy
@@ -55,7 +56,7 @@ decoding decoding.samplers decoding.generate decoding.score decoding.text
 tasks.registry tasks.base tasks.in_graph tasks.in_graph.whole_texts tasks.in_graph.language
 tasks.whole_texts tasks.classification tasks.language tasks
 export export.saved_model
-models models.folder models.network_file models.keras_file models.recipe models.saving models.preparing
+models models.folder models.network_file models.keras_file models.recipe models.saving models.given models.preparing
 models.model models.loading
 models.language_model models.text_classifier models.tables models.cross_validation
 arguments.values arguments.options arguments.parsing arguments.showing arguments.completion arguments.running arguments

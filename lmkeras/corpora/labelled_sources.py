@@ -10,11 +10,11 @@ from lmkeras.corpora.corpus import Text
 from lmkeras.corpora.docstrings import python_docstrings
 from lmkeras.corpora.labelled import LabelledCorpus, labelled_rows
 from lmkeras.corpora.labelled_files import ANOTHER_COLUMN, labels_of_files, read_class_folder, read_labelled
+from lmkeras.corpora.memory import kept_examples, sources_in
 from lmkeras.corpora.paths import Reader, files_of, find_readers, quoted
 from lmkeras.corpora.records import has_records, named_columns, require_columns_for_pairs, text_of
 from lmkeras.corpora.sources import builtin_reader
 from lmkeras.corpora.tfds import tfds_rows_reader
-from lmkeras.errors import InputError
 
 #: The readers of `builtin:` corpora, by name.
 BUILTIN_LABELLED = {"python-docstrings": python_docstrings}
@@ -108,14 +108,16 @@ def _path_readers(path: str, columns: Mapping[str, str], encoding: str) -> list[
     return [partial(read_labelled, file, columns=columns, encoding=encoding) for file in files]
 
 
-def as_labelled_corpus(
-    value: LabelledCorpus | str | Path | Sequence[Path] | Sequence[tuple[Text, object]] | tuple[Sequence, Sequence],
-) -> LabelledCorpus:
+def as_labelled_corpus(value: object, encoding: str = "utf-8", **columns) -> LabelledCorpus:
     """Turns the argument of a function that takes "a labelled corpus" into a LabelledCorpus.
 
     Args:
         value: a LabelledCorpus; a string or Path, which names a source as for `open_labelled_corpus`; a list of Paths;
-            a list of (text, label); or a tuple of exactly two sequences (texts, labels), which may be arrays.
+            or examples in memory, see `memory.examples_in`: a list of (text, label), a tuple of exactly two columns
+            (texts, labels), a table with columns of texts and labels, or an iterator of (text, label), which is read
+            once here, into memory.
+        encoding: as for `open_labelled_corpus`.
+        columns: text_column, label_column, pair_column and other options of `open_labelled_corpus`.
 
     Returns:
         `value` itself if it is a LabelledCorpus, otherwise a new one.
@@ -128,25 +130,16 @@ def as_labelled_corpus(
         [('so good', 'positive'), ('so bad', 'negative')]
         >>> list(as_labelled_corpus((["so good", "so bad"], [1, 0])))
         [('so good', '1'), ('so bad', '0')]
+        >>> list(as_labelled_corpus({"text": ["so good", "so bad"], "stars": [5, 1]}, label_column="stars"))
+        [('so good', '5'), ('so bad', '1')]
     """
     if isinstance(value, LabelledCorpus):
         return value
-    if isinstance(value, str | os.PathLike):
-        return open_labelled_corpus(value)
-    expected = "expected a file name, a Path, a list of (text, label), a tuple (texts, labels) or a LabelledCorpus"
-    if not isinstance(value, list | tuple):
-        raise InputError(f"{expected}, got {type(value).__name__}")
-    if value and all(isinstance(item, os.PathLike) for item in value):
-        return open_labelled_corpus(value)
-    if isinstance(value, tuple):
-        if len(value) != 2 or not all(hasattr(part, "__len__") and not isinstance(part, str) for part in value):
-            kinds = ", ".join(type(part).__name__ for part in value[:5])
-            raise InputError(f"{expected}, got a tuple of length {len(value)} ({kinds}); examples go into a list")
-        return LabelledCorpus.from_examples(*value)
-    for number, item in enumerate(value, 1):
-        if not isinstance(item, tuple | list) or len(item) != 2:
-            what = quoted(item) if isinstance(item, str) else type(item).__name__
-            raise InputError(
-                f"{expected}; item {number} of the list is {what}. A list of sources goes to open_labelled_corpus"
-            )
-    return LabelledCorpus.from_examples([text for text, _ in value], [label for _, label in value])
+    sources = sources_in(value)
+    if sources is not None:
+        return open_labelled_corpus(sources, encoding=encoding, **columns)
+    wanted = named_columns(
+        columns.get("text_column", "text"), columns.get("pair_column"), columns.get("label_column", "label")
+    )
+    examples = kept_examples(value, wanted)
+    return LabelledCorpus.from_examples([text for text, _ in examples], [label for _, label in examples])

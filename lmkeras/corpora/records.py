@@ -87,7 +87,7 @@ def _table_records(path: str, lines: Iterable[str], columns: Mapping[str, str], 
     line, header = next(rows, (1, list(columns.values())))
     for option, column in columns.items():
         if column not in header:
-            raise _missing(f"{path} line {line}", what="column", option=option, column=column, names=header)
+            raise missing_name(f"{path} line {line}", what="column", option=option, column=column, names=header)
         if header.count(column) > 1:
             raise InputError(
                 f"{path} line {line}: {header.count(column)} columns are called {column!r}: rename all but one"
@@ -151,7 +151,7 @@ def _json_value(
         if option == LABEL_COLUMN:
             return record.get(column)
         if column not in record:
-            raise _missing(place, what="key", option=option, column=column, names=record)
+            raise missing_name(place, what="key", option=option, column=column, names=record)
         value = record[column]
         if option in numeric and isinstance(value, int | float) and not isinstance(value, bool):
             return value
@@ -164,7 +164,8 @@ def _json_value(
     return value
 
 
-def _missing(place: str, what: str, option: str, column: str, names: Iterable[str]) -> InputError:
+def missing_name(place: str, what: str, option: str, column: str, names: Iterable[str]) -> InputError:
+    """The error for a column or key that is missing: `what` it is, its `option`, and the names that there are."""
     return InputError(
         f"{place}: {what} {column!r} is missing; the {what}s are {listed(names)}. Name one with "
         f"{option} (--{option.replace('_', '-')})"

@@ -1,6 +1,5 @@
 """Makes a corpus of texts from the sources that a user names: files, globs, folders, `tfds:` and `builtin:` names."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from lmkeras.corpora.characters import require_encoding
 from lmkeras.corpora.corpus import Corpus
 from lmkeras.corpora.files import has_known_suffix, read_texts
+from lmkeras.corpora.memory import kept_examples, sources_in
 from lmkeras.corpora.paths import Reader, files_of, find_readers, quoted
 from lmkeras.corpora.tfds import tfds_reader
 from lmkeras.errors import InputError, unknown_name
@@ -58,7 +58,7 @@ def open_corpus(
     )
 
 
-def as_corpus(value: Corpus | str | Path | Sequence[str] | Sequence[Path]) -> Corpus:
+def as_corpus(value: object, encoding: str = "utf-8", **columns) -> Corpus:
     """Turns the argument of a function that takes "a corpus" into a Corpus.
 
     A string or a Path names a source as for `open_corpus`, and so does each Path of a list. A list of strings is a
@@ -66,7 +66,10 @@ def as_corpus(value: Corpus | str | Path | Sequence[str] | Sequence[Path]) -> Co
     refused, because it could be meant either way.
 
     Args:
-        value: a Corpus, a source, or a list or tuple of Paths or of texts.
+        value: a Corpus; a source, or a list of Paths; or texts in memory, see `memory.examples_in`: a list, a series,
+            an array, a table with a text column, or an iterator, which is read once here, into memory.
+        encoding: as for `open_corpus`.
+        columns: text_column and other options of `open_corpus`.
 
     Returns:
         `value` itself if it is a Corpus, otherwise a new Corpus.
@@ -80,21 +83,16 @@ def as_corpus(value: Corpus | str | Path | Sequence[str] | Sequence[Path]) -> Co
     """
     if isinstance(value, Corpus):
         return value
-    if isinstance(value, str | os.PathLike):
-        return open_corpus(value)
-    if not isinstance(value, list | tuple):
+    sources = sources_in(value)
+    if sources is not None:
+        return open_corpus(sources, encoding=encoding, **columns)
+    texts = [text for (text,) in kept_examples(value, {"text_column": columns.get("text_column", "text")})]
+    if isinstance(value, list | tuple) and all(isinstance(one, str) and _reads_like_a_source(one) for one in texts):
         raise InputError(
-            f"expected a file name, a Path, a list of texts or a Corpus, got {type(value).__name__}; "
-            "a corpus is read more than once, so put texts into a list: list(texts)"
-        )
-    if value and all(isinstance(item, os.PathLike) for item in value):
-        return open_corpus(value)
-    if value and all(isinstance(item, str) and _reads_like_a_source(item) for item in value):
-        raise InputError(
-            f"a list of strings is a list of texts, but {quoted(value[0])} reads like a source: for the sources' "
+            f"a list of strings is a list of texts, but {quoted(texts[0])} reads like a source: for the sources' "
             "content use open_corpus(list), for these very strings Corpus.from_texts(list)"
         )
-    return Corpus.from_texts(value)
+    return Corpus.from_texts(texts)
 
 
 def _reads_like_a_source(text: str) -> bool:

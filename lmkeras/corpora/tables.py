@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lmkeras.corpora.characters import require_encoding
 from lmkeras.corpora.corpus import Examples, Text, require_usable
+from lmkeras.corpora.memory import kept_examples, sources_in
 from lmkeras.corpora.paths import files_of, find_readers, quoted
 from lmkeras.corpora.records import has_records, read_records
 from lmkeras.errors import InputError
@@ -63,13 +64,18 @@ def open_rows(
             iterating: a column is missing, or a value is not of its field's type.
     """
     require_encoding(encoding)
+    wanted = _wanted(example, columns)
+    return Rows(*find_readers(sources, {}, partial(_readers, example=example, columns=wanted, encoding=encoding)))
+
+
+def _wanted(example: type, columns: Mapping[str, str | None]) -> dict[str, str]:
+    """The names of the columns of an example, under their options: the first field's, that of its pair, the others'."""
     first, *others = example._fields
     pair = columns.get(_PAIR)
     if pair is not None and _kinds(example)[first] != Text:
         raise InputError(f"{first} is a single text here: leave out pair_column (--pair-column)")
     wanted = {f"{first}_column": columns.get(f"{first}_column") or first, **({} if pair is None else {_PAIR: pair})}
-    wanted |= {f"{field}_column": columns.get(f"{field}_column") or field for field in others}
-    return Rows(*find_readers(sources, {}, partial(_readers, example=example, columns=wanted, encoding=encoding)))
+    return wanted | {f"{field}_column": columns.get(f"{field}_column") or field for field in others}
 
 
 def _readers(path: str, example: type, columns: Mapping[str, str], encoding: str) -> list:
@@ -128,24 +134,27 @@ def _converted(value: object, kind: type):
     return number
 
 
-def as_rows(value: Rows | str | Path | Sequence, example: type) -> Rows:
+def as_rows(value: object, example: type, encoding: str = "utf-8", **columns) -> Rows:
     """Turns the argument of a function that takes a corpus into Rows.
 
     Args:
-        value: Rows, a source that `open_rows` takes, or a list of examples (named or plain tuples).
+        value: Rows; a source that `open_rows` takes, or a list of Paths; or examples in memory, see
+            `memory.examples_in`: a list of examples (named or plain tuples), a table, a tuple of columns, or an
+            iterator, which is read once here, into memory.
         example: the NamedTuple of an example.
+        encoding: as for `open_rows`.
+        columns: the columns of `open_rows`, by name.
 
     Raises:
         InputError: the value is none of these.
     """
     if isinstance(value, Rows):
         return value
-    if isinstance(value, str | Path):
-        return open_rows(value, example, {})
-    if not isinstance(value, Sequence) or not value:
-        got = "an empty one" if isinstance(value, Sequence) else type(value).__name__
-        raise InputError(f"expected a file or a list of ({', '.join(example._fields)}), got {got}")
-    rows = [_example(row, example, f"item {number} of the list") for number, row in enumerate(value, 1)]
+    sources = sources_in(value)
+    if sources is not None:
+        return open_rows(sources, example, columns=columns, encoding=encoding)
+    kept = kept_examples(value, _wanted(example, columns))
+    rows = [_example(row, example, f"item {number} of the list") for number, row in enumerate(kept, 1)]
     return Rows(partial(iter, rows))
 
 

@@ -1,8 +1,5 @@
 """Corpora of language models: text, or the ids that `lmkeras tokenize` wrote. Each function here takes both kinds."""
 
-from collections.abc import Sequence
-from pathlib import Path
-
 from lmkeras.corpora import Corpus, as_corpus, split
 from lmkeras.datasets.sharded_windows import ShardedWindows
 from lmkeras.datasets.shards import TokenShards, open_shards
@@ -10,13 +7,15 @@ from lmkeras.datasets.windows import TokenStream, TrainingWindows, tokenize
 from lmkeras.tokenizers.base import BaseTokenizer
 
 
-def text_or_tokens(value: Corpus | TokenShards | str | Path | Sequence[str]) -> Corpus | TokenShards:
+def text_or_tokens(value: object, encoding: str = "utf-8", **columns) -> Corpus | TokenShards:
     """The corpus that a value stands for: a folder that `lmkeras tokenize` wrote is opened as tokens, all else as text.
 
     Args:
         value: a folder of tokens, or what `as_corpus` takes.
+        encoding: as for `as_corpus`.
+        columns: as for `as_corpus`.
     """
-    return open_shards(value) or as_corpus(value)
+    return open_shards(value) or as_corpus(value, encoding, **columns)
 
 
 def split_corpus(corpus: Corpus | TokenShards, validation_fraction: float):

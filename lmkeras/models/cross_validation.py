@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lmkeras.corpora import as_labelled_corpus, folds, require_several_labels
+from lmkeras.corpora import folds, require_several_labels
 from lmkeras.errors import InputError
+from lmkeras.models.given import Given
 from lmkeras.models.text_classifier import TextClassifier
 from lmkeras.reports import ClassificationReport
 from lmkeras.training.settings import ClassifierFitSettings, changed
@@ -40,10 +41,12 @@ class CrossValidation:
 def cross_validate(
     model: TextClassifier,
     corpus,
+    y=None,
     num_folds: int = 10,
     validation_fraction: float = 0.1,
     settings: ClassifierFitSettings | None = None,
     verbose: str | int = 0,
+    encoding: str = "utf-8",
     **changes,
 ) -> CrossValidation:
     """Trains a fresh classifier for each fold, on all examples outside the fold, and judges it on those in the fold.
@@ -51,12 +54,14 @@ def cross_validate(
     Args:
         model: an untrained classifier with a network given by name. Each fold trains a copy; `model` stays untrained.
         corpus: as in `TextClassifier.fit`.
+        y: the labels of the texts, if they stand apart.
         num_folds: number of folds, at least 2; every label has its share in each fold.
         validation_fraction: share, in (0, 1), of a fold's training examples that is used to choose the best weights
             instead of training on them; 0 to train on all of them and keep the last weights.
         settings: how to train, see ClassifierFitSettings; the seed also decides which examples are in which fold.
         verbose: as in `TextClassifier.fit`.
-        changes: settings to change, by name.
+        encoding: the files' encoding.
+        changes: settings to change, and columns of files and tables, by name.
 
     Returns:
         The reports of all folds, with their mean and standard deviation.
@@ -67,8 +72,9 @@ def cross_validate(
 
     Source: Kohavi 1995, "A Study of Cross-Validation and Bootstrap for Accuracy Estimation and Model Selection".
     """
+    given, changes = Given.to(cross_validate, model.task, named=changes, encoding=encoding)
     settings = changed(settings or ClassifierFitSettings(), changes)
-    corpus = as_labelled_corpus(corpus)
+    corpus = given.corpus(corpus, y)
     counts = corpus.label_counts()
     require_several_labels(counts)
     if lonely := [label for label, count in counts.items() if count < 2]:

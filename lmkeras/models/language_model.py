@@ -1,11 +1,10 @@
 """The language model that a user holds: text in, text out."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
-from lmkeras.corpora import Corpus
 from lmkeras.decoding.generate import Sampling
 from lmkeras.decoding.score import TextScore
+from lmkeras.models.given import texts_of
 from lmkeras.models.model import Model
 from lmkeras.networks.network import Network
 from lmkeras.tasks.language import Language
@@ -38,9 +37,7 @@ class LanguageModel(Model):
     ):
         super().__init__(Language(), network, tokenizer, vocabulary_size=vocabulary_size, **sizes)
 
-    def evaluate(
-        self, corpus: Corpus | str | Path | Sequence[str], stride: int | None = None, verbose: str | int = 0
-    ) -> dict[str, float]:
+    def evaluate(self, corpus, stride: int | None = None, verbose: str | int = 0, **reading) -> dict[str, float]:
         """Judges the model on a corpus, every token once.
 
         Args:
@@ -49,44 +46,48 @@ class LanguageModel(Model):
                 each text in windows that do not overlap, as in training. A smaller stride is slower, and gives each
                 token more context.
             verbose: as in `fit`.
+            reading: text_column and encoding, as in `fit`.
 
         Returns:
             loss_nats (mean per token), perplexity, tokens, characters, unknown_tokens, and bits_per_character if the
             tokens spell the text (not with a tokenizer that drops punctuation or case).
         """
-        return super().evaluate(corpus, stride=stride, verbose=verbose)
+        return super().evaluate(corpus, stride=stride, verbose=verbose, **reading)
 
-    def predict(self, prompt: str | Sequence[str] = "", top_k: int = 10) -> list:
+    def predict(self, prompt="", top_k: int = 10, text_column: str = "text") -> list:
         """The likeliest next tokens after a prompt.
 
         Args:
-            prompt: a text, or several texts.
+            prompt: a text, or several: a list, a series, an array, a table, an iterator.
             top_k: how many tokens to return.
+            text_column: the column of a table that holds the texts.
 
         Returns:
             A list of (token, probability), the likeliest first; for several prompts a list of such lists. The empty
             token stands for the end of the text.
         """
-        prompts = [prompt] if isinstance(prompt, str) else prompt
+        prompts, single = texts_of(prompt, text_column)
         likeliest = [answer for _, answer in self._runner.predict(prompts, top_k=top_k)]
-        return likeliest[0] if isinstance(prompt, str) else likeliest
+        return likeliest[0] if single else likeliest
 
-    def score(self, text: str | Sequence[str]) -> TextScore | list[TextScore]:
+    def score(self, text, text_column: str = "text") -> TextScore | list[TextScore]:
         """log P(w1..wn) by the chain rule, in total and token by token.
 
         Args:
-            text: a text, or several. A transformer sees a text longer than its context in windows side by side; a
-                recurrent network sees the whole prefix.
+            text: a text, or several, as for `predict`. A transformer sees a text longer than its context in windows
+                side by side; a recurrent network sees the whole prefix.
+            text_column: as for `predict`.
 
         Returns:
             A TextScore, or a list of them for several texts.
         """
-        scorer = self._runner.scorer
-        return scorer.score(text) if isinstance(text, str) else [scorer.score(one) for one in text]
+        scorer, (texts, single) = self._runner.scorer, texts_of(text, text_column)
+        scores = [scorer.score(one) for one in texts]
+        return scores[0] if single else scores
 
     def generate(
         self,
-        prompt: str | Sequence[str] = "",
+        prompt="",
         max_new_tokens: int = 200,
         temperature: float = 1.0,
         top_k: int = 0,
@@ -95,11 +96,12 @@ class LanguageModel(Model):
         stop: str | Sequence[str] = (),
         num_samples: int = 1,
         seed: int = 0,
+        text_column: str = "text",
     ) -> str | list[str] | list[list[str]]:
         """Continues a prompt with generated text.
 
         Args:
-            prompt: a text, or several texts, which do not influence one another.
+            prompt: a text, or several, as for `predict`, which do not influence one another.
             max_new_tokens: the most tokens to add; a text ends earlier if the model ends it.
             temperature: 0 takes the likeliest token every time; see Sampling for this and the next three.
             top_k: draw only from this many of the likeliest tokens; 0 for all.
@@ -108,11 +110,12 @@ class LanguageModel(Model):
             stop: a stop text or several. The generated text ends before the first of them; they may span tokens.
             num_samples: number of texts to generate for each prompt.
             seed: the same seed gives the same text.
+            text_column: as for `predict`.
 
         Returns:
             The new text without the prompt; with num_samples > 1 a list of them; for several prompts a list of these.
         """
-        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+        prompts, single = texts_of(prompt, text_column)
         sampling = Sampling(temperature, top_k=top_k, top_p=top_p, repetition_penalty=repetition_penalty, seed=seed)
         texts = (
             self._runner.generator.generate(
@@ -122,7 +125,7 @@ class LanguageModel(Model):
             else []
         )
         texts = [samples[0] for samples in texts] if num_samples == 1 else texts
-        return texts[0] if isinstance(prompt, str) else texts
+        return texts[0] if single else texts
 
     def stream(
         self, prompt: str = "", max_new_tokens: int = 200, stop: str | Sequence[str] = (), **sampling

@@ -1,18 +1,19 @@
 """The model that a user holds: a task, a tokenizer and a network that belong together."""
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import keras
 
 from lmkeras.errors import InputError
 from lmkeras.export.saved_model import write_saved_model
-from lmkeras.models.preparing import Parts, as_trained, prepared, require_judge, require_texts, run_of, settings_for
+from lmkeras.models.given import Given, one_validation, options_of
+from lmkeras.models.preparing import Parts, as_trained, prepared, require_judge, run_of, settings_for
 from lmkeras.models.recipe import Recipe, require_built
 from lmkeras.models.saving import save_model
 from lmkeras.networks.network import Network
-from lmkeras.tasks.base import Runner, Task
+from lmkeras.tasks.base import Runner, Task, TextColumns
 from lmkeras.tokenizers.base import BaseTokenizer
 from lmkeras.training import fit as harness
 from lmkeras.training.devices import place
@@ -89,6 +90,7 @@ class Model:
     def fit(
         self,
         corpus,
+        y=None,
         validation=None,
         validation_fraction: float = 0.1,
         run_folder: str | Path | None = None,
@@ -96,23 +98,28 @@ class Model:
         settings: TrainingSettings | None = None,
         callbacks: Sequence[keras.callbacks.Callback] = (),
         verbose: str | int = "auto",
+        encoding: str = "utf-8",
+        validation_data=None,
         **changes,
     ) -> History:
         """Trains on a corpus; a model that has been trained before is trained further.
 
         Args:
-            corpus: a corpus; a file, glob, folder or name as for --text on the command line; or examples in memory:
-                a list of texts for a language model, which also takes a folder that `lmkeras tokenize` wrote; a list of
-                (text, label) or two lists (texts, labels) for a classifier.
-            validation: the corpus to validate on, in the same form; None takes a part of the corpus: its end for a
-                language model, random examples for other models.
+            corpus: a corpus; files, as for --text on the command line; or examples in memory, whatever holds them: a
+                list, an array, a pandas Series or DataFrame, a Dataset of datasets or tf.data, an iterator (read once).
+                They are texts for a language model, (text, label) or a tuple (texts, labels) for a classifier.
+            y: the answers to the texts, such as labels, if `corpus` holds texts alone; or what `validation` takes.
+            validation: the corpus to validate on, in the forms of `corpus`; None takes a part of the corpus: its end
+                for a language model, random examples for other models.
             validation_fraction: share of the corpus that this part has, in (0, 1); 0 for no validation.
             run_folder: folder for metrics.jsonl, curves.png, checkpoints and TensorBoard logs; None to write nothing.
             resume: continue from the newest checkpoint in run_folder, if any; all other arguments must be as before.
             settings: how to train, see FitSettings and ClassifierFitSettings; None for the defaults.
             callbacks: further Keras callbacks.
             verbose: 0 shows nothing, 1 a progress bar, 2 one line for each evaluation.
-            changes: fields of the settings by name, such as epochs=3.
+            encoding: the files' encoding.
+            validation_data: another name for `validation`, which Keras has.
+            changes: settings by name, such as epochs=3, and columns of tables, such as text_column="review".
 
         Returns:
             A list with one dictionary for each evaluation: loss (nats per token, or per text), the task's metrics (a
@@ -122,31 +129,25 @@ class Model:
         Raises:
             InputError: nothing can be learnt from the corpus, or arguments do not go together.
         """
+        given, changes = Given.to(self.fit, self.task, named=changes, encoding=encoding)
         settings = settings_for(self.task, settings, changes)
+        validation = one_validation(validation, validation_data)
         monitor = self.task.monitored(settings)
         replicas = replicas_of(settings.distribute)  # several workers are set up before anything else
         with place(settings.device), random_seed(settings.seed):
-            train, held_out = self._corpora(
-                corpus, validation=validation, fraction=validation_fraction, seed=settings.seed
-            )
+            train, held_out = given.corpora(corpus, y, validation, fraction=validation_fraction, seed=settings.seed)
             require_judge(settings, held_out)
             ready = prepared(self._parts, self._recipe, train, held_out=held_out, settings=settings, replicas=replicas)
-            run = run_of(ready, folder=run_folder, resume=resume)
+            how = {"run": run_of(ready, folder=run_folder, resume=resume), "callbacks": callbacks, "verbose": verbose}
             self._become(ready.parts)  # all checks have been passed
+            judgement = Judgement(self.task.keras_metrics, *monitor)
             with self._training(settings) as factors:
                 return harness.fit(
-                    self.network,
-                    ready.batches,
-                    settings,
-                    judgement=Judgement(self.task.keras_metrics, *monitor),
-                    run=run,
-                    callbacks=callbacks,
-                    verbose=verbose,
-                    rate_factors=factors,
+                    self.network, ready.batches, settings, judgement=judgement, rate_factors=factors, **how
                 )
 
     def find_learning_rate(
-        self, corpus, settings: TrainingSettings | None = None, steps: int = 100, **changes
+        self, corpus, y=None, settings: TrainingSettings | None = None, steps: int = 100, encoding="utf-8", **changes
     ) -> RateFinding:
         """Tries learning rates from small to large on a corpus; afterwards the weights are what they were before.
 
@@ -154,27 +155,23 @@ class Model:
 
         Args:
             corpus: as in `fit`.
+            y: the answers to the texts, if they stand apart.
             settings: how to train, such as the optimizer and the batch size; None for the defaults.
             steps: the most updates to try.
-            changes: fields of the settings by name.
+            encoding: the files' encoding.
+            changes: fields of the settings, and columns, by name.
 
         Returns:
             The rates, their losses and a suggestion for settings.learning_rate; its `draw` makes a picture of them.
         """
+        given, changes = Given.to(self.find_learning_rate, self.task, named=changes, encoding=encoding)
         settings = settings_for(self.task, settings, changes)
         with place(settings.device), random_seed(settings.seed):
-            ready = prepared(self._parts, self._recipe, self.task.corpus(corpus), settings=settings)
+            ready = prepared(self._parts, self._recipe, given.corpus(corpus, y), settings=settings)
             self._become(ready.parts)
             batches = ready.batches.train(0)
             with self._training(settings) as factors:
                 return find_learning_rate(self.network, batches, settings, steps=steps, rate_factors=factors)
-
-    def _corpora(self, corpus, validation, fraction: float, seed: int):
-        """The corpus to train on, and the one to validate on or None."""
-        corpus = self.task.corpus(corpus)
-        if validation is not None:
-            return corpus, self.task.corpus(validation)
-        return self.task.split(corpus, fraction, seed) if fraction else (corpus, None)
 
     @property
     def _parts(self) -> Parts:
@@ -193,12 +190,14 @@ class Model:
         finally:
             self._kept_runner = None
 
-    def evaluate(self, corpus, **options) -> dict[str, float]:
+    def evaluate(self, corpus, y=None, encoding: str = "utf-8", **options) -> dict[str, float]:
         """Judges the model on a corpus.
 
         Args:
             corpus: as in `fit`.
-            options: options of the task, such as a language model's stride.
+            y: the answers to the texts, if they stand apart.
+            encoding: the files' encoding.
+            options: columns of files and tables, as in `fit`; and the task's, such as a language model's stride.
 
         Returns:
             Values by name; for a classifier loss_nats (mean -log P of the true label), accuracy, macro_f1, examples.
@@ -206,42 +205,49 @@ class Model:
         Raises:
             InputError: the model is not trained, or the corpus does not suit it, such as one with other labels.
         """
-        return self.judge(corpus, **options)[0]
+        return self.judge(corpus, y, encoding, **options)[0]
 
-    def report(self, corpus, **options):
+    def report(self, corpus, y=None, encoding: str = "utf-8", **options):
         """The result of an evaluation on a corpus, as tables and a picture; None if the task has no report.
 
         Args: those of `evaluate`.
         """
-        return self.judge(corpus, **options)[1]
+        return self.judge(corpus, y, encoding, **options)[1]
 
-    def judge(self, corpus, **options) -> tuple[dict[str, float], object]:
+    def judge(self, corpus, y=None, encoding: str = "utf-8", **options) -> tuple[dict[str, float], object]:
         """The results of both `evaluate` and `report`, from one pass over the corpus."""
-        self._require_network()
-        return self._runner.judge(self.task.corpus(corpus), **options)
+        judge = self._runner.judge
+        others = options_of(judge)
+        given, options = Given.to(self.evaluate, self.task, named=options, encoding=encoding, others=others)
+        return judge(given.corpus(corpus, y), **options)
 
-    def predict(self, text):
+    def predict(self, text, **options):
         """The model's answer to a text; a classifier's is a Prediction with label and probabilities.
 
         Args:
-            text: a text, or a tuple (first, second) if the model takes pairs; or a list of them.
+            text: a text, or a tuple (first, second) if the model takes pairs; or several: a list, a series, an array,
+                a table, the Path of a file.
+            options: as for `predict_each`.
 
         Returns:
-            The answer, or a list of answers for a list.
+            The answer, or a list of answers for several texts.
         """
-        single = isinstance(text, str | tuple)
-        answers = [answer for _, answer in self.predict_each([text] if single else text)]
+        single = isinstance(text, str | bytes | tuple)
+        answers = [answer for _, answer in self.predict_each([text] if single else text, **options)]
         return answers[0] if single else answers
 
-    def predict_each(self, texts: Iterable, at_a_time: int = 1024) -> Iterator[tuple]:
+    def predict_each(self, texts, at_a_time: int = 1024, encoding: str = "utf-8", **columns) -> Iterator[tuple]:
         """Each text with its answer, in the order of the texts, which are read as they are needed.
 
         Args:
-            texts: any number of texts, as in `predict`, such as those that `open_examples` reads from a file.
+            texts: any number of texts: files and other sources, as for `open_examples`, or what `predict` takes.
             at_a_time: how many texts are read before they are answered, in batches of similar length.
+            encoding: the files' encoding.
+            columns: text_column and, for pairs, pair_column: where files and tables hold the texts.
         """
-        require_texts(texts)
-        return self._runner.predict(texts, at_a_time)
+        runner, how = self._runner, {"named": columns, "columns": TextColumns, "others": ()}
+        given, _ = Given.to(self.predict_each, self.task, encoding=encoding, **how)
+        return runner.predict(given.texts(texts), at_a_time)
 
     @property
     def _runner(self) -> Runner:

@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,13 +49,6 @@ def settings_for(task: Task, settings: TrainingSettings | None, changes: Mapping
     if settings is not None and not isinstance(settings, wanted):
         raise InputError(f"{task.title} is trained with {wanted.__name__}, got {type(settings).__name__}")
     return changed(settings or wanted(), changes)
-
-
-def require_texts(texts: object) -> None:
-    """Raises InputError unless texts are given one after the other, as in a list."""
-    if isinstance(texts, str) or not isinstance(texts, Iterable):
-        got = "one" if isinstance(texts, str) else type(texts).__name__
-        raise InputError(f"expected texts, got {got}: put a text into a list, [text], or give it to predict")
 
 
 def require_judge(settings: TrainingSettings, held_out: object) -> None:

@@ -10,9 +10,9 @@ This module and the tasks' modules import no TensorFlow, so that the command lin
 import abc
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from lmkeras.corpora.memory import sources_in
 from lmkeras.corpora.tables import Rows, as_rows, open_rows, split_rows
 from lmkeras.errors import InputError
 from lmkeras.training.settings import TrainingSettings
@@ -177,11 +177,18 @@ class Task(abc.ABC):
             sources, text_column=columns.text_column, pair_column=columns.pair_column, encoding=encoding
         )
 
-    def corpus(self, value):
-        """The corpus that an argument of `fit` or `evaluate` stands for: a corpus, a source, or examples in memory."""
-        if isinstance(value, str | Path):
-            return self.open([str(value)], self.Columns(), "utf-8")
-        return as_rows(value, self.Example)
+    def corpus(self, value, columns: Columns | None = None, encoding: str = "utf-8"):
+        """The corpus that an argument of `fit` or `evaluate` stands for: a corpus, files, or examples in memory.
+
+        Args:
+            value: a corpus, sources, or whatever holds examples, see `corpora.memory`.
+            columns: where files and tables hold the parts of an example; None: under the default names.
+            encoding: the files' encoding.
+        """
+        columns, sources = columns or self.Columns(), sources_in(value)
+        if sources is not None:
+            return self.open(list(map(str, sources)), columns, encoding)
+        return as_rows(value, self.Example, **vars(columns))
 
     def split(self, corpus, validation_fraction: float, seed: int):
         """Splits a corpus: (the part to train on, the part to validate on); by default, examples at random."""

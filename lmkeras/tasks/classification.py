@@ -128,9 +128,9 @@ class Classification(WholeTextTask):
             encoding=encoding,
         )
 
-    def corpus(self, value):
+    def corpus(self, value, columns=None, encoding="utf-8"):
         """See `as_labelled_corpus`."""
-        return as_labelled_corpus(value)
+        return as_labelled_corpus(value, encoding, **vars(columns or self.Columns()))
 
     def split(self, corpus, validation_fraction, seed):
         """Takes examples at random, with the same share of every label in both parts."""

@@ -72,9 +72,9 @@ class Language(Task):
             raise InputError(f"{tokenized[0].folder} holds tokens, which do not mix with other text: name it alone")
         return tokenized[0] if tokenized else open_corpus(sources, columns.text_column, encoding)
 
-    def corpus(self, value):
+    def corpus(self, value, columns=None, encoding="utf-8"):
         """See `text_or_tokens`."""
-        return text_or_tokens(value)
+        return text_or_tokens(value, encoding, **vars(columns or self.Columns()))
 
     def split(self, corpus, validation_fraction, seed):
         """The beginning of the corpus is trained on, its end validates."""

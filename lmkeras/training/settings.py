@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Literal, get_args, get_type_hints
 
 from lmkeras.corpora.labelled import label_name
-from lmkeras.errors import InputError, unknown_name
+from lmkeras.errors import InputError, unknown_argument, unknown_name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,9 +198,9 @@ def _choices(settings: type[TrainingSettings], field: str) -> list[str | None]:
 
 
 def changed(settings: TrainingSettings, changes: Mapping[str, object]) -> TrainingSettings:
-    """A copy of the settings with some fields changed; TypeError if a name is not a field of the settings."""
+    """A copy of the settings with some fields changed; InputError if a name is not a field of the settings."""
     names = [field.name for field in dataclasses.fields(settings)]
     for name in changes:
         if name not in names:
-            raise TypeError(f"fit has no argument {name!r}; the settings are {', '.join(names)}")
+            raise unknown_argument("fit", name, names)
     return dataclasses.replace(settings, **changes)

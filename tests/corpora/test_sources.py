@@ -155,7 +155,7 @@ def test_as_corpus(tree):
         (["nofile.csv.gz", "tfds:imdb_reviews:train"], "Corpus.from_texts"),
         ([Path("b.txt"), "b.txt"], "text 1 of the list: expected a string"),
         ([], "at least one text"),
-        (iter(["a"]), "list(texts)"),
+        (iter([]), "at least one text, got an empty list_iterator; an iterator is empty once it has been read"),
         ({"a"}, "got set"),
         (None, "got NoneType"),
         ("nofile", "give a list: [text]"),

@@ -173,14 +173,14 @@ def test_a_source_is_opened(folder):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ([], r"expected a file or a list of \(text, stars, weight\), got an empty one"),
-        (3, r"expected a file or a list of \(text, stars, weight\), got int"),
-        ([("a", 1, 1.0), ("b", 1)], r"item 2 of the list: expected text, stars, weight, got .\('b', 1\)"),
+        ([], r"expected at least one text and its stars and its weight, got an empty list"),
+        (3, r"expected a file, a corpus, or examples \(text, stars, weight\) in memory \(a list, a table, .* got int"),
+        ([("a", 1, 1.0), ("b", 1)], r"item 2 of the list: expected text, stars, weight, got \('b', 1\)"),
         (["abc"], "item 1 of the list: expected text, stars, weight, got 'abc'"),
         ([("a", "many", 1.0)], "item 1 of the list: expected stars as a whole number, got 'many'"),
         ([("a", None, 1.0)], "item 1 of the list: expected stars as a whole number, got None"),
         ([("a", 1.5, 1.0)], "item 1 of the list: expected stars as a whole number, got 1.5"),
-        ([(None, 1, 1.0)], "item 1 of the list: expected text as a text, got None"),
+        ([(None, 1, 1.0)], r"text 1 is missing \(it is None\): leave such examples out, or put an empty text"),
         ([(3, 1, 1.0)], "item 1 of the list: expected text as a text, got 3"),
         ([("a", True, 1.0)], "item 1 of the list: expected stars as a whole number, got True"),
         ([("a\ud800", 1, 1.0)], r"item 1 of the list: U\+D800 is not a character of text"),
@@ -259,7 +259,7 @@ def test_numbers_are_finite(folder, value):
 
 
 def test_no_rows_are_no_corpus(folder):
-    assert error_of(as_rows, [], Rated) == "expected a file or a list of (text, stars, weight), got an empty one"
+    assert error_of(as_rows, [], Rated) == "expected at least one text and its stars and its weight, got an empty list"
     path = write(folder / "a.csv", "text,stars,weight\n")
     assert (
         error_of(open_rows, path, Rated, {})

@@ -212,7 +212,7 @@ def test_a_model_that_could_not_be_trained_can_be():
     model = classifier(max_length=2)
     with pytest.raises(InputError, match="max_length must be at least 3"):
         model.fit(matches(8), validation_fraction=0)
-    with pytest.raises(TypeError, match="fit has no argument 'epoch'"):
+    with pytest.raises(InputError, match="fit has no argument 'epoch'; did you mean 'epochs'"):
         model.fit(FINE, epoch=3)
     model.fit(FINE, validation_fraction=0, steps=1, **QUICK)
     assert model.labels == ("fine", "nö", "yes")

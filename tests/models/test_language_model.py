@@ -72,6 +72,11 @@ def test_generate_returns_what_it_is_asked_in(model):
     assert model.generate(["Ann"], 3, num_samples=2) == [model.generate("Ann", 3, num_samples=2)]
     assert model.generate([], 3) == []
     assert "".join(model.stream("Ann", 9, seed=3)) == model.generate("Ann", 9, seed=3)
+    texts = {"name": np.array(["Ann", "Bob"])}
+    assert model.generate(texts, 3, text_column="name") == model.generate(["Ann", "Bob"], 3)
+    assert model.score(texts["name"]) == model.score(["Ann", "Bob"])
+    with pytest.raises(InputError, match="takes no y"):
+        model.evaluate(["Ann"], y=["Bob"])
 
 
 def test_predict_names_the_likeliest_next_tokens(model):
@@ -82,7 +87,7 @@ def test_predict_names_the_likeliest_next_tokens(model):
         expected = np.exp(logits) / np.exp(logits).sum()
         assert [p for _, p in likeliest] == pytest.approx(sorted(expected, reverse=True)[:4], rel=1e-3)
         assert likeliest[0][0] == model.tokenizer.decode([int(logits.argmax())])
-        assert likeliest == model.predict(prompt, top_k=4)
+        assert likeliest == model.predict(prompt, top_k=4) == model.predict({"text": [prompt]}, top_k=4)[0]
     assert sum(p for _, p in model.predict("Ann", top_k=10**6)) == pytest.approx(1, rel=1e-5)
     assert model.predict([]) == []
 
@@ -201,7 +206,7 @@ def test_wrong_names_and_sizes_are_refused_at_once():
         LanguageModel("lstm", num_heads=2)
     with pytest.raises(InputError, match="tokenizer must be a name or a fitted tokenizer, got int"):
         LanguageModel("lstm", 3)
-    with pytest.raises(TypeError, match="epoch"):
+    with pytest.raises(InputError, match="fit has no argument 'epoch'; did you mean 'epochs'"):
         LanguageModel("lstm").fit(TEXTS, epoch=3)
 
 
