@@ -32,8 +32,8 @@ tokenizers.in_graph tokenizers.in_graph.offsets tokenizers.in_graph.lower_case t
 tokenizers.in_graph.keras_words
 tokenizers.in_graph.bert_characters tokenizers.in_graph.bert_text tokenizers.in_graph.word_piece
 tokenizers.keras_words tokenizers.byte_pair tokenizers.word_piece tokenizers
-datasets.sharing datasets.prefetching datasets.windows datasets.shard_files datasets.shards datasets.encoding
-datasets.shard_writing
+datasets.sharing datasets.prefetching datasets.notes datasets.windows datasets.shard_files datasets.shards
+datasets.encoding datasets.shard_writing
 datasets.sharded_windows
 datasets.tokenized datasets.layout datasets.examples datasets metrics
 reports.tables reports.classification reports
@@ -51,9 +51,9 @@ networks.bodies.bert.classifier networks.bodies.bert networks.version_0_1 networ
 training.curves training.devices training.adam training.muon training.optimizers
 training.layer_rates training.macro_f1
 training.outcome training.checkpoints training.interruption training.strategies training.distribution training.state
-training.callbacks training.progress training.run training.history training.fit training.rate_finder
+training.callbacks training.progress training.run training.duration training.history training.fit training.rate_finder
 decoding decoding.samplers decoding.generate decoding.score decoding.text
-tasks.registry tasks.base tasks.in_graph tasks.in_graph.whole_texts tasks.in_graph.language
+tasks.registry tasks.base tasks.checks tasks.in_graph tasks.in_graph.whole_texts tasks.in_graph.language
 tasks.whole_texts tasks.classification tasks.language tasks
 export export.saved_model
 models models.folder models.network_file models.keras_file models.recipe models.saving models.given models.preparing

@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lmkeras.datasets.layout import TextLayout
+from lmkeras.datasets.notes import Text, TextNotes
 from lmkeras.datasets.prefetching import prefetched
 from lmkeras.datasets.sharing import WHOLE, Share
 from lmkeras.tokenizers.base import BaseTokenizer
 
 if TYPE_CHECKING:
     import tensorflow as tf
-
-Text = str | tuple[str, str]
 
 _TOKENIZED_AT_A_TIME = 1024
 _POOL_BATCHES = 64  # texts are sorted by length inside pools of this many batches, so that batches stay mixed
@@ -39,29 +38,42 @@ class EncodedExamples:
         first_lengths: int32, for each pair the number of ids that belong to its first text; None for single texts, and
             for networks that do not read token types.
         filler: the id with which shorter rows are padded.
+        whole_lengths: int32, the number of ids that each text would have if long texts were not cut; None if unknown.
+        notes: what was noted of the texts; None if these are not known.
     """
 
     ids: np.ndarray
     starts: np.ndarray
     first_lengths: np.ndarray | None
     filler: int = 0
+    whole_lengths: np.ndarray | None = None
+    notes: TextNotes | None = None
 
     @classmethod
     def encode(cls, texts: Iterable[Text], tokenizer: BaseTokenizer, layout: TextLayout) -> "EncodedExamples":
         """Tokenizes texts, all of them single or all of them pairs, and arranges their ids as `layout` says."""
         ids, starts, first_lengths, pairs = array.array("i"), array.array("q", [0]), array.array("i"), False
-        texts = iter(texts)
+        wholes, notes, texts = array.array("i"), TextNotes(tokenizer.special.unknown), iter(texts)
         while some := list(itertools.islice(texts, _TOKENIZED_AT_A_TIME)):
             pairs = isinstance(some[0], tuple)
             parts = zip(*some, strict=True) if pairs else (some,)
-            for parts_ids in zip(*(tokenizer.encode_batch(list(part)) for part in parts), strict=True):
+            for text, *parts_ids in zip(some, *(tokenizer.encode_batch(list(part)) for part in parts), strict=True):
+                notes.add(text, *parts_ids)
                 arranged, first_length = layout.arrange(*parts_ids)
+                wholes.append(layout.whole_length(*parts_ids))
                 ids.extend(arranged)
                 starts.append(len(ids))
                 first_lengths.append(first_length)
         firsts = np.asarray(first_lengths, np.int32) if pairs and layout.token_types else None
         filler = tokenizer.special.filler
-        return cls(np.asarray(ids, np.int32), np.asarray(starts, np.int64), first_lengths=firsts, filler=filler)
+        return cls(
+            np.asarray(ids, np.int32),
+            np.asarray(starts, np.int64),
+            first_lengths=firsts,
+            filler=filler,
+            whole_lengths=np.asarray(wholes, np.int32),
+            notes=notes,
+        )
 
     def __len__(self) -> int:
         return len(self.starts) - 1

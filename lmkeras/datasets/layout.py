@@ -71,6 +71,11 @@ class TextLayout:
         start = [*before, *ids[:kept], *between]
         return [*start, *second[:kept_second], *after], len(start)
 
+    def whole_length(self, ids: list[int], second: list[int] | None = None) -> int:
+        """The number of ids that the input would have if nothing was cut."""
+        around = len(_list(self.first)) + len(_list(self.last))
+        return around + len(ids) + (0 if second is None else len(_list(self.separator)) + len(second))
+
     def arrange_in_graph(
         self, ids: "tf.RaggedTensor", second: "tf.RaggedTensor | None" = None
     ) -> tuple["tf.RaggedTensor", "tf.Tensor"]:

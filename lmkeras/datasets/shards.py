@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lmkeras.datasets.notes import TextNotes
 from lmkeras.datasets.shard_files import MANIFEST, TOKENIZER, UNFINISHED, digest_of, read_description, read_file
 from lmkeras.datasets.windows import Frame, TokenStream
 from lmkeras.errors import InputError
@@ -57,6 +58,12 @@ class Texts:
     ids: np.ndarray
     starts: np.ndarray
     counts: np.ndarray
+
+    def note(self, notes: TextNotes, frame: Frame) -> None:
+        """Adds these texts to the notes of a corpus; their ids stand for them."""
+        ends = [*self.starts[1:].tolist(), len(self.ids)]
+        for start, end, unknown in zip(self.starts.tolist(), ends, self.counts[:, 1].tolist(), strict=True):
+            notes.add_counted(self.ids[start:end].tobytes(), end - start - frame.size, unknown)
 
 
 class TokenShards:
@@ -177,25 +184,38 @@ class TokenShards:
         first, end = np.searchsorted(starts, (part.first, part.end))
         return Texts(ids[part.first : part.end], starts[first:end] - part.first, counts[first:end])
 
+    def first_noted(self) -> tuple[np.ndarray, TextNotes]:
+        """The ids of the first shard, and notes of its texts: to read all shards for this would take too long."""
+        notes, texts = TextNotes(), self.texts(self.parts[0])
+        texts.note(notes, self.frame)
+        return texts.ids, notes
+
     def stream(self) -> TokenStream:
         """All ids as one array, like the one that `tokenize` makes: a memory map of a temporary file without a name.
 
         The file takes as much space on the disk as the ids; the positions of the texts take 8 bytes a text in memory.
         """
-        starts, counts, length = array.array("q"), np.zeros(2, np.int64), 0
+        starts, counts, length, notes = array.array("q"), np.zeros(2, np.int64), 0, TextNotes()
         with tempfile.TemporaryFile() as file:
             for part in self.parts:
                 texts = self.texts(part)
                 starts.frombytes((texts.starts + length).astype(np.int64).tobytes())
                 counts += texts.counts.sum(axis=0)
                 length += len(texts.ids)
+                texts.note(notes, self.frame)
                 file.write(texts.ids.tobytes())
             file.flush()
             ids = np.memmap(file, texts.ids.dtype, mode="r", shape=(length,))
         characters, unknown = counts.tolist()
         filler = self.tokenizer.special.filler
         return TokenStream(
-            ids, starts=np.array(starts), characters=characters, unknown_tokens=unknown, frame=self.frame, filler=filler
+            ids,
+            starts=np.array(starts),
+            characters=characters,
+            unknown_tokens=unknown,
+            frame=self.frame,
+            filler=filler,
+            notes=notes,
         )
 
 

@@ -1,10 +1,15 @@
 """Corpora of language models: text, or the ids that `lmkeras tokenize` wrote. Each function here takes both kinds."""
 
+import numpy as np
+
 from lmkeras.corpora import Corpus, as_corpus, split
+from lmkeras.datasets.notes import TextNotes
 from lmkeras.datasets.sharded_windows import ShardedWindows
 from lmkeras.datasets.shards import TokenShards, open_shards
 from lmkeras.datasets.windows import TokenStream, TrainingWindows, tokenize
 from lmkeras.tokenizers.base import BaseTokenizer
+
+_FIRST_IDS = 1 << 22
 
 
 def text_or_tokens(value: object, encoding: str = "utf-8", **columns) -> Corpus | TokenShards:
@@ -37,6 +42,14 @@ def stream_of(corpus: Corpus | TokenShards, tokenizer: BaseTokenizer) -> TokenSt
     """The ids of a corpus as one array, also if they are stored in shards; InputError as for `tokens_of`."""
     tokens = tokens_of(corpus, tokenizer)
     return tokens.stream() if isinstance(tokens, TokenShards) else tokens
+
+
+def noted_of(tokens: TokenStream | TokenShards) -> tuple[TextNotes | None, np.ndarray, int]:
+    """Notes of the texts, the first ids, and the number of tokens; of shards, only the first one is read for this."""
+    if isinstance(tokens, TokenShards):
+        ids, notes = tokens.first_noted()
+        return notes, ids, tokens.num_tokens
+    return tokens.notes, tokens.ids[:_FIRST_IDS], tokens.tokens
 
 
 def training_windows(

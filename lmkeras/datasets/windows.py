@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from lmkeras.datasets.notes import TextNotes
 from lmkeras.datasets.prefetching import prefetched
 from lmkeras.datasets.sharing import WHOLE, Share
 from lmkeras.errors import InputError
@@ -74,6 +75,7 @@ class TokenStream:
         unknown_tokens: number of tokens that the tokenizer does not know and replaces by its unknown id.
         frame: the special ids around each text.
         filler: the id that fills up rows that are too short; no result depends on it.
+        notes: what was noted of the texts; None if nothing was.
     """
 
     ids: np.ndarray
@@ -82,6 +84,7 @@ class TokenStream:
     unknown_tokens: int
     frame: Frame
     filler: int
+    notes: TextNotes | None = None
 
     @property
     def tokens(self) -> int:
@@ -112,16 +115,15 @@ def tokenize(texts: Iterable[str], tokenizer: BaseTokenizer) -> TokenStream:
         InputError: the corpus has no token at all, or the tokenizer has no id that can stand before a text.
     """
     dtype = np.uint16 if tokenizer.vocabulary_size <= 1 << 16 else np.int32
-    unknown, frame = tokenizer.special.unknown, Frame.of(tokenizer.special)
-    characters, unknown_tokens, length, starts = 0, 0, 0, array.array("q")
+    notes, frame = TextNotes(tokenizer.special.unknown), Frame.of(tokenizer.special)
+    characters, length, starts = 0, 0, array.array("q")
     with tempfile.TemporaryFile() as file:
         for batch in in_blocks(texts, _BATCH_CHARACTERS):
             characters += sum(map(len, batch))
-            for ids in tokenizer.encode_batch(batch):
+            for text, ids in zip(batch, tokenizer.encode_batch(batch), strict=True):
+                notes.add(text, ids)
                 if not ids:
                     continue
-                if unknown is not None:
-                    unknown_tokens += ids.count(unknown)
                 starts.append(length)
                 length += frame.size + len(ids)
                 file.write(np.array(frame.around(ids), dtype).tobytes())
@@ -131,7 +133,13 @@ def tokenize(texts: Iterable[str], tokenizer: BaseTokenizer) -> TokenStream:
         ids = np.memmap(file, dtype, mode="r", shape=(length,))
     filler = tokenizer.special.filler
     return TokenStream(
-        ids, starts=np.array(starts), characters=characters, unknown_tokens=unknown_tokens, frame=frame, filler=filler
+        ids,
+        starts=np.array(starts),
+        characters=characters,
+        unknown_tokens=notes.unknown_tokens,
+        frame=frame,
+        filler=filler,
+        notes=notes,
     )
 
 

@@ -9,7 +9,7 @@ import keras
 from lmkeras.errors import InputError
 from lmkeras.export.saved_model import write_saved_model
 from lmkeras.models.given import Given, one_validation, options_of
-from lmkeras.models.preparing import Parts, as_trained, prepared, require_judge, run_of, settings_for
+from lmkeras.models.preparing import Parts, as_trained, prepared, require_judge, run_of, settings_for, tell
 from lmkeras.models.recipe import Recipe, require_built
 from lmkeras.models.saving import save_model
 from lmkeras.networks.network import Network
@@ -23,7 +23,7 @@ from lmkeras.training.randomness import random_seed
 from lmkeras.training.rate_finder import RateFinding, find_learning_rate
 from lmkeras.training.run import Judgement
 from lmkeras.training.settings import TrainingSettings
-from lmkeras.training.strategies import replicas_of
+from lmkeras.training.strategies import is_chief, replicas_of, strategy_for
 
 
 class Model:
@@ -43,6 +43,7 @@ class Model:
         task: the task, with what it has learnt from the corpus, such as labels.
         tokenizer: text ↔ ids; None until `fit` has made it.
         network: ids → outputs; None until `fit` has built it.
+        findings: what is odd about the data of the last `fit`, a line for each, such as texts that stand in both parts.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Model:
         network = task.default_network if network is None else network
         self.task = task
         self.network = self.tokenizer = self._recipe = self._kept_runner = None
+        self.findings: tuple[str, ...] = ()
         if isinstance(network, str):
             others = {"vocabulary_size": vocabulary_size, "weights": weights, "sizes": sizes}
             self._recipe = Recipe(task, network, tokenizer, **others)
@@ -141,6 +143,8 @@ class Model:
             how = {"run": run_of(ready, folder=run_folder, resume=resume), "callbacks": callbacks, "verbose": verbose}
             self._become(ready.parts)  # all checks have been passed
             judgement = Judgement(self.task.keras_metrics, *monitor)
+            self.findings = ready.findings
+            tell(ready.findings, bool(verbose) and is_chief(strategy_for(settings.distribute)))
             with self._training(settings) as factors:
                 return harness.fit(
                     self.network, ready.batches, settings, judgement=judgement, rate_factors=factors, **how

@@ -3,7 +3,8 @@
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ from lmkeras.tokenizers.base import BaseTokenizer
 from lmkeras.training.layer_rates import freeze, layer_factors
 from lmkeras.training.run import Batches, Run
 from lmkeras.training.settings import TrainingSettings, changed
+
+_log = logging.getLogger("lmkeras")
 
 
 class Parts(NamedTuple):
@@ -36,11 +39,13 @@ class Prepared(NamedTuple):
         parts: the parts of the model, all of them made.
         batches: the batches to train and validate on.
         digests: for each corpus, by name, a function that gives its digest.
+        findings: what is odd about the data, a line for each, see `Task.findings`.
     """
 
     parts: Parts
     batches: Batches
     digests: Mapping[str, Callable[[], str]]
+    findings: tuple[str, ...]
 
 
 def settings_for(task: Task, settings: TrainingSettings | None, changes: Mapping[str, object]) -> TrainingSettings:
@@ -91,7 +96,14 @@ def prepared(
         judged = task.validation_data(held_out, tokenizer=tokenizer, network=network, replicas=replicas)
         digests["validation"] = judged.digest
     batches = Batches(data.dataset, data.steps_per_epoch, judged and judged.dataset)
-    return Prepared(Parts(task, tokenizer, network), batches, digests)
+    findings = tuple(task.findings(data, judged, tokenizer=tokenizer, network=network))
+    return Prepared(Parts(task, tokenizer, network), batches, digests=digests, findings=findings)
+
+
+def tell(findings: Iterable[str], aloud: bool) -> None:
+    """Logs what is odd about the data, one line each, if `aloud`."""
+    for line in findings if aloud else ():
+        _log.warning(line)
 
 
 def require_saveable(network: Network) -> None:

@@ -48,11 +48,13 @@ class TrainingData(NamedTuple):
             targets, weights).
         steps_per_epoch: how many batches make one pass over the corpus.
         digest: gives a fingerprint of the corpus, in hexadecimal.
+        noted: what the task's `findings` needs to know of the corpus; None for nothing.
     """
 
     dataset: Callable[..., "tf.data.Dataset"]
     steps_per_epoch: int
     digest: Callable[[], str]
+    noted: Any = None
 
 
 class ValidationData(NamedTuple):
@@ -62,10 +64,12 @@ class ValidationData(NamedTuple):
         dataset: a function that takes a Share and returns batches of the same form as in training, all rows of each or
             those of the share; their number is known.
         digest: gives a fingerprint of the corpus, in hexadecimal.
+        noted: as in TrainingData.
     """
 
     dataset: "Callable[[Share], tf.data.Dataset]"
     digest: Callable[[], str]
+    noted: Any = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -245,6 +249,10 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def validation_data(self, corpus, tokenizer: "BaseTokenizer", network: "Network", replicas: int) -> ValidationData:
         """The batches of a corpus to validate on, which `replicas` replicas can share."""
+
+    def findings(self, train: TrainingData, held_out: ValidationData | None, tokenizer, network) -> Iterable[str]:
+        """What is odd about the data, a line for each thing, such as texts that stand in both parts."""
+        return ()
 
     def keras_metrics(self) -> "list[keras.metrics.Metric]":
         """New Keras metrics under the names of `metrics`."""

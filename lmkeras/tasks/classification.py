@@ -20,6 +20,7 @@ from lmkeras.corpora.corpus import Text
 from lmkeras.errors import InputError
 from lmkeras.reports import ClassificationReport
 from lmkeras.tasks.base import Metric, TextColumns
+from lmkeras.tasks.checks import findings_of_labels
 from lmkeras.tasks.registry import register_task
 from lmkeras.tasks.whole_texts import TextLengths, WholeTextTask
 from lmkeras.training.settings import ClassifierFitSettings
@@ -183,6 +184,13 @@ class Classification(WholeTextTask):
         counts = np.bincount(targets, minlength=len(self.labels)).tolist()
         weights = settings.weights_of(dict(zip(self.labels, counts, strict=True)))
         return None if weights is None else np.asarray(weights, np.float32)[targets]
+
+    def findings(self, train, held_out, tokenizer, network):
+        """As for all texts; also labels with one example, and one that most examples have."""
+        yield from super().findings(train, held_out, tokenizer=tokenizer, network=network)
+        if train.noted is not None:
+            counts = np.bincount(train.noted.targets, minlength=len(self.labels)).tolist()
+            yield from findings_of_labels(dict(zip(self.labels, counts, strict=True)))
 
     def keras_metrics(self):
         """Accuracy and macro F1."""

@@ -12,6 +12,7 @@ from lmkeras.datasets.tokenized import split_corpus, stream_of, text_or_tokens, 
 from lmkeras.errors import InputError
 from lmkeras.metrics import bits_per_character, perplexity, xz_bits_per_character
 from lmkeras.tasks.base import Runner, Task, TrainingData, ValidationData
+from lmkeras.tasks.checks import NotedStream, findings_of_streams
 from lmkeras.tasks.registry import register_task
 from lmkeras.training.settings import FitSettings
 
@@ -120,13 +121,20 @@ class Language(Task):
             raise InputError(f"window_length {length} is longer than the network's context_length {limit}")
         tokens = tokens_of(corpus, tokenizer)
         windows = training_windows(tokens, length=length, batch_size=settings.batch_size, seed=settings.seed)
-        return TrainingData(windows.dataset, windows.steps_per_epoch, tokens.digest)
+        noted = NotedStream.of(tokens, length)
+        return TrainingData(windows.dataset, windows.steps_per_epoch, digest=tokens.digest, noted=noted)
 
     def validation_data(self, corpus, tokenizer, network, replicas):
         """Every token once, in windows as `evaluate` takes them."""
         stream = stream_of(corpus, tokenizer)
         windows = functools.partial(judged_windows, network.body, stream, replicas=replicas)
-        return ValidationData(lambda share: windows(share=share), stream.digest)
+        noted = NotedStream.of(stream, network.body.context_length or _EVALUATION_WINDOW)
+        return ValidationData(lambda share: windows(share=share), stream.digest, noted)
+
+    def findings(self, train, held_out, tokenizer, network):
+        """Too little text, the same token over and over, duplicates, unknown tokens."""
+        if train.noted is not None:
+            yield from findings_of_streams(train.noted, held_out and held_out.noted)
 
     def runner(self, network, tokenizer):
         """A LanguageRunner, which generates, scores and judges."""

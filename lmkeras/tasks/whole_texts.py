@@ -16,6 +16,7 @@ from lmkeras.corpora.corpus import Examples, Text
 from lmkeras.datasets import EncodedExamples, TextLayout, TrainingExamples, evaluation_batches
 from lmkeras.errors import InputError
 from lmkeras.tasks.base import Runner, Task, TrainingData, ValidationData
+from lmkeras.tasks.checks import NotedTexts, findings_of_answers, findings_of_lengths, findings_of_texts
 from lmkeras.tokenizers.utf8 import encodable
 
 _MAX_LENGTH = 512  # if neither the user nor the network sets a limit
@@ -160,13 +161,25 @@ class WholeTextTask(TextLengths, Task):
         train = TrainingExamples(
             examples, targets=targets, batch_size=settings.batch_size, seed=settings.seed, weights=weights
         )
-        return TrainingData(train.dataset, train.steps_per_epoch, train.digest)
+        noted = NotedTexts.of(examples, targets)
+        return TrainingData(train.dataset, train.steps_per_epoch, digest=train.digest, noted=noted)
 
     def validation_data(self, corpus, tokenizer, network, replicas):
         """Batches that contain every text once, the shortest texts first."""
         examples, targets = self.encode(corpus, tokenizer, network)
         batches = functools.partial(evaluation_batches, examples, targets)
-        return ValidationData(lambda share: batches(share=share), functools.partial(examples.digest, targets))
+        digest = functools.partial(examples.digest, targets)
+        return ValidationData(lambda share: batches(share=share), digest, NotedTexts.of(examples, targets))
+
+    def findings(self, train, held_out, tokenizer, network):
+        """Duplicates, contradictions, texts that are empty or cut, unknown tokens, too little to validate on."""
+        noted, judged = train.noted, held_out and held_out.noted
+        if noted is not None:
+            answer = self.Example._fields[1] if len(self.Example._fields) == 2 else "answer"
+            yield from findings_of_texts(noted.texts, judged and judged.texts)
+            yield from findings_of_answers(noted, judged, answer)
+            layout = self.layout(network, tokenizer)
+            yield from findings_of_lengths(noted, layout.max_length, limit=network.body.max_length)
 
     def runner(self, network, tokenizer):
         """A TextRunner, which answers texts in batches."""

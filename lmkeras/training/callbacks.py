@@ -82,11 +82,18 @@ class LateLogs(keras.callbacks.Callback):
     def __init__(self, wanted: bool):
         super().__init__()
         self._wanted, self._logs, self.late = wanted, None, 0
+        self._take_out = None
 
     def on_train_begin(self, logs=None):
         """Puts itself between Keras and the function that does an update."""
         if self._wanted:
-            wrap_train_function(self.model, self._later)
+            self._take_out = wrap_train_function(self.model, self._later)
+
+    def on_train_end(self, logs=None):
+        """Takes itself out again, so that another training may begin."""
+        if self._take_out is not None:
+            self._take_out()
+            self._take_out = None
 
     def on_epoch_begin(self, epoch, logs=None):
         """Forgets the logs of the last epoch."""

@@ -94,15 +94,22 @@ class Checkpoints:
                 _log.warning("%s is damaged (%s): going back to the one before it", path, error)
         return None
 
-    def unfinished(self) -> bool:
-        """Whether the newest checkpoint that can be read was written before its training had ended."""
+    def newest_facts(self) -> Mapping[str, object] | None:
+        """The facts of the newest checkpoint whose header can be read, without its arrays; None if there is none."""
         for path in self.newest_first():
             try:
                 with safetensors.safe_open(path, "numpy") as file:  # reads the header alone
-                    return not json.loads(file.metadata()["facts"])["stopped"]
+                    facts = json.loads(file.metadata()["facts"])
+                    facts["stopped"]
+                    return facts
             except (OSError, ValueError, KeyError, TypeError, RecursionError, safetensors.SafetensorError):
                 continue  # it is damaged: training would go on from the one before it
-        return False
+        return None
+
+    def unfinished(self) -> bool:
+        """Whether the newest checkpoint that can be read was written before its training had ended."""
+        facts = self.newest_facts()
+        return facts is not None and not facts["stopped"]
 
     def clear(self) -> None:
         """Removes all checkpoints; their folder is kept, or made, as a sign that a run has begun here."""

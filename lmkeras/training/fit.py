@@ -2,12 +2,12 @@
 
 import contextlib
 import dataclasses
-import functools
 import json
 import logging
 import re
 import shutil
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import keras
 import tensorflow as tf
@@ -21,6 +21,7 @@ from lmkeras.training.callbacks import CheckpointWriter, Evaluations, LateLogs, 
 from lmkeras.training.checkpoints import Checkpoint, Checkpoints
 from lmkeras.training.devices import compiles_steps, precision
 from lmkeras.training.distribution import on_every_replica, set_functions, shared_batches, spread_seeds
+from lmkeras.training.duration import planned_settings, settings_in_time
 from lmkeras.training.history import History
 from lmkeras.training.interruption import Interrupted, noting_signals
 from lmkeras.training.layer_rates import with_layer_rates
@@ -69,30 +70,31 @@ def fit(
         rate_factors: see `with_layer_rates`; None for the same learning rate everywhere.
 
     Returns:
-        For each evaluation, including those before the run was resumed, a dictionary: loss (nats), the metrics and,
-        with validation, the same values with val_ before their names.
+        For each evaluation, those before a resume too, loss (nats), metrics and, with validation, the same with val_.
 
     Raises:
         InputError: the loss became NaN or infinite (with validation, the best weights until then are kept), the
             checkpoint is that of another training or cannot be written, or a worker was lost.
         Interrupted: SIGTERM or Ctrl-C came; a run has written a checkpoint before it stopped.
     """
-    steps, strategy = batches.steps_per_epoch, strategy_for(settings.distribute)
-    updates = Updates(settings.total_steps(steps), settings.steps_between_evaluations(steps))
+    steps, strategy, updates = batches.steps_per_epoch, strategy_for(settings.distribute), Updates(1, 1)
+    planned = planned_settings(settings, run)  # None: its minutes are to be measured
     with _naming_lost_workers(strategy, updates, run):
-        require_the_same([network.get_config(), settings, updates.total, run and run.made_of], strategy)
+        require_the_same([network.get_config(), settings, planned, run and run.made_of], strategy)
         on_replicas, alone = on_every_replica(network, strategy), strategy is None
         with on_replicas as replica, precision(replica, settings.precision, alone) as policy:
-            xla = compiles_steps(replica, settings.xla, precision=policy, batches=batches.train(0))
-            others = {"total": updates.total, "metrics": judgement.metrics(), "rate_factors": rate_factors}
-            averages = _compile(replica, settings, policy, xla=xla, **others)
+            others = {"batches": batches, "metrics": judgement.metrics(), "rate_factors": rate_factors}
+            averages = _compile(replica, settings, policy, total=planned.total_steps(steps) if planned else 1, **others)
+            shared, level = partial(_shared, replica, strategy, averages), level_of(verbose, is_chief(strategy))
+            planned = planned or settings_in_time(replica, settings, averages, data=(batches, shared), level=level)
+            updates.total, updates.interval = planned.total_steps(steps), planned.steps_between_evaluations(steps)
             judge = (judgement.monitor, judgement.higher_is_better) if batches.validation else None
-            best = judge and BestWeights(*judge, settings.patience_in_evaluations(steps))
-            state, level = TrainingState(replica, averages, best), level_of(verbose, is_chief(strategy))
+            best = judge and BestWeights(*judge, planned.patience_in_evaluations(steps))
+            state = TrainingState(replica, averages, best)
             recorded = _recorded(run, settings, state, updates=updates, strategy=strategy)
             progress = Progress(level, updates, state.lines, steps_per_epoch=steps, best=judge)
             with recorded as (records, checkpoint_writer, note), progress, failures_of_batches():
-                train, validation = _shared(replica, strategy, averages, batches=batches, note=note)
+                train, validation = shared(batches, note)
                 replica.fit(
                     train(updates.done),
                     steps_per_epoch=updates.interval,
@@ -111,7 +113,7 @@ def _history(lines: list[dict], steps_per_epoch: int) -> History:
     return History(values, updates=[line["step"] for line in lines], steps_per_epoch=steps_per_epoch)
 
 
-def _shared(network, strategy, averages, batches: Batches, note):
+def _shared(network, strategy, averages, batches: Batches, note=None):
     """The batches to train and validate on; where there are replicas, makes all of them share the work and batches."""
     train, validation = batches.train, batches.validation
     if strategy is None:
@@ -119,15 +121,16 @@ def _shared(network, strategy, averages, batches: Batches, note):
     spread_seeds(network, strategy)
     set_functions(network, strategy=strategy, averages=averages, note=note)
     judged = validation and shared_batches(validation, strategy)
-    return lambda done: shared_batches(functools.partial(train, done), strategy), judged
+    return lambda done: shared_batches(partial(train, done), strategy), judged
 
 
-def _compile(network, settings, policy, total, xla, metrics, rate_factors) -> list[keras.metrics.Metric]:
+def _compile(network, settings, policy, total, batches, metrics, rate_factors) -> list[keras.metrics.Metric]:
     """Compiles the network, seeds its dropout; returns the metrics that are averaged over an epoch, the loss first."""
     _seed_dropout(network, settings.seed)
     optimizer = _optimizer(network, settings=settings, policy=policy, total=total)
     if rate_factors is not None:
         optimizer = with_layer_rates(optimizer, rate_factors)
+    xla = compiles_steps(network, settings.xla, precision=policy, batches=batches.train(0))
     network.compile(optimizer, HeadLoss(), weighted_metrics=metrics or None, jit_compile=xla)
     network.optimizer.build(network.trainable_variables)
     return [network.mean_loss, *metrics]

@@ -5,6 +5,7 @@ each replica instead of once, weights decayed twice, the same dropout on all rep
 here, with the name of the part. tests/training/test_keras_contract.py says for each part what breaks without it.
 """
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 
 import keras
@@ -93,11 +94,23 @@ def set_functions(model: keras.Model, train=None, judge=None) -> None:
     model.train_function, model.test_function = train, judge
 
 
-def wrap_train_function(model: keras.Model, wrap: Callable[[Callable], Callable]) -> None:
-    """Puts a function between Keras' fit and the one that does an update; call it when training begins."""
+def wrap_train_function(model: keras.Model, wrap: Callable[[Callable], Callable]) -> Callable[[], None]:
+    """Puts a function between Keras' fit and the one that does an update, and returns a function that takes it out.
+
+    Call it when training begins.
+    """
     if not callable(getattr(model, "train_function", None)):
         raise _missing("Trainer.train_function when training begins")
-    model.train_function = wrap(model.train_function)
+    before, model.train_function = model.train_function, wrap(model.train_function)
+    return functools.partial(setattr, model, "train_function", before)
+
+
+def learning_rate_schedule(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.schedules.LearningRateSchedule:
+    """The schedule that an optimizer was made with; RuntimeError if it is not found."""
+    schedule = getattr(getattr(optimizer, "inner_optimizer", optimizer), "_learning_rate", None)
+    if not isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+        raise _missing("Optimizer._learning_rate that is the schedule given")
+    return schedule
 
 
 def seed_states(layer: keras.layers.Layer) -> list[keras.Variable]:

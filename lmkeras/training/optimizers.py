@@ -3,6 +3,7 @@
 import math
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from lmkeras.errors import unknown_name
@@ -38,16 +39,23 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
             raise unknown_name("schedule", shape, _SCHEDULES)
         self.shape = shape
         self.peak = peak
-        self.warmup_steps = warmup_steps
-        self.total_steps = total_steps
+        # a variable, because a graph is traced before --minutes has found the number of updates
+        self._lengths = tf.Variable([0.0, 0.0], trainable=False, name="lengths")
+        self.set_lengths(warmup_steps, total_steps)
+
+    def set_lengths(self, warmup_steps: int, total_steps: int) -> None:
+        """Changes both arguments, also for a training step that has been traced already."""
+        self.warmup_steps, self.total_steps = warmup_steps, total_steps
+        self._lengths.assign([warmup_steps, total_steps])
 
     def __call__(self, step):
         """The learning rate of update `step`, counted from 0."""
         step = ops.cast(step, "float32")
+        warmup_steps, total_steps = tf.unstack(tf.convert_to_tensor(self._lengths))
         # 1) the climb starts above zero, because an update at rate zero would change nothing
-        climb = ops.minimum(1.0, (step + 1) / max(1, self.warmup_steps))
+        climb = ops.minimum(1.0, (step + 1) / ops.maximum(1.0, warmup_steps))
         # 2) after the climb, `progress` goes from 0 to 1
-        progress = (step - self.warmup_steps) / max(1, self.total_steps - self.warmup_steps)
+        progress = (step - warmup_steps) / ops.maximum(1.0, total_steps - warmup_steps)
         progress = ops.clip(progress, 0.0, 1.0)
         # 3) and `fall` goes from 1 to 0
         if self.shape == "linear":
@@ -62,6 +70,11 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
         """The constructor's arguments."""
         names = ("shape", "peak", "warmup_steps", "total_steps")
         return {name: getattr(self, name) for name in names}
+
+
+def schedule_lengths(total_steps: int, warmup_steps: int | None) -> tuple[int, int]:
+    """(warmup_steps, total_steps) of a schedule, where warmup_steps None means a twentieth of all, at most 100."""
+    return min(100, total_steps // 20) if warmup_steps is None else warmup_steps, total_steps
 
 
 def build_optimizer(
@@ -92,11 +105,8 @@ def build_optimizer(
     """
     if name not in _LEARNING_RATES:
         raise unknown_name("optimizer", name, _LEARNING_RATES)
-    if warmup_steps is None:
-        warmup_steps = min(100, total_steps // 20)
-    rate = WarmupSchedule(
-        schedule, peak=learning_rate or _LEARNING_RATES[name], warmup_steps=warmup_steps, total_steps=total_steps
-    )
+    lengths = schedule_lengths(total_steps, warmup_steps)
+    rate = WarmupSchedule(schedule, learning_rate or _LEARNING_RATES[name], *lengths)
     # A clip norm is always set, because with one `ClipOnce` adds up the rows that an embedding's gradient has for the
     # same id; 1e9 is so large that it clips nothing. `adam_step` and `Muon` would add these rows up without it, too.
     clip_norm = clip_norm or 1e9

@@ -98,7 +98,7 @@ def outcome_of(
         value=lines[place][monitor if judged else "loss"],
         course=course,
         worse_for=updates[-1] - updates[place],
-        stopped_early=updates[-1] < total,
+        stopped_early=total is not None and updates[-1] < total,
         advice=_advice(course, settings, update=updates[place], epoch=epoch, judged=judged),
     )
 
@@ -123,10 +123,12 @@ def _advice(course: str, settings: TrainingSettings, update: int, epoch: float, 
     if not judged:
         return "a validation part, which shows when to stop"
     if course == "overfitted":
-        shorter = f"steps {update}" if settings.steps is not None else f"epochs {max(1, math.ceil(epoch))}"
+        by_epochs = settings.steps is None and settings.minutes is None
+        shorter = f"epochs {max(1, math.ceil(epoch))}" if by_epochs else f"steps {update}"
         falls = ", so that the learning rate falls to zero by then" * (settings.schedule != "constant")
         return f"{shorter}{falls}; against overfitting more text, more dropout or a smaller network"
     if course == "improving":
-        longer = f"steps {2 * settings.steps}" if settings.steps is not None else f"epochs {2 * settings.epochs}"
+        name = next((name for name in ("steps", "minutes") if getattr(settings, name) is not None), "epochs")
+        longer = f"{name} {2 * getattr(settings, name):g}"
         return f"{longer}, since longer training would still help"
     return "more text, or another network or learning_rate: longer training alone would hardly help"

@@ -17,6 +17,9 @@ class TrainingSettings:
     """Passes over the training text, if steps is not given."""
     steps: int | None = None
     """Number of updates in the whole training; None: as many as epochs needs."""
+    minutes: float | None = None
+    """How long training takes, from the first update to the last evaluation: its number of updates is fixed from the
+    speed of the first ones. None: epochs or steps decide."""
     batch_size: int = 32
     """Number of training windows (language model) or of texts (classifier) in one update."""
     optimizer: Literal["muon", "adamw", "adam"] | None = None
@@ -76,7 +79,13 @@ class TrainingSettings:
                 raise InputError(f"{name} must be a whole number, got {value!r}")
             if value is not None and value < 1:
                 raise InputError(f"{name} must be at least 1, got {value}")
-        for name in ("learning_rate", "clip_norm"):
+        lengths = [name for name in ("epochs", "steps", "minutes") if getattr(self, name) != getattr(type(self), name)]
+        if len(lengths) > 1:
+            given = " and ".join(f"{name} {getattr(self, name)}" for name in lengths)
+            raise InputError(f"{given}: each of them says how long to train, give one")
+        if self.minutes is not None and self.distribute == "multi_worker":
+            raise InputError("minutes are measured in one process: give steps or epochs with distribute multi_worker")
+        for name in ("learning_rate", "clip_norm", "minutes"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise InputError(f"{name} must be greater than 0, got {value}")
@@ -102,16 +111,22 @@ class TrainingSettings:
         if not 0 <= self.seed < 2**32:
             raise InputError(f"seed must be from 0 to {2**32 - 1}, got {self.seed}")
 
-    def total_steps(self, steps_per_epoch: int) -> int:
-        """Number of updates in the whole training.
+    def total_steps(self, steps_per_epoch: int) -> int | None:
+        """Number of updates in the whole training; None if it has to be measured, because minutes are given.
 
         Args:
             steps_per_epoch: number of updates in one pass over the corpus.
         """
+        if self.minutes is not None:
+            return None
         return self.epochs * steps_per_epoch if self.steps is None else self.steps
 
+    def of_length(self, total: int) -> "TrainingSettings":
+        """The same settings, with a number of updates in place of minutes."""
+        return dataclasses.replace(self, minutes=None, steps=total)
+
     def steps_between_evaluations(self, steps_per_epoch: int) -> int:
-        """Number of updates from one evaluation to the next."""
+        """Number of updates from one evaluation to the next; it is not known while the total is not."""
         total = self.total_steps(steps_per_epoch)
         return min(total, self.evaluate_every or min(steps_per_epoch, -(-total // 5)))
 
