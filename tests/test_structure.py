@@ -50,7 +50,8 @@ networks.bodies.bert.calling networks.bodies.bert.packed networks.bodies.bert.re
 networks.bodies.bert.classifier networks.bodies.bert networks.version_0_1 networks.weights
 training.curves training.devices training.adam training.muon training.optimizers
 training.layer_rates training.macro_f1
-training.outcome training.checkpoints training.interruption training.strategies training.distribution training.state
+training.outcome training.checkpoints training.interruption training.strategies
+training.settings_file training.distribution training.state
 training.callbacks training.progress training.run training.duration training.history training.fit training.rate_finder
 decoding decoding.samplers decoding.generate decoding.score decoding.text
 tasks.registry tasks.base tasks.checks tasks.in_graph tasks.in_graph.whole_texts tasks.in_graph.language
@@ -60,8 +61,9 @@ models models.folder models.network_file models.keras_file models.recipe models.
 models.model models.loading
 models.language_model models.text_classifier models.tables models.cross_validation
 arguments.values arguments.options arguments.parsing arguments.showing arguments.completion arguments.running arguments
-cli.completion cli.runs cli.tokenization cli.network_options cli.training cli.language cli.prediction cli.evaluation cli
-__main__
+cli.completion cli.configuration cli.runs cli.tokenization cli.network_options
+cli.training cli.language cli.prediction cli.evaluation cli.comparison
+cli __main__
 """.split()
 
 

@@ -84,7 +84,9 @@ def options_of(verb: Verb) -> list[Option]:
 
     A parameter whose default is a dataclass stands for the fields of this dataclass. The function may have an attribute
     `groups`: for each title in the help, the parameters or fields that stand under it; of a field that is not named
-    there, its parameter decides. Without it, everything that is not positional stands under "options".
+    there, its parameter decides. Without it, everything that is not positional stands under "options". An attribute
+    `values_before` is a function that gets the verb's name, the values that were typed and the options, and returns the
+    values for the verb; it may add some from elsewhere.
     """
     found = []
     for parameter in inspect.signature(verb, eval_str=True).parameters.values():

@@ -117,7 +117,7 @@ def _run(words: list[str], program: Program, options: list[Option]) -> None:
     try:
         values = values_typed(rest, options)
         if before := getattr(verb, "values_before", None):
-            values = before(values, options)
+            values = before(name, values, options)
         require_all(values, options, f"{program.name} {name}")
     except InputError as error:
         see = f"{error.message}; see {program.name} {name} --help"

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import lmkeras
 from lmkeras.arguments import Program, run_verb
+from lmkeras.cli.comparison import compare
 from lmkeras.cli.completion import completion
 from lmkeras.cli.evaluation import evaluate_verb
 from lmkeras.cli.language import generate, score
@@ -25,6 +26,7 @@ def verbs() -> dict[str, Callable[..., None]]:
         "predict": predict,
         "export": export,
         "info": info,
+        "compare": compare,
         "completion": completion,
     }
 

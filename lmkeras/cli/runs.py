@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
-from lmkeras.arguments import Shown, quiet_tensorflow
+from lmkeras.arguments import Shown, quiet_tensorflow, running_command
+from lmkeras.cli.configuration import entries_of
 from lmkeras.durable import local
 from lmkeras.errors import InputError
 from lmkeras.models.folder import read_config
@@ -69,11 +70,13 @@ def fit_and_save(model, run: Path, *corpora, settings, **options) -> bool:
         Whether this process should report results: of several workers, only the first writes and reports.
     """
     from lmkeras.training.interruption import Interrupted
+    from lmkeras.training.settings_file import SettingsFile
     from lmkeras.training.strategies import is_chief, strategy_for
 
     chief = is_chief(strategy_for(settings.distribute))
+    kept = SettingsFile(run, settings, entries_of(running_command()), resume=options["resume"])
     try:
-        model.fit(*corpora, run_folder=run, settings=settings, **options)
+        model.fit(*corpora, run_folder=run, settings=settings, callbacks=[kept], **options)
     except Interrupted:  # comes only between two updates, when the model can be saved
         if not chief:
             raise

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Annotated, Literal
 
 from lmkeras.arguments import Shown, quiet_tensorflow
+from lmkeras.cli.configuration import with_config
 from lmkeras.cli.network_options import network_settings
 from lmkeras.cli.runs import Files, Output, fit_and_save, new_run, print_judgement
 from lmkeras.tasks.base import Task
@@ -19,7 +20,7 @@ _DOCSTRING = """{summary}
 
     Args:
         text: {text}
-        output: the run's folder: the model, checkpoints, metrics.jsonl, curves.png and TensorBoard logs.
+        output: the run's folder: the model, checkpoints, settings.json, metrics.jsonl, curves.png, TensorBoard logs.
         validation: {validation}
         validation_fraction: share of the examples or the text taken for validation, from 0 (none) to below 1.
         encoding: the files' encoding.
@@ -28,6 +29,8 @@ _DOCSTRING = """{summary}
         overwrite: replace a model, or checkpoints, that are in the run's folder already.
         resume: continue from the newest checkpoint in the run's folder, or start anew if there is none; all other
             arguments must be as before.
+        config: settings of an earlier run, to be used again: its folder, or its settings.json. What is given beside it
+            counts instead of what stands there; --output must be given.
     """
 #: the groups of options in the help, with the parameters and fields that stand in them
 _GROUPS = {
@@ -35,7 +38,7 @@ _GROUPS = {
     "model": ("tokenizer", "vocabulary_size", "network", "options"),
     "training": ("settings",),
     "run": (
-        *("output", "overwrite", "resume", "seed", "device", "distribute", "precision", "xla"),
+        *("output", "config", "overwrite", "resume", "seed", "device", "distribute", "precision", "xla"),
         *("tensorboard", "checkpoint_every", "keep_checkpoints"),
     ),
 }
@@ -60,6 +63,7 @@ def train_verb(task: type[Task]) -> Callable[..., None]:
         settings: task.Settings = task.Settings(),  # noqa: B008
         overwrite: bool = False,
         resume: bool = False,
+        config: Annotated[str | None, Shown("RUN")] = None,
     ) -> None:
         run, asked = new_run(output, overwrite, resume), task(**vars(options))
         if any("://" in name for name in (*text, *(validation or ()))):
@@ -87,6 +91,6 @@ def train_verb(task: type[Task]) -> Callable[..., None]:
             for line in model.task.after_training(corpus, held_out):
                 print(line)
 
-    train.groups = _GROUPS
+    train.groups, train.values_before = _GROUPS, with_config
     train.__doc__ = _DOCSTRING.format(**{**_HELP, **task.help})
     return train

@@ -9,7 +9,7 @@ import keras
 from lmkeras.errors import InputError
 from lmkeras.export.saved_model import write_saved_model
 from lmkeras.models.given import Given, one_validation, options_of
-from lmkeras.models.preparing import Parts, as_trained, prepared, require_judge, run_of, settings_for, tell
+from lmkeras.models.preparing import Parts, as_trained, noted, prepared, require_judge, run_of, settings_for, tell
 from lmkeras.models.recipe import Recipe, require_built
 from lmkeras.models.saving import save_model
 from lmkeras.networks.network import Network
@@ -140,15 +140,14 @@ class Model:
             train, held_out = given.corpora(corpus, y, validation, fraction=validation_fraction, seed=settings.seed)
             require_judge(settings, held_out)
             ready = prepared(self._parts, self._recipe, train, held_out=held_out, settings=settings, replicas=replicas)
-            how = {"run": run_of(ready, folder=run_folder, resume=resume), "callbacks": callbacks, "verbose": verbose}
+            run = run_of(ready, folder=run_folder, resume=resume)
             self._become(ready.parts)  # all checks have been passed
-            judgement = Judgement(self.task.keras_metrics, *monitor)
+            how = {"run": run, "verbose": verbose, "judgement": Judgement(self.task.keras_metrics, *monitor)}
+            how["callbacks"] = noted(callbacks, run, self._recipe, corpus=corpus, settings=settings)
             self.findings = ready.findings
             tell(ready.findings, bool(verbose) and is_chief(strategy_for(settings.distribute)))
             with self._training(settings) as factors:
-                return harness.fit(
-                    self.network, ready.batches, settings, judgement=judgement, rate_factors=factors, **how
-                )
+                return harness.fit(self.network, ready.batches, settings, rate_factors=factors, **how)
 
     def find_learning_rate(
         self, corpus, y=None, settings: TrainingSettings | None = None, steps: int = 100, encoding="utf-8", **changes

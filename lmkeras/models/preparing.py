@@ -1,10 +1,11 @@
 """Prepares a training: makes the parts of a model for a corpus, checks that they fit, and makes the batches."""
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from lmkeras.tokenizers.base import BaseTokenizer
 from lmkeras.training.layer_rates import freeze, layer_factors
 from lmkeras.training.run import Batches, Run
 from lmkeras.training.settings import TrainingSettings, changed
+from lmkeras.training.settings_file import SettingsFile
 
 _log = logging.getLogger("lmkeras")
 
@@ -54,6 +56,28 @@ def settings_for(task: Task, settings: TrainingSettings | None, changes: Mapping
     if settings is not None and not isinstance(settings, wanted):
         raise InputError(f"{task.title} is trained with {wanted.__name__}, got {type(settings).__name__}")
     return changed(settings or wanted(), changes)
+
+
+def noted(callbacks: Sequence, run: Run | None, recipe: Recipe | None, corpus: object, settings: TrainingSettings):
+    """The callbacks, with one that writes settings.json if there is a run's folder and none of them does that yet.
+
+    Args:
+        callbacks: those of the caller.
+        run: the run, or None.
+        recipe: how the model is made; None for a model from a built network.
+        corpus: what the caller gave as corpus; the name of a source is noted.
+        settings: how training is done.
+    """
+    if run is None or any(isinstance(callback, SettingsFile) for callback in callbacks):
+        return callbacks
+    asked = dataclasses.asdict(settings)
+    if recipe is not None:
+        tokenizer = recipe.tokenizer if isinstance(recipe.tokenizer, str) else type(recipe.tokenizer).__name__
+        own = {"network": recipe.network, "tokenizer": tokenizer, "vocabulary_size": recipe.vocabulary_size}
+        asked = {**own, "weights": recipe.weights and str(recipe.weights), **recipe.sizes, **asked}
+    if isinstance(corpus, str | Path):
+        asked = {"text": str(corpus), **asked}
+    return [*callbacks, SettingsFile(run.folder, settings, {"settings": asked}, resume=run.resume)]
 
 
 def require_judge(settings: TrainingSettings, held_out: object) -> None:

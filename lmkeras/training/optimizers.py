@@ -10,7 +10,7 @@ from lmkeras.errors import unknown_name
 from lmkeras.training.adam import Adam, AdamW
 from lmkeras.training.muon import Muon
 
-_LEARNING_RATES = {"muon": 0.02, "adamw": 0.003, "adam": 0.003}
+LEARNING_RATES = {"muon": 0.02, "adamw": 0.003, "adam": 0.003}
 _SCHEDULES = ("linear", "cosine", "constant")
 
 
@@ -103,10 +103,10 @@ def build_optimizer(
 
     Source: Kingma and Ba 2015 (Adam); Loshchilov and Hutter 2019 (AdamW); Jordan et al. 2024, Liu et al. 2025 (Muon).
     """
-    if name not in _LEARNING_RATES:
-        raise unknown_name("optimizer", name, _LEARNING_RATES)
+    if name not in LEARNING_RATES:
+        raise unknown_name("optimizer", name, LEARNING_RATES)
     lengths = schedule_lengths(total_steps, warmup_steps)
-    rate = WarmupSchedule(schedule, learning_rate or _LEARNING_RATES[name], *lengths)
+    rate = WarmupSchedule(schedule, learning_rate or LEARNING_RATES[name], *lengths)
     # A clip norm is always set, because with one `ClipOnce` adds up the rows that an embedding's gradient has for the
     # same id; 1e9 is so large that it clips nothing. `adam_step` and `Muon` would add these rows up without it, too.
     clip_norm = clip_norm or 1e9

@@ -57,6 +57,7 @@ def test_train_leaves_a_whole_run_and_says_how_well_it_went(table, tmp_path, cap
         "config.json",
         "model.safetensors",
         "tokenizer.json",
+        "settings.json",
         "metrics.jsonl",
         "curves.png",
         "logs",

@@ -39,12 +39,18 @@ def test_train_leaves_a_whole_run(trained):
         "config.json",
         "model.safetensors",
         "tokenizer.json",
+        "settings.json",
         "metrics.jsonl",
         "curves.png",
         "logs",
         "checkpoints",
     }
     assert json.loads((trained / "metrics.jsonl").read_text().splitlines()[-1])["step"] == 30
+    kept = json.loads((trained / "settings.json").read_text())
+    assert (kept["verb"], kept["settings"]["steps"], kept["settings"]["xla"]) == ("train lm", 30, "off")
+    assert kept["acting"]["optimizer"] == "muon"
+    assert kept["acting"]["learning_rate"] == 0.02
+    assert kept["acting"]["parameters"] == json.loads((trained / "config.json").read_text())["network"]["parameters"]
 
 
 @pytest.mark.parametrize("network", ["lstm", "gru", "simple_rnn", "transformer"])
