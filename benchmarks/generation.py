@@ -42,7 +42,8 @@ def lmkeras_side():
     import numpy as np
     import tensorflow as tf
 
-    from lmkeras.decoding.generate import GenerationLoop, Sampling
+    from lmkeras.decoding.generate import GenerationLoop
+    from lmkeras.decoding.sampling import Sampling
     from lmkeras.networks.bodies.transformer import transformer_language_model
     from lmkeras.tokenizers.special import SpecialIds
 

@@ -185,7 +185,7 @@ def test_every_verb_of_the_command_line_serves_it(tmp_path, monkeypatch, capsys)
     assert code == 0
     assert out.endswith("\tgood film\n")
     assert lmkeras_("predict", "run", "--text", "stars.csv", "--output", "answers.csv")[0] == 0
-    assert (tmp_path / "answers.csv").read_text().splitlines()[0] == '"text","answer"'
+    assert (tmp_path / "answers.csv").read_text().splitlines()[0] == '"text","stars","answer","unknown_text"'
     assert lmkeras_("export", "run", "exported") == (0, "exported to exported: signature rate\n")
     code, out = lmkeras_("info", "run")
     assert code == 0

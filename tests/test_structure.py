@@ -53,7 +53,7 @@ training.layer_rates training.macro_f1
 training.outcome training.checkpoints training.interruption training.strategies
 training.settings_file training.distribution training.state
 training.callbacks training.progress training.run training.duration training.history training.fit training.rate_finder
-decoding decoding.samplers decoding.generate decoding.score decoding.text
+decoding decoding.samplers decoding.sampling decoding.generate decoding.score decoding.text
 tasks.registry tasks.base tasks.checks tasks.in_graph tasks.in_graph.whole_texts tasks.in_graph.language
 tasks.whole_texts tasks.classification tasks.language tasks
 export export.saved_model

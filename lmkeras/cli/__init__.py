@@ -8,7 +8,7 @@ from lmkeras.cli.comparison import compare
 from lmkeras.cli.completion import completion
 from lmkeras.cli.evaluation import evaluate_verb
 from lmkeras.cli.language import generate, score
-from lmkeras.cli.prediction import predict
+from lmkeras.cli.prediction import predict_verb
 from lmkeras.cli.runs import export, info
 from lmkeras.cli.tokenization import tokenize
 from lmkeras.cli.training import train_verb
@@ -23,7 +23,7 @@ def verbs() -> dict[str, Callable[..., None]]:
         "evaluate": evaluate_verb(),
         "score": score,
         "generate": generate,
-        "predict": predict,
+        "predict": predict_verb(),
         "export": export,
         "info": info,
         "compare": compare,

@@ -1,21 +1,13 @@
 """The verb that evaluates a model of any task: evaluate."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import Annotated
 
 from lmkeras.arguments import Shown, quiet_tensorflow
-from lmkeras.cli.runs import Files, Run, loaded, own_options, print_judgement, require_task
+from lmkeras.cli.runs import Files, Run, loaded, of_all_tasks, own_options, print_judgement, require_task
 from lmkeras.errors import InputError
 from lmkeras.models.tables import require_writable_file
 from lmkeras.tasks import tasks
-
-
-def of_all_tasks(name: str) -> type:
-    """One dataclass with the fields of all tasks' dataclasses of this name, such as "Columns"."""
-    found = dict.fromkeys(getattr(task, name) for task in tasks().values())
-    most_derived = [one for one in found if not any(other is not one and issubclass(other, one) for other in found)]
-    return dataclasses.dataclass(frozen=True)(type(name, tuple(most_derived), {}))
 
 
 def evaluate_verb() -> Callable[..., None]:
@@ -27,6 +19,7 @@ def evaluate_verb() -> Callable[..., None]:
         text: Files,
         options: options_type = options_type(),  # noqa: B008
         picture: Annotated[str | None, Shown("FILE")] = None,
+        json: bool = False,
         columns: columns_type = columns_type(),  # noqa: B008
         encoding: str = "utf-8",
         overwrite: bool = False,
@@ -38,6 +31,7 @@ def evaluate_verb() -> Callable[..., None]:
             run: folder of a saved model.
             text: files or names, as for train.
             picture: PNG file for a picture of the report, such as a classifier's confusion matrix; None: no picture.
+            json: print one JSON object: the values by name, and under "report" what the tables show.
             encoding: the files' encoding.
             overwrite: replace the picture if the file exists already.
             device: auto, cpu, gpu or gpu:N.
@@ -54,6 +48,6 @@ def evaluate_verb() -> Callable[..., None]:
             quiet_tensorflow()  # opening a place such as gs://bucket/folder imports TensorFlow
         corpus = task().open(text, own_columns, encoding)
         with loaded(run, device) as model:
-            print_judgement(model, corpus, picture, **vars(own))
+            print_judgement(model, corpus, picture=picture, json=json, **vars(own))
 
     return evaluate

@@ -2,18 +2,18 @@
 
 import contextlib
 import dataclasses
-import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from lmkeras.arguments import Shown, quiet_tensorflow, running_command
 from lmkeras.cli.configuration import entries_of
 from lmkeras.durable import local
 from lmkeras.errors import InputError
 from lmkeras.models.folder import read_config
+from lmkeras.models.tables import as_json
 from lmkeras.tasks import task_of, tasks
 from lmkeras.tasks.base import Task
 from lmkeras.training.checkpoints import Checkpoints
@@ -98,6 +98,13 @@ def require_task(run: str, *wanted: type[Task]) -> type[Task]:
     return task
 
 
+def of_all_tasks(name: str) -> type:
+    """One dataclass with the fields of all tasks' dataclasses of this name, such as "Columns"."""
+    found = dict.fromkeys(getattr(task, name) for task in tasks().values())
+    most_derived = [one for one in found if not any(other is not one and issubclass(other, one) for other in found)]
+    return dataclasses.dataclass(frozen=True)(type(name, tuple(most_derived), {}))
+
+
 def own_options(given: object, wanted: type, name: str, run: str) -> object:
     """Selects, from the options of all tasks that a verb takes, those of the model's task.
 
@@ -138,21 +145,32 @@ def loaded(run: str, device: str, *wanted: type[Task]):
         yield load(run)
 
 
-def print_judgement(model, corpus, picture: str | None = None, **options) -> None:
+def print_judgement(model, corpus, picture: str | None = None, json: bool = False, **options) -> None:
     """Evaluates a model on a corpus, prints values and report, and draws the report if `picture` names a file."""
     values, report = model.judge(corpus, **options)
-    print_values(values)
+    print_result(values, report, picture=picture, json=json)
+
+
+def print_result(values: Mapping[str, float], report: Any, picture: str | None = None, json: bool = False) -> None:
+    """Prints values, a line `name value` for each, and then a report; and draws it if `picture` names a file.
+
+    Args:
+        values: by name.
+        report: as `Runner.judge` gives it, or None.
+        picture: the file for a picture of the report; None: no picture.
+        json: whether to print all of it as one JSON object instead.
+    """
+    if picture is not None:
+        report.draw(picture)
+    if json:
+        print(as_json({**values, **({} if report is None else {"report": report.data()})}))
+        return
+    for name, value in values.items():
+        print(f"{name:<20} {value:.4f}" if isinstance(value, float) else f"{name:<20} {value}")
     if report is not None:
         print(f"\n{report.text()}")
     if picture is not None:
-        report.draw(picture)
         print(f"\ndrawn in {picture}")
-
-
-def print_values(values: dict[str, float]) -> None:
-    """Prints one line for each value."""
-    for name, value in values.items():
-        print(f"{name:<20} {value:.4f}" if isinstance(value, float) else f"{name:<20} {value}")
 
 
 def lines_typed() -> Iterator[str]:
@@ -198,4 +216,4 @@ def info(run: Run) -> None:
     """
     config = read_config(run)
     shown = {name: value for name, value in config.items() if name != "files"}
-    print(json.dumps(shown, indent=2, ensure_ascii=False))
+    print(as_json(shown, indent=2))

@@ -43,7 +43,7 @@ def read_labelled(path: str, columns: Mapping[str, str], encoding: str) -> Itera
 
 
 def _record_rows(path: str, columns: Mapping[str, str], encoding: str) -> Iterator[tuple[str, Text, object]]:
-    for line, (*texts, label), names in read_records(path, columns, encoding):
+    for line, (*texts, label), names, _ in read_records(path, columns, encoding):
         place = f"line {line}" if columns[LABEL_COLUMN] in names else f"line {line}, whose keys are {listed(names)}"
         yield place, text_of(texts), label
 

@@ -46,12 +46,13 @@ class Record(NamedTuple):
     """One row of a table or one line of JSON.
 
     `line` is the number of the line in which the row begins, from 1; `values` has one value for each wanted column;
-    `names` are the names of all columns or keys that the row has.
+    `names` are the names of all columns or keys that the row has, and `cells` the values of all of them, as they are.
     """
 
     line: int
     values: list
     names: Collection[str]
+    cells: Collection
 
 
 def read_records(
@@ -99,7 +100,7 @@ def _table_records(path: str, lines: Iterable[str], columns: Mapping[str, str], 
                 f"{path} line {line}: expected {len(header)} fields as in the header, got {len(row)}. "
                 "Put a field that contains the separator between quotation marks"
             )
-        yield Record(line, [row[index] for index in wanted], header)
+        yield Record(line, [row[index] for index in wanted], names=header, cells=row)
 
 
 def _rows(path: str, lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -138,7 +139,8 @@ def _json_records(
         if isinstance(value, str) and list(columns) == ["text_column"]:
             value = {columns["text_column"]: value}
         how = {"columns": columns, "numeric": numeric, "place": place}
-        yield Record(number, [_json_value(value, option, **how) for option in columns], value)
+        values = [_json_value(value, option, **how) for option in columns]
+        yield Record(number, values, names=value, cells=value.values())
 
 
 def _json_value(

@@ -1,17 +1,49 @@
 """Makes examples without labels, for a model to judge, from the sources that a user names."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from lmkeras.corpora.characters import read_lines, require_encoding
-from lmkeras.corpora.corpus import Examples
+from lmkeras.corpora.corpus import Examples, Text
 from lmkeras.corpora.docstrings import python_docstrings
 from lmkeras.corpora.paths import Reader, files_of, find_readers, quoted
-from lmkeras.corpora.records import has_records, named_columns, read_records, require_columns_for_pairs, text_of
+from lmkeras.corpora.records import (
+    Record,
+    has_records,
+    named_columns,
+    read_records,
+    require_columns_for_pairs,
+    text_of,
+)
 from lmkeras.corpora.sources import BUILTIN_TEXTS, builtin_reader
 from lmkeras.corpora.tfds import tfds_rows_reader
 from lmkeras.errors import InputError
+
+
+class TextRow(NamedTuple):
+    """A text, or a pair of texts, and the row in which it stood.
+
+    Attributes:
+        text: the text, or the two texts of a pair.
+        columns: all columns or keys of the row, by name and in the row's order; of a text that stood in no table, the
+            text alone. Of columns with equal names, all but the first have a number after their name.
+    """
+
+    text: Text
+    columns: Mapping[str, object]
+
+
+def text_row(text: Text) -> TextRow:
+    """The row of a text, or of a pair of texts, that stood in no table.
+
+    Example:
+        >>> text_row(("a question", "a passage")).columns
+        {'text': 'a question', 'pair': 'a passage'}
+    """
+    return TextRow(text, {"text": text[0], "pair": text[1]} if isinstance(text, tuple) else {"text": text})
 
 
 def open_examples(
@@ -41,6 +73,17 @@ def open_examples(
         InputError: a source does not exist, the encoding is unknown, or `pair_column` is given for a source without
             columns.
     """
+    rows = open_text_rows(sources, text_column=text_column, pair_column=pair_column, encoding=encoding)
+    return Examples(lambda: (row.text for row in rows))
+
+
+def open_text_rows(
+    sources: str | Path | Sequence[str | Path],
+    text_column: str = "text",
+    pair_column: str | None = None,
+    encoding: str = "utf-8",
+) -> Examples:
+    """As `open_examples`, but each example is a TextRow, which holds the other columns too."""
     require_encoding(encoding)
     columns = named_columns(text_column, pair_column)
     schemes = {
@@ -52,7 +95,8 @@ def open_examples(
 
 def _builtin_reader(source: str, columns: Mapping[str, str]) -> Reader:
     require_columns_for_pairs(columns, source, [source])
-    return builtin_reader(source, {**BUILTIN_TEXTS, "python-docstrings": _docstrings})
+    read = builtin_reader(source, {**BUILTIN_TEXTS, "python-docstrings": _docstrings})
+    return lambda: map(text_row, read())
 
 
 def _docstrings() -> Iterator[str]:
@@ -61,7 +105,8 @@ def _docstrings() -> Iterator[str]:
 
 def _tfds_reader(source: str, columns: Mapping[str, str]) -> Reader:
     read_rows = tfds_rows_reader(source, columns)
-    return lambda: (text_of(texts) for _, texts in read_rows())
+    names = columns.values()
+    return lambda: (TextRow(text_of(texts), dict(zip(names, texts, strict=True))) for _, texts in read_rows())
 
 
 def _path_readers(path: str, columns: Mapping[str, str], encoding: str) -> list[Reader]:
@@ -70,14 +115,33 @@ def _path_readers(path: str, columns: Mapping[str, str], encoding: str) -> list[
     return [partial(_read_examples, file, columns=columns, encoding=encoding) for file in files]
 
 
-def _read_examples(path: str, columns: Mapping[str, str], encoding: str) -> Iterator[str | tuple[str, str]]:
+def _read_examples(path: str, columns: Mapping[str, str], encoding: str) -> Iterator[TextRow]:
     if has_records(path):
-        texts = (text_of(record.values) for record in read_records(path, columns, encoding))
+        rows = map(_row, read_records(path, columns, encoding))
     else:
-        texts = (line.removesuffix("\n") for line in read_lines(path, encoding))
+        rows = (text_row(line.removesuffix("\n")) for line in read_lines(path, encoding))
     empty = True
-    for text in texts:
+    for row in rows:
         empty = False
-        yield text
+        yield row
     if empty:
         raise InputError(f"{path} holds no text: fill it or leave it out")
+
+
+def _row(record: Record) -> TextRow:
+    return TextRow(text_of(record.values), dict(zip(different(record.names), record.cells, strict=True)))
+
+
+def different(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
+    """The names, with a number after each that is among the taken ones or the names before it.
+
+    Example:
+        >>> different(["a", "b", "a"], taken=["b"])
+        ['a', 'b_2', 'a_2']
+    """
+    used, found = set(taken), []
+    for name in names:
+        numbered = (f"{name}_{number}" for number in itertools.count(2))
+        found.append(next(free for free in itertools.chain([name], numbered) if free not in used))
+        used.add(found[-1])
+    return found

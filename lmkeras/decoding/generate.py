@@ -7,14 +7,12 @@ Shape letters: B rows, P prompt length, T total length, W width of what is read 
 """
 
 import contextlib
-import dataclasses
-import math
 from collections.abc import Iterable
 
 import tensorflow as tf
 
 from lmkeras.decoding.samplers import penalize_repetition, sample
-from lmkeras.errors import InputError
+from lmkeras.decoding.sampling import Sampling
 from lmkeras.layers.attention import compiled_steps
 from lmkeras.networks.network import Network
 from lmkeras.tokenizers.special import SpecialIds
@@ -23,42 +21,6 @@ from lmkeras.tokenizers.special import SpecialIds
 _CACHE_MULTIPLE = 64
 _TEXT_MULTIPLE = 512
 _UNLIMITED = 1 << 30  # more tokens than any text has
-
-
-@dataclasses.dataclass(frozen=True)
-class Sampling:
-    """How the next token is chosen."""
-
-    temperature: float = 1.0
-    """0: always the likeliest token; below 1: likely tokens more often; 1: the model's probabilities; above 1: unlikely
-    tokens more often."""
-    top_k: int = 0
-    """Draw only from this many of the likeliest tokens; 0: from all."""
-    top_p: float = 1.0
-    """Draw only from the likeliest tokens whose probabilities together reach this value; 1: from all."""
-    repetition_penalty: float = 1.0
-    """Above 1, tokens that are already in the text become less likely; 1: no penalty."""
-    seed: int = 0
-    """The same seed gives the same text."""
-
-    def __post_init__(self):
-        if not 0 <= self.temperature < math.inf:
-            raise InputError(f"temperature must be 0 or more, got {self.temperature}")
-        if self.top_k < 0:
-            raise InputError(f"top_k must be 0 (all) or more, got {self.top_k}")
-        if not 0 < self.top_p <= 1:
-            raise InputError(f"top_p must be greater than 0 and at most 1, got {self.top_p}")
-        if not 0 < self.repetition_penalty < math.inf:
-            raise InputError(f"repetition_penalty must be greater than 0, got {self.repetition_penalty}")
-        if not -(2**31) <= self.seed < 2**31:
-            raise InputError(f"seed must fit in 32 bits, got {self.seed}")
-
-    def tensors(self) -> dict[str, tf.Tensor]:
-        """The settings as scalar tensors, so that other values, such as another temperature, need no new trace."""
-        return {
-            field.name: tf.constant(getattr(self, field.name), tf.int32 if field.type is int else tf.float32)
-            for field in dataclasses.fields(self)
-        }
 
 
 class GenerationLoop:

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
-from lmkeras.decoding.generate import GenerationLoop, Sampling
+from lmkeras.decoding.generate import GenerationLoop
+from lmkeras.decoding.sampling import Sampling, require_counts, stop_texts
 from lmkeras.errors import InputError
 from lmkeras.networks.network import Network
 from lmkeras.tokenizers.base import BaseTokenizer
@@ -46,7 +47,7 @@ class TextGenerator:
             InputError: a number is out of range, a stop text is empty, or a prompt is empty although the tokenizer has
                 no id that starts a text.
         """
-        stops, state = _stops(stop), self._start(prompts, samples, max_new_tokens)
+        stops, state = stop_texts(stop), self._start(prompts, samples, max_new_tokens)
         steps, ended = tf.constant(_STOP_TOKENS if stops else tf.int32.max // 2), False
         while not ended:
             state = self.loop.advance(state, sampling.tensors(), steps)
@@ -63,7 +64,7 @@ class TextGenerator:
         Yields:
             Non-empty pieces. Incomplete characters, and text that may turn out to begin a stop text, are held back.
         """
-        stops, state = _stops(stop), self._start([prompt], 1, max_new_tokens)
+        stops, state = stop_texts(stop), self._start([prompt], 1, max_new_tokens)
         return self._pieces(state, sampling.tensors(), stops)
 
     def predict(self, prompt: str, top_k: int) -> list[tuple[str, float]]:
@@ -88,9 +89,7 @@ class TextGenerator:
                 given = len(safe)
 
     def _start(self, prompts: Sequence[str], samples: int, max_new_tokens: int):
-        for name, value in (("num_samples", samples), ("max_new_tokens", max_new_tokens)):
-            if not 1 <= value < 1 << 24:
-                raise InputError(f"{name} must be at least 1 and less than {1 << 24}, got {value}")
+        require_counts(max_new_tokens, samples)
         ids = [[*self._before, *ids] for ids in self.tokenizer.encode_batch(list(prompts))]
         if not all(ids):
             raise InputError("this tokenizer has no id that starts a text: give a prompt that is not empty")
@@ -108,13 +107,6 @@ class TextGenerator:
             prompt, whole = (self.tokenizer.decode(ids[first:end]) for end in (prompt_length, length))
             texts.append(whole[len(prompt) :])
         return texts
-
-
-def _stops(stop: str | Sequence[str]) -> list[str]:
-    stops = [stop] if isinstance(stop, str) else list(stop)
-    if "" in stops:
-        raise InputError("a stop text must not be empty")
-    return stops
 
 
 def _first(text: str, stops: Sequence[str]) -> int | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from lmkeras.decoding.generate import Sampling
+from lmkeras.decoding.sampling import MAX_NEW_TOKENS, Sampling
 from lmkeras.decoding.score import TextScore
 from lmkeras.models.given import texts_of
 from lmkeras.models.model import Model
@@ -88,14 +88,14 @@ class LanguageModel(Model):
     def generate(
         self,
         prompt="",
-        max_new_tokens: int = 200,
-        temperature: float = 1.0,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        repetition_penalty: float = 1.0,
+        max_new_tokens: int = MAX_NEW_TOKENS,
+        temperature: float = Sampling.temperature,
+        top_k: int = Sampling.top_k,
+        top_p: float = Sampling.top_p,
+        repetition_penalty: float = Sampling.repetition_penalty,
         stop: str | Sequence[str] = (),
         num_samples: int = 1,
-        seed: int = 0,
+        seed: int = Sampling.seed,
         text_column: str = "text",
     ) -> str | list[str] | list[list[str]]:
         """Continues a prompt with generated text.
@@ -128,7 +128,7 @@ class LanguageModel(Model):
         return texts[0] if single else texts
 
     def stream(
-        self, prompt: str = "", max_new_tokens: int = 200, stop: str | Sequence[str] = (), **sampling
+        self, prompt: str = "", max_new_tokens: int = MAX_NEW_TOKENS, stop: str | Sequence[str] = (), **sampling
     ) -> Iterator[str]:
         """Continues a prompt piece by piece; the pieces together are the text that `generate` returns.
 

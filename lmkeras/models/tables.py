@@ -1,23 +1,31 @@
-"""Writes predictions to a file, one row for each text, as .csv or .jsonl."""
+"""Writes results as tables, one row for each text, and as JSON."""
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TextIO
 
-from lmkeras.corpora.corpus import Text
+from lmkeras.corpora.unlabelled import different
 from lmkeras.durable import local, replacing
 from lmkeras.errors import InputError
 
-if TYPE_CHECKING:
-    from lmkeras.tasks.base import Task
+Row = Mapping[str, object]
+
+
+def require_output(output: str | Path | None, overwrite: bool, json: bool) -> None:
+    """Raises InputError if a table cannot be written to `output`, or if JSON is to be printed as well."""
+    if output is not None and json:
+        raise InputError("--json prints, and --output writes a file: say one of them; a .jsonl file holds JSON too")
+    if output is not None:
+        require_writable_table(output, overwrite)
 
 
 def require_writable_table(path: str | Path, overwrite: bool) -> None:
-    """Raises InputError if `path` has no suffix for predictions, or if `require_writable_file` refuses it."""
-    if Path(path).suffix not in (".csv", ".jsonl"):
-        raise InputError(f"{path}: predictions are written as .csv or .jsonl; end the name in one of these")
+    """Raises InputError if `path` has no suffix of a table, or if `require_writable_file` refuses it."""
+    if Path(path).suffix not in _WRITERS:
+        raise InputError(f"{path}: tables are written as .csv, .tsv or .jsonl; end the name in one of these")
     require_writable_file(path, overwrite)
 
 
@@ -35,54 +43,116 @@ def require_writable_file(path: str | Path, overwrite: bool) -> None:
         raise InputError(f"{path.parent} is no folder: make it first")
 
 
-def write_predictions(path: str | Path, predictions: Iterable[tuple[Text, object]], task: "Task") -> int:
-    """Writes one row for each text, first to a temporary file, so that the file at `path` is never incomplete.
+def as_json(value: object, **how) -> str:
+    """A value as strict JSON, which has no NaN and no infinity: these become null. Letters stay as they are.
 
     Args:
-        path: .csv with the columns text (and pair) and those that `task.row_names` names, for a classifier label and
-            one for the probability of each label; or .jsonl with objects of text (and pair) and what `task.row` gives.
-        predictions: texts with the model's answers.
-        task: the model's task, which says how an answer is written.
+        value: what `json.dumps` takes; also tuples with names, which become objects.
+        how: further arguments of `json.dumps`, such as indent.
+
+    Example:
+        >>> as_json({"perplexity": math.inf, "text": "你好"})
+        '{"perplexity": null, "text": "你好"}'
+    """
+    return json.dumps(_strict(value), ensure_ascii=False, allow_nan=False, **how)
+
+
+def _strict(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if hasattr(value, "_asdict"):
+        value = value._asdict()
+    if isinstance(value, Mapping):
+        return {name: _strict(one) for name, one in value.items()}
+    return [_strict(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def beside(columns: Row, own: Row) -> dict[str, object]:
+    """The columns of an input's row and then a result; what the result calls like a column is called predicted_NAME.
+
+    Example:
+        >>> beside({"text": "so good", "label": "pos"}, {"label": "neg", "probability": 0.75})
+        {'text': 'so good', 'label': 'pos', 'predicted_label': 'neg', 'probability': 0.75}
+    """
+    return {**columns, **dict(zip(_names_beside(columns, own), own.values(), strict=True))}
+
+
+def _names_beside(columns: Iterable[str], names: Iterable[str]) -> list[str]:
+    taken = set(columns)
+    return different((f"predicted_{name}" if name in taken else name for name in names), taken)
+
+
+def write_rows(path: str | Path, rows: Iterable[tuple[Row, Row]], names: Sequence[str]) -> int:
+    """Writes a table row by row, first to a temporary file, so that the file at `path` is never incomplete.
+
+    Args:
+        path: .jsonl for an object a row; or .csv or .tsv, in which each number and text inside the objects of a result
+            has a cell of its own. A .tsv file has no quotation marks around cells: a tab or the end of a line inside a
+            text becomes a blank.
+        rows: for each row the columns of the input, which come first, and the result, as `beside` puts them together.
+        names: the headings of the cells of a result, in .csv and .tsv.
 
     Returns:
-        The number of rows, one for each text.
+        The number of rows.
+
+    Raises:
+        InputError: a row has a column that the first one lacks, so that a .csv or .tsv file has no heading for it.
     """
-    write = _write_csv if Path(path).suffix == ".csv" else _write_json_lines
+    write = _WRITERS[Path(path).suffix]
     with replacing(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
-        return write(file, predictions, task)
-
-
-def _columns(text: Text) -> dict[str, str]:
-    return {"text": text[0], "pair": text[1]} if isinstance(text, tuple) else {"text": text}
-
-
-def _write_csv(file, predictions, task) -> int:
-    # every text is quoted, because a carriage return in a text without quotes would end the row
-    writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-    count = 0
-    for text, answer in predictions:
-        columns = _columns(text)
-        if not count:
-            writer.writerow([*columns, *task.row_names()])
-        count += 1
-        writer.writerow([*columns.values(), *_cells(task.row(answer).values())])
-    if not count:
-        writer.writerow(["text", *task.row_names()])
-    return count
+        return write(file, rows, names)
 
 
 def _cells(values: Iterable[object]) -> Iterator[object]:
-    """All numbers and texts, also those inside objects; numbers are rounded to six digits."""
+    """All numbers and texts, also those inside objects; numbers are rounded to six digits, lists of texts are JSON."""
     for value in values:
         if isinstance(value, Mapping):
             yield from _cells(value.values())
+        elif isinstance(value, list | tuple) and all(isinstance(one, Mapping) for one in value):
+            yield from _cells(value)
+        elif isinstance(value, list | tuple):
+            yield as_json(value)
         else:
             yield float(f"{value:.6g}") if isinstance(value, float) else value
 
 
-def _write_json_lines(file, predictions, task) -> int:
-    count = 0
-    for text, answer in predictions:
-        file.write(json.dumps({**_columns(text), **task.row(answer)}, ensure_ascii=False) + "\n")
-        count += 1
-    return count
+def _given_cells(columns: Row, header: Sequence[str]) -> list[object]:
+    """The values of an input's row in the order of the header; objects and lists as JSON."""
+    if unknown := columns.keys() - header:
+        raise InputError(
+            f"a row has {min(unknown)!r}, which the first row lacks, so that the table has no heading for it: name a "
+            ".jsonl file as --output"
+        )
+    values = map(columns.get, header)
+    return [as_json(value) if isinstance(value, Mapping | list) else value for value in values]
+
+
+def _table(rows: Iterable[tuple[Row, Row]], names: Sequence[str]) -> Iterator[list[object]]:
+    """The headings, and then the cells of every row."""
+    header = None
+    for columns, own in rows:
+        if header is None:
+            header = list(columns)
+            yield [*header, *_names_beside(header, names)]
+        yield [*_given_cells(columns, header), *_cells(own.values())]
+    if header is None:
+        yield ["text", *_names_beside(["text"], names)]
+
+
+def _write_csv(file: TextIO, rows, names) -> int:
+    # every text is quoted, because a carriage return in a text without quotes would end the row
+    writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    return sum(1 for cells in _table(rows, names) if writer.writerow(cells)) - 1
+
+
+def _write_tsv(file: TextIO, rows, names) -> int:
+    texts = (["" if cell is None else str(cell).translate(_BLANKS) for cell in cells] for cells in _table(rows, names))
+    return sum(1 for cells in texts if file.write("\t".join(cells) + "\n")) - 1
+
+
+def _write_json_lines(file: TextIO, rows, names) -> int:
+    return sum(1 for row in rows if file.write(as_json(beside(*row)) + "\n"))
+
+
+_BLANKS = str.maketrans(dict.fromkeys("\t\r\n", " "))
+_WRITERS = {".csv": _write_csv, ".tsv": _write_tsv, ".jsonl": _write_json_lines}

@@ -146,6 +146,17 @@ class ClassificationReport:
         ]
         return aligned([header, *rows])
 
+    def data(self) -> dict[str, object]:
+        """What the tables show, as JSON takes it: labels, the scores of each class, and the counts [C, C].
+
+        Example:
+            >>> report = ClassificationReport.from_predictions([0, 0, 1, 1], [0, 1, 1, 1], ["cat", "dog"])
+            >>> report.data()["classes"][0]["recall"], report.data()["confusion"]
+            (0.5, [[1, 1], [0, 2]])
+        """
+        classes = [scores._asdict() for scores in self.per_class()]
+        return {"labels": list(self.labels), "classes": classes, "confusion": self.confusion.tolist()}
+
     def text(self) -> str:
         """Both tables, one below the other."""
         return f"{self.table()}\n\n{self.confusion_table()}"

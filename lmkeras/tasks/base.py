@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
+    from lmkeras.corpora.unlabelled import TextRow
     from lmkeras.datasets.sharing import Share
     from lmkeras.networks.contract import Body, Head
     from lmkeras.networks.network import Network
@@ -98,7 +99,7 @@ class Runner(abc.ABC):
 
     @abc.abstractmethod
     def judge(self, corpus, **options) -> tuple[dict[str, float], Any]:
-        """Judges a corpus: values by name, and a report with `text()` and `draw(picture)`, or None without a report.
+        """Judges a corpus: values by name, and a report or None.
 
         Args:
             corpus: what `Task.corpus` returned.
@@ -138,6 +139,8 @@ class Task(abc.ABC):
     Options: ClassVar[type] = NoOptions
     #: the options of `evaluate`
     Evaluation: ClassVar[type] = NoOptions
+    #: the options of `predict`, by which `row`, `row_names` and `line` show an answer
+    Showing: ClassVar[type] = NoOptions
     #: the settings of `fit`
     Settings: ClassVar[type[TrainingSettings]] = TrainingSettings
     #: the kind of bodies that suit the task: "readers" of whole texts, or "writers"
@@ -152,7 +155,7 @@ class Task(abc.ABC):
     signatures: ClassVar[Sequence[str]]
     #: whether `lmkeras predict` answers texts one by one
     answers_texts: ClassVar[bool] = True
-    #: whether `judge` returns a report: its `text()` gives tables, its `draw(picture)` draws it
+    #: whether `judge` returns a report: its `text()` gives tables, `data()` the same for JSON, `draw(picture)` draws it
     reports: ClassVar[bool] = False
 
     # the corpus, and what is learnt from it
@@ -173,11 +176,11 @@ class Task(abc.ABC):
         """Opens files as a corpus; by default, tables with a column for each field of an example."""
         return open_rows(sources, example=self.Example, columns=vars(columns), encoding=encoding)
 
-    def open_texts(self, sources: Sequence[str], columns: TextColumns, encoding: str) -> Iterable:
+    def open_texts(self, sources: Sequence[str], columns: TextColumns, encoding: str) -> "Iterable[TextRow]":
         """Opens files of texts without answers, for `predict`; by default, the texts of the text (and pair) column."""
-        from lmkeras.corpora import open_examples
+        from lmkeras.corpora.unlabelled import open_text_rows
 
-        return open_examples(
+        return open_text_rows(
             sources, text_column=columns.text_column, pair_column=columns.pair_column, encoding=encoding
         )
 
@@ -272,16 +275,16 @@ class Task(abc.ABC):
 
     # with a trained network
 
-    def row(self, answer: Any) -> Mapping[str, object]:
-        """An answer as a JSON object, for `lmkeras predict --output`."""
+    def row(self, answer: Any, **options) -> Mapping[str, object]:
+        """An answer of the Runner as a JSON object, for `predict`; `options` are the fields of `Task.Showing`."""
         return {"answer": answer}
 
-    def row_names(self) -> Sequence[str]:
+    def row_names(self, **options) -> Sequence[str]:
         """The headings of a table's columns for an answer: one for each number or string that `row` contains."""
         return ["answer"]
 
-    def line(self, answer: Any) -> str:
-        """An answer as `lmkeras predict` prints it, before the text."""
+    def line(self, answer: Any, **options) -> str:
+        """An answer as `lmkeras predict` prints it, before the text; the arguments are those of `row`."""
         return str(answer)
 
     @abc.abstractmethod

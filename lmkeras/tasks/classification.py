@@ -50,6 +50,24 @@ class ClassifierOptions(TextLengths):
 
 
 @dataclasses.dataclass(frozen=True)
+class ShownLabels:
+    """What is shown of a prediction."""
+
+    top_k: int | None = None
+    """show the N likeliest labels with their probabilities, the likeliest first; None: the likeliest label, and in
+    tables and JSON the probability of every label."""
+    threshold: float | None = None
+    """a text whose likeliest label has a lower probability than this gets no label: it is shown as "unsure", in tables
+    as an empty cell, in JSON as null; None: every text gets its likeliest label."""
+
+    def __post_init__(self):
+        if self.top_k is not None and self.top_k < 1:
+            raise InputError(f"top_k must be at least 1, got {self.top_k}")
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise InputError(f"threshold must be a probability, from 0 to 1, got {self.threshold}")
+
+
+@dataclasses.dataclass(frozen=True)
 class Prediction:
     """The likeliest label of a text, and the probability of every label.
 
@@ -82,6 +100,15 @@ class Prediction:
         """The probability of the label, in (0, 1]."""
         return self.probabilities[self.label]
 
+    def top(self, count: int) -> list[tuple[str, float]]:
+        """The likeliest labels with their probabilities, the likeliest first; at most `count` of them.
+
+        Example:
+            >>> Prediction("ham", {"spam": 0.25, "eggs": 0.125, "ham": 0.625}).top(2)
+            [('ham', 0.625), ('spam', 0.25)]
+        """
+        return sorted(self.probabilities.items(), key=lambda item: -item[1])[:count]
+
 
 @register_task
 @dataclasses.dataclass(frozen=True)
@@ -106,6 +133,7 @@ class Classification(WholeTextTask):
     Example: ClassVar[type] = LabelledText
     Columns: ClassVar[type] = LabelledColumns
     Options: ClassVar[type] = ClassifierOptions
+    Showing: ClassVar[type] = ShownLabels
     Settings: ClassVar[type] = ClassifierFitSettings
     metrics: ClassVar[tuple] = (Metric("accuracy", higher_is_better=True), Metric("macro_f1", higher_is_better=True))
     monitor: ClassVar[str] = "accuracy"
@@ -204,17 +232,30 @@ class Classification(WholeTextTask):
         """A Prediction."""
         return Prediction.from_logits(outputs, self.labels)
 
-    def row(self, answer):
-        """Label and probabilities."""
-        return {"label": answer.label, "probabilities": answer.probabilities}
+    def row(self, answer, top_k=None, threshold=None):
+        """Label, or None below the threshold, and the probability of every label, or the likeliest labels as `top`."""
+        label = None if _is_unsure(answer, threshold) else answer.label
+        if top_k is None:
+            return {"label": label, "probabilities": answer.probabilities}
+        return {"label": label, "top": [{"label": name, "probability": p} for name, p in answer.top(top_k)]}
 
-    def row_names(self):
-        """The column label, and a column "probability NAME" for each label."""
-        return ["label", *(f"probability {label}" for label in self.labels)]
+    def row_names(self, top_k=None, threshold=None):
+        """The column label, and a column probability_NAME for each label, or two for each of the likeliest labels."""
+        if top_k is None:
+            return ["label", *(f"probability_{'_'.join(label.split())}" for label in self.labels)]
+        numbers = range(1, min(top_k, len(self.labels)) + 1)
+        return ["label", *(f"{name}_{number}" for number in numbers for name in ("label", "probability"))]
 
-    def line(self, answer):
-        """Label and its probability, separated by a tab."""
-        return f"{answer.label}\t{answer.probability:.4f}"
+    def line(self, answer, top_k=None, threshold=None):
+        """Label and its probability, or those of the likeliest labels, separated by tabs.
+
+        Of the likeliest labels none is left out where a text is unsure: before them stands the label or "unsure".
+        """
+        label = "unsure" if _is_unsure(answer, threshold) else answer.label
+        if top_k is None:
+            return f"{label}\t{answer.probability:.4f}"
+        likeliest = [f"{name}\t{probability:.4f}" for name, probability in answer.top(top_k)]
+        return "\t".join(likeliest if threshold is None else [label, *likeliest])
 
     def judged(self, outputs, targets):
         """loss_nats (mean -log P of the true label), accuracy, macro_f1 and number of examples; and the report."""
@@ -230,3 +271,7 @@ class Classification(WholeTextTask):
         labels, probabilities = tf.constant([label.encode() for label in self.labels]), tf.nn.softmax(outputs)
         label = tf.gather(labels, tf.argmax(probabilities, axis=1))
         return {"label": label, "probabilities": probabilities, "labels": labels}
+
+
+def _is_unsure(answer: Prediction, threshold: float | None) -> bool:
+    return threshold is not None and answer.probability < threshold

@@ -11,6 +11,9 @@ if TYPE_CHECKING:  # in_graph() imports TensorFlow when it is called, not before
     import tensorflow as tf
 
 
+_BEGINNING = 200  # characters
+
+
 class EncodedText(NamedTuple):
     """A text's ids, and the characters that each of them stands for.
 
@@ -52,6 +55,12 @@ class BaseTokenizer(abc.ABC):
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text."""
         return [self.encode(text) for text in texts]
+
+    def knows(self, text: str) -> bool:
+        """Whether any token of a text has an id of its own; False for an empty text."""
+        if len(text) > _BEGINNING and self.knows(text[:_BEGINNING].rpartition(" ")[0]):
+            return True  # so that a long text need not be encoded as a whole
+        return not {self.special.unknown}.issuperset(self.encode(text))
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
         """For each id of `encode(text)`, the characters [start, end) of the text that it stands for."""

@@ -168,7 +168,7 @@ TABLE = {
     "predict classifier": """
         fizzy --text examples.csv              | give texts, or files of texts as --text, not both
         fizzy --pair-column pair               | --pair-column is for files of pairs
-        fizzy --output new.txt                 | new.txt: predictions are written as .csv or .jsonl
+        fizzy --output new.txt                 | new.txt: tables are written as .csv, .tsv or .jsonl
         fizzy --output mine.csv                | mine.csv exists already: name another file, or say --overwrite
         fizzy --output missing/new.csv         | missing is no folder: make it first
         fizzy --output folder.csv --overwrite  | folder.csv is a folder: name a file

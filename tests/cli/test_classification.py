@@ -1,12 +1,10 @@
-"""train classifier, predict, and what evaluate, export and info do with a classifier."""
+"""train classifier, and what evaluate, export and info do with a classifier."""
 
 import csv
-import io
 import json
 import os
 import re
 import signal
-import sys
 
 import pytest
 import tensorflow as tf
@@ -77,54 +75,12 @@ def test_evaluate(trained, table, tmp_path, capsys):
     shown = dict(line.split() for line in out.splitlines()[:4])
     assert code == 0
     assert {name: float(value) for name, value in shown.items()} == pytest.approx(expected, abs=1e-4)
+    assert {"accuracy", "macro_f1", "loss_nats", "examples"} == set(shown)
+    as_json = json.loads(run(capsys, "evaluate", trained, "--text", table, "--json")[1])
+    report = lmkeras.load(trained).report(table)
+    assert as_json.pop("report") == report.data()
+    assert as_json == pytest.approx(expected)
     assert picture.read_bytes().startswith(b"\x89PNG")
-
-
-@pytest.mark.parametrize("source", ["arguments", "stdin", "txt", "csv"])
-def test_predict_prints_a_line_a_text(source, trained, tmp_path, capsys, monkeypatch):
-    texts = [text for text, _ in reviews(6, seed=5)]
-    files = {"txt": tmp_path / "texts.txt", "csv": write_csv(tmp_path / "texts.csv", [["text"], *([t] for t in texts)])}
-    files["txt"].write_text("".join(f"{text}\n" for text in texts))
-    monkeypatch.setattr("sys.stdin", io.StringIO("".join(f"{text}\r\n" for text in texts)))
-    given = {"arguments": texts, "stdin": []}.get(source, ["--text", files.get(source)])
-    code, out, err = run(capsys, "predict", trained, *given)
-    assert (code, err) == (0, "")
-    predictions = lmkeras.load(trained).predict(texts)
-    expected = [f"{p.label}\t{p.probability:.4f}\t{text}" for text, p in zip(texts, predictions, strict=True)]
-    assert out.splitlines() == expected
-
-
-def test_predict_answers_a_pipe_line_by_line(trained, capsys, monkeypatch):
-    answered = []
-
-    def lines():
-        for text, _ in reviews(4):
-            answered.append(capsys.readouterr().out.count("\n"))
-            yield text + "\n"
-
-    monkeypatch.setattr("sys.stdin", lines())
-    assert main(["predict", str(trained)]) == 0
-    assert answered == [0, 1, 1, 1]
-
-
-@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
-def test_predict_writes_a_table(suffix, trained, table, tmp_path, capsys):
-    output = tmp_path / f"labelled.{suffix}"
-    code, out, _ = run(capsys, "predict", trained, "--text", table, "--output", output)
-    assert (code, out) == (0, f"100 texts answered in {output}\n")
-    if suffix == "csv":
-        with output.open(encoding="utf-8", newline="") as file:
-            rows = [(row["text"], row["label"], float(row["probability nö"])) for row in csv.DictReader(file)]
-    else:
-        lines = map(json.loads, output.read_text(encoding="utf-8").splitlines())
-        rows = [(row["text"], row["label"], row["probabilities"]["nö"]) for row in lines]
-    predictions = lmkeras.load(trained).predict([text for text, _ in reviews(100)])
-    assert [row[0] for row in rows] == [text for text, _ in reviews(100)]
-    assert [row[1] for row in rows] == [prediction.label for prediction in predictions]
-    assert [row[2] for row in rows] == pytest.approx([p.probabilities["nö"] for p in predictions], abs=1e-5)
-    before = output.read_bytes()
-    require_one_line(*run(capsys, "predict", trained, "fizzy", "--output", output), "--overwrite")
-    assert output.read_bytes() == before
 
 
 def test_ctrl_c_saves_and_says_where(table, tmp_path, capsys, monkeypatch):
@@ -161,7 +117,7 @@ def test_pairs_come_from_a_column_of_their_own(tmp_path, capsys):
     assert run(capsys, "predict", tmp_path / "run", *columns, "--output", output)[0] == 0
     pairs = [pair for pair, _ in matches(100)]
     found = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
-    assert [(row["text"], row["pair"]) for row in found] == pairs
+    assert [(row["premise"], row["hypothesis"]) for row in found] == pairs
     predictions = lmkeras.load(tmp_path / "run").predict(pairs)
     assert [row["label"] for row in found] == [prediction.label for prediction in predictions]
     out = run(capsys, "evaluate", tmp_path / "run", *columns, "--label-column", "verdict")[1]
@@ -224,12 +180,6 @@ def test_class_weights(weights, table, tmp_path, capsys):
         (["score", "RUN", "text"], "is a text classifier"),
         (["generate", "RUN", "--prompt", "text"], "is a text classifier"),
         (["predict", "OUT", "text"], "no saved model"),
-        (["predict", "RUN", "text", "--text", "TABLE"], "not both"),
-        (["predict", "RUN", "text", "--pair-column", "pair"], "--pair-column is for files of pairs"),
-        (["predict", "RUN", "text", "--output", "x.txt"], ".csv or .jsonl"),
-        (["predict", "RUN", "text", "--output", "OUT/x.csv"], "is no folder"),
-        (["predict", "RUN", "--text", "TABLE", "--text-column", "words"], "column 'words'"),
-        (["predict", "RUN", "--text", "TABLE", "--pair-column", "label"], "got a pair"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -240,8 +190,3 @@ def test_errors_are_one_line_and_exit_2(arguments, says, table, trained, languag
     places["OTHER"] = write_csv(tmp_path / "other.csv", [("text", "label"), ("a", "maybe"), ("b", "yes")])
     require_one_line(*run(capsys, *filled_in(arguments, places)), says)
     assert not (tmp_path / "out").exists(), "nothing is left behind"
-
-
-def test_input_that_is_not_utf_8(trained, capsys, monkeypatch):
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"caf\xe9\n"), encoding="utf-8"))
-    require_one_line(*run(capsys, "predict", trained), "standard input is not utf-8")

@@ -76,6 +76,7 @@ def test_evaluate(trained, text, capsys):
     expected = lmkeras.load(trained).evaluate(text)
     assert code == 0
     assert values == {name: pytest.approx(value, abs=1e-3) for name, value in expected.items()}
+    assert json.loads(run(capsys, "evaluate", trained, "--text", text, "--json")[1]) == pytest.approx(expected)
 
 
 def test_score(trained, capsys, monkeypatch):
@@ -91,24 +92,12 @@ def test_score(trained, capsys, monkeypatch):
     monkeypatch.setattr("sys.stdin", ["Ann has\n", "pears\n"])
     piped = run(capsys, "score", trained)[1].splitlines()
     assert piped == [lines[0], lines[8]]
-
-
-def test_generate(trained, capsys, monkeypatch):
-    code, out, _ = run(capsys, "generate", trained, "--prompt", "Ann", "--max-new-tokens", 20, "--seed", 3)
-    expected = lmkeras.load(trained).generate("Ann", 20, temperature=0.8, seed=3)
-    assert (code, out) == (0, f"Ann{expected}\n")
-    several = run(
-        capsys, "generate", trained, "--prompt", "Ann", "--max-new-tokens", 20, "--seed", 3, "--num-samples", 2
+    first, second = map(json.loads, run(capsys, "score", trained, "Ann has", "你好", "--json")[1].splitlines())
+    assert (first["log_probability"], first["perplexity"]) == (expected.log_probability, expected.perplexity)
+    assert [(one["token"], one["log_probability"]) for one in first["tokens"]] == list(
+        zip(expected.tokens, expected.token_log_probabilities, strict=True)
     )
-    assert several[1].startswith(out)
-
-
-def test_generate_asks_for_prompts(trained, capsys, monkeypatch):
-    typed = iter(["Ann", "pears"])
-    monkeypatch.setattr("builtins.input", lambda text: next(typed, None) or (_ for _ in ()).throw(EOFError))
-    code, out, _ = run(capsys, "generate", trained, "--max-new-tokens", 5, "--temperature", 0)
-    model = lmkeras.load(trained)
-    assert (code, out) == (0, "".join(f"{p}{model.generate(p, 5, temperature=0)}\n" for p in ("Ann", "pears")))
+    assert (second["text"], len(second["tokens"])) == ("你好", 2)
 
 
 def test_export_and_info(trained, tmp_path, capsys):
@@ -150,13 +139,9 @@ def test_export_and_info(trained, tmp_path, capsys):
         (["train", "lm", "--text", "TEXT", "--output", "/proc/run"], "/proc"),
         (["train", "lm", "--text", "TEXT", "--output", "OUT", "--monitor", "val_accuracy"], "expected one of val_loss"),
         (["evaluate", "RUN", "--text", "TEXT", "--stride", "9999"], "stride must be from 1 to 16"),
-        (["generate", "RUN", "--prompt", "a", "--max-new-tokens", "99999999999"], "--max-new-tokens must be"),
-        (["generate", "RUN", "--prompt", "a", "--temperature", "inf"], "temperature must be"),
         (["export", "RUN", "TEXT/exported"], "apples.txt"),
         (["evaluate", "OUT", "--text", "TEXT"], "no saved model"),
         (["generate", "OUT"], "no saved model"),
-        (["generate", "RUN", "--temperature", "-1", "--prompt", "a"], "temperature must be 0 or more"),
-        (["generate", "RUN", "--num-samples", "0", "--prompt", "a"], "--num-samples must be at least 1"),
         (["score", "OUT", "a"], "no saved model"),
         (["export", "OUT", "x"], "no saved model"),
         (["info", "OUT"], "no saved model"),

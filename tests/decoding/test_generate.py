@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lmkeras.decoding.generate import GenerationLoop, Sampling
+from lmkeras.decoding.generate import GenerationLoop
+from lmkeras.decoding.sampling import Sampling
 from lmkeras.errors import InputError
 from lmkeras.tokenizers.special import SpecialIds
 from tests.decoding.networks import CONTEXT, NAMES, SPECIAL, VOCABULARY, build
@@ -235,7 +236,7 @@ def test_first_draws_follow_the_distribution():
     network, draws = build("lstm"), 3000
     loop = GenerationLoop(network, SPECIAL)
     state = start(loop, [[0]], 1, draws)
-    ids = loop.advance(state, Sampling(seed=7).tensors(), tf.constant(1))["ids"][:, 1]
+    ids = loop.advance(state, Sampling(temperature=1.0, seed=7).tensors(), tf.constant(1))["ids"][:, 1]
     logits = network(np.zeros((1, 1), int)).numpy()[0, -1].astype(float)
     expected = np.exp(logits) / np.exp(logits).sum() * draws
     observed = np.bincount(ids, minlength=VOCABULARY)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lmkeras.decoding.generate import GenerationLoop, Sampling
+from lmkeras.decoding.generate import GenerationLoop
+from lmkeras.decoding.sampling import Sampling
 from lmkeras.decoding.score import TextScorer
 from lmkeras.decoding.text import TextGenerator
 from lmkeras.errors import InputError

@@ -3,14 +3,14 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmkeras.decoding.generate import Sampling
+from lmkeras.decoding.sampling import Sampling
 from lmkeras.decoding.text import TextGenerator, _first, _safe_length
 from lmkeras.errors import InputError
 from lmkeras.networks.bodies.recurrent import lstm_language_model
 from lmkeras.tokenizers import new_tokenizer
 
 TEXTS = ["the cat sat on the mat", "猫坐在垫子上 😀", "ça et là, déjà vu"]
-WILD = Sampling(seed=1)
+WILD = Sampling(temperature=1.0, seed=1)
 
 
 @pytest.fixture(scope="module", params=["words", "characters", "byte_pair"])
@@ -32,7 +32,7 @@ def test_what_is_new_follows_the_prompt(generator):
 
 def test_a_stream_is_the_same_text_in_whole_characters(generator):
     for seed in range(5):
-        sampling = Sampling(seed=seed)
+        sampling = Sampling(temperature=1.0, seed=seed)
         pieces = list(generator.stream("the ", 40, sampling, ()))
         (text,) = generator.generate(["the "], 40, sampling, (), 1)[0]
         assert "".join(pieces) == text

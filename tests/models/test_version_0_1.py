@@ -60,7 +60,7 @@ def answers(model, said) -> dict:
         "tokens": score.tokens,
         "token_log_probabilities": score.token_log_probabilities,
         "greedy": model.generate(PROMPT, TOKENS, temperature=0),
-        "sampled": model.generate(PROMPT, TOKENS, seed=3),
+        "sampled": model.generate(PROMPT, TOKENS, temperature=1, seed=3),
         "perplexity": model.evaluate(TEXTS)["perplexity"],
     }
 

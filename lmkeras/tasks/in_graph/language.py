@@ -5,12 +5,12 @@ Shape letters: B batch, T tokens.
 
 import tensorflow as tf
 
-from lmkeras.decoding.generate import GenerationLoop, Sampling
+from lmkeras.decoding.generate import GenerationLoop
+from lmkeras.decoding.sampling import MAX_NEW_TOKENS, Sampling
 from lmkeras.decoding.score import ScoringLoop
 from lmkeras.networks.network import Network
 from lmkeras.tokenizers.base import BaseTokenizer
 
-_DEFAULT_NEW_TOKENS = 200
 _MOST_NEW_TOKENS = 16_384
 
 
@@ -20,7 +20,7 @@ class ExportedLanguageModel(tf.Module):
     - generate: prompt [B] and the scalars max_new_tokens, temperature, top_k, top_p, repetition_penalty, seed → text
       [B], the generated text after each prompt. At most 16,384 tokens are generated at a time, so that one request
       cannot take all the memory of a server.
-    - serving_default: prompt [B] → text [B], by the defaults of `LanguageModel.generate`, at most 200 tokens.
+    - serving_default: prompt [B] → text [B], by the defaults of `LanguageModel.generate`.
     - score: text [B] → log_probability [B] in nats (float64), token_count [B], number of tokens that were scored.
 
     Args:
@@ -72,7 +72,7 @@ class ExportedLanguageModel(tf.Module):
 
     def _serving_default(self, prompt):
         sampling = Sampling().tensors()
-        return self.generate(prompt=prompt, max_new_tokens=tf.constant(_DEFAULT_NEW_TOKENS), **sampling)
+        return self.generate(prompt=prompt, max_new_tokens=tf.constant(MAX_NEW_TOKENS), **sampling)
 
     def _generate(self, prompt, max_new_tokens, temperature, top_k, top_p, repetition_penalty, seed):
         ids, lengths = self._encode(prompt)
