@@ -112,7 +112,7 @@ def registered():
 
 
 ROWS = [("good good film", 5.0), ("bad film", 1.0), ("good bad film", 3.0), ("film", 3.0)] * 10
-TRAINING = {"epochs": 30, "batch_size": 8, "verbose": 0}
+TRAINING = {"epochs": 30, "batch_size": 8, "patience": "never", "verbose": 0}
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +127,15 @@ def test_fit_learns_and_reports_the_tasks_metric_by_which_the_best_weights_are_k
     values = model.evaluate(ROWS)
     assert values["absolute_error"] < 0.5 < np.abs(np.array([stars for _, stars in ROWS]) - 3).mean()
     assert model.predict(["good good film", "bad film"])[0] > 4 > 2 > model.predict("bad film")
+
+
+def test_examples_come_from_tables_in_memory_and_files_with_columns_of_other_names(model, tmp_path):
+    texts, stars = zip(*ROWS, strict=True)
+    (tmp_path / "a.csv").write_text("stars,review\n" + "".join(f"{given},{text}\n" for text, given in ROWS))
+    expected = model.evaluate(ROWS)
+    assert model.evaluate(np.array(texts), np.array(stars)) == expected
+    assert model.evaluate({"review": texts, "stars": stars}, text_column="review") == expected
+    assert model.evaluate(tmp_path / "a.csv", text_column="review") == expected
 
 
 def test_a_run_that_is_cut_short_and_resumed_ends_with_the_same_weights(model, tmp_path):

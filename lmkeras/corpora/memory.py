@@ -262,6 +262,8 @@ def _plain_row(row: Sequence, columns: Mapping[str, str], number: int) -> tuple:
 
 def _plain(value: object, place: str):
     """A value without the clothes of its container: text of bytes, the number in an array of one, None for NA."""
+    if type(value) is str:
+        return value
     if _shape_of(value) and value.size == 1:
         value = value.reshape(-1)[0]
     if isinstance(value, bytes):

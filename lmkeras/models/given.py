@@ -108,7 +108,8 @@ class Given:
         """The texts without answers that a value stands for; those of an iterator are read as they are needed."""
         sources = sources_in(value)
         if sources is not None:
-            return self.task.open_texts(list(map(str, sources)), self.columns, self.encoding)
+            rows = self.task.open_texts(list(map(str, sources)), self.columns, self.encoding)
+            return (row.text for row in rows)
         if isinstance(value, Examples):
             return value
         named = {"text_column": self.columns.text_column, "pair_column": self.columns.pair_column}

@@ -115,6 +115,22 @@ def test_texts_are_those_of_the_list(held):
     assert {type(text) for text in corpus} == {str}
 
 
+def test_data_frames_and_series_of_pandas():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"label": LABELS, "text": TEXTS}, index=[3, 3, 1, 0])
+    for kind in ("object", "string", "category"):
+        held = frame.astype(kind)
+        assert list(as_labelled_corpus(held)) == list(as_labelled_corpus((held.text, held.label))) == PAIRS
+        assert list(as_corpus(held)) == list(as_corpus(held.text)) == TEXTS
+    for missing in (None, pandas.NA, np.nan):
+        with pytest.raises(InputError, match="text 2 is missing"):
+            as_corpus(pandas.Series(["a", missing]))
+        with pytest.raises(InputError, match="1 of 2 examples have no label"):
+            as_labelled_corpus((["a", "b"], pandas.Series([1, missing], dtype="Int64")))
+    with pytest.raises(InputError, match="the columns are label, text"):
+        as_corpus(frame, text_column="review")
+
+
 def test_columns_are_chosen_by_name():
     table = Table(text=["x"] * 4, review=TEXTS, stars=[5, 1, 1, 5], second=["a", "b", "c", "d"])
     assert list(as_corpus(table, text_column="review")) == TEXTS
