@@ -26,14 +26,9 @@ compdef _PROGRAM PROGRAM
 """,
     "fish": """function __PROGRAM
     set -l words (commandline -opc)
-    set -l found (PROGRAM --complete $words[2..-1] (commandline -ct) 2>/dev/null)
-    if test (count $found) -gt 0
-        printf '%s\\n' $found
-    else
-        __fish_complete_path (commandline -ct)
-    end
+    PROGRAM --complete $words[2..-1] (commandline -ct) 2>/dev/null
 end
-complete -c PROGRAM -f -a '(__PROGRAM)'
+complete -c PROGRAM -n 'count (__PROGRAM) >/dev/null' -f -a '(__PROGRAM)'
 """,
 }
 

@@ -81,7 +81,8 @@ def run_verb(program: Program, arguments: Sequence[str] | None = None) -> int:
         if getattr(sys.stdout, "errors", "") == "strict":
             sys.stdout.reconfigure(errors="backslashreplace")  # for characters that the terminal cannot show
         if words[:1] == [completion.WORD]:
-            print("\n".join(completion.completions(words[1:], program.verbs)))
+            for word in completion.completions(words[1:], program.verbs):
+                print(word)
             return 0
         asked = with_hyphens(words[:1], ["--version"]) + words[1:]
         if asked[:1] == ["help"]:

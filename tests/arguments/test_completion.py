@@ -46,6 +46,7 @@ def test_every_verb_is_completed(verb):
 
 def test_the_shell_asks_lmkeras(capsys):
     assert run(capsys, "--complete", "train", "lm", "--batch") == (0, "--batch-size\n", "")
+    assert run(capsys, "--complete", "train", "lm", "--text", "") == (0, "", ""), "then the shell offers files"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

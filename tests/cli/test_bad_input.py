@@ -203,6 +203,13 @@ ROWS = [
 ]
 
 
+def test_a_missing_file_is_no_text_of_python(in_place, capsys):
+    """The shell has no lists: the line names the folder that was searched, and the nearest name in it."""
+    code, out, err = run_line(capsys, "train lm --output new --text textt.txt")
+    require_one_line(code, out, err, f"searched in {in_place}; did you mean 'text.txt'?\n")
+    assert "[text]" not in err
+
+
 def test_there_are_enough_rows():
     assert len({row.values[0] for row in ROWS}) == len(ROWS) >= 60
 
