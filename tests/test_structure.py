@@ -54,11 +54,11 @@ training.outcome training.checkpoints training.interruption training.strategies
 training.settings_file training.distribution training.state
 training.callbacks training.progress training.run training.duration training.history training.fit training.rate_finder
 decoding decoding.samplers decoding.sampling decoding.generate decoding.score decoding.text
-tasks.registry tasks.base tasks.checks tasks.in_graph tasks.in_graph.whole_texts tasks.in_graph.language
+tasks.registry tasks.data tasks.base tasks.checks tasks.in_graph tasks.in_graph.whole_texts tasks.in_graph.language
 tasks.whole_texts tasks.classification tasks.language tasks
 export export.saved_model
 models models.folder models.network_file models.keras_file models.recipe models.saving models.given models.preparing
-models.model models.loading
+models.telling models.model models.loading
 models.language_model models.text_classifier models.tables models.cross_validation
 arguments.values arguments.options arguments.parsing arguments.showing arguments.completion arguments.running arguments
 cli.completion cli.configuration cli.runs cli.tokenization cli.network_options

@@ -85,8 +85,16 @@ def fit_and_save(model, run: Path, *corpora, settings, **options) -> bool:
         raise
     if chief:
         model.save(run)
-        print(f"saved in {run}")
+        if options.get("verbose") != 0:
+            print(f"saved in {run}")
     return chief
+
+
+def verbosity(quiet: bool, verbose: bool) -> str | int:
+    """How much `fit` shows, from the options --quiet and --verbose; InputError for both."""
+    if quiet and verbose:
+        raise InputError("--quiet shows less and --verbose shows more: say one of them")
+    return 0 if quiet else 3 if verbose else "auto"
 
 
 def require_task(run: str, *wanted: type[Task]) -> type[Task]:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from lmkeras.arguments import Shown, quiet_tensorflow
 from lmkeras.cli.configuration import with_config
 from lmkeras.cli.network_options import network_settings
-from lmkeras.cli.runs import Files, Output, fit_and_save, new_run, print_judgement
+from lmkeras.cli.runs import Files, Output, fit_and_save, new_run, print_judgement, verbosity
 from lmkeras.tasks.base import Task
 
 _HELP = {
@@ -27,6 +27,8 @@ _DOCSTRING = """{summary}
         tokenizer: {tokenizer}
         vocabulary_size: {vocabulary_size}
         overwrite: replace a model, or checkpoints, that are in the run's folder already.
+        quiet: print nothing but warnings and errors.
+        verbose: print more, such as every setting and a line after each tenth of an epoch.
         resume: continue from the newest checkpoint in the run's folder, or start anew if there is none; all other
             arguments must be as before.
         config: settings of an earlier run, to be used again: its folder, or its settings.json. What is given beside it
@@ -38,8 +40,8 @@ _GROUPS = {
     "model": ("tokenizer", "vocabulary_size", "network", "options"),
     "training": ("settings",),
     "run": (
-        *("output", "config", "overwrite", "resume", "seed", "device", "distribute", "precision", "xla"),
-        *("tensorboard", "checkpoint_every", "keep_checkpoints"),
+        *("output", "config", "overwrite", "resume", "quiet", "verbose", "seed", "device", "distribute"),
+        *("precision", "xla", "tensorboard", "checkpoint_every", "keep_checkpoints"),
     ),
 }
 
@@ -64,7 +66,10 @@ def train_verb(task: type[Task]) -> Callable[..., None]:
         overwrite: bool = False,
         resume: bool = False,
         config: Annotated[str | None, Shown("RUN")] = None,
+        quiet: bool = False,
+        verbose: bool = False,
     ) -> None:
+        shown = verbosity(quiet, verbose)
         run, asked = new_run(output, overwrite, resume), task(**vars(options))
         if any("://" in name for name in (*text, *(validation or ()))):
             quiet_tensorflow()  # opening a place such as gs://bucket/folder imports TensorFlow
@@ -84,8 +89,8 @@ def train_verb(task: type[Task]) -> Callable[..., None]:
             **network.sizes(),
         )
         data = {"validation": held_out, "validation_fraction": 0}
-        reports = fit_and_save(model, run, corpus, settings=settings, resume=resume, **data)
-        if reports and held_out is not None:
+        reports = fit_and_save(model, run, corpus, settings=settings, resume=resume, verbose=shown, **data)
+        if reports and not quiet and held_out is not None:
             print("on the part that chose the weights:")
             print_judgement(model, held_out)
             for line in model.task.after_training(corpus, held_out):

@@ -12,16 +12,15 @@ from lmkeras.models.given import Given, one_validation, options_of
 from lmkeras.models.preparing import Parts, as_trained, noted, prepared, require_judge, run_of, settings_for, tell
 from lmkeras.models.recipe import Recipe, require_built
 from lmkeras.models.saving import save_model
+from lmkeras.models.telling import fit_and_tell
 from lmkeras.networks.network import Network
 from lmkeras.tasks.base import Runner, Task, TextColumns
 from lmkeras.tokenizers.base import BaseTokenizer
-from lmkeras.training import fit as harness
 from lmkeras.training.devices import place
 from lmkeras.training.history import History
 from lmkeras.training.policy import without_cudnn
 from lmkeras.training.randomness import random_seed
 from lmkeras.training.rate_finder import RateFinding, find_learning_rate
-from lmkeras.training.run import Judgement
 from lmkeras.training.settings import TrainingSettings
 from lmkeras.training.strategies import is_chief, replicas_of, strategy_for
 
@@ -118,7 +117,8 @@ class Model:
             resume: continue from the newest checkpoint in run_folder, if any; all other arguments must be as before.
             settings: how to train, see FitSettings and ClassifierFitSettings; None for the defaults.
             callbacks: further Keras callbacks.
-            verbose: 0 shows nothing, 1 a progress bar, 2 one line for each evaluation.
+            verbose: 0 shows nothing; "auto" or 1 what is trained, a line for each evaluation, a bar in terminals and
+                notebooks, and what came of it; 2 the same without a bar; 3 more.
             encoding: the files' encoding.
             validation_data: another name for `validation`, which Keras has.
             changes: settings by name, such as epochs=3, and columns of tables, such as text_column="review".
@@ -142,12 +142,11 @@ class Model:
             ready = prepared(self._parts, self._recipe, train, held_out=held_out, settings=settings, replicas=replicas)
             run = run_of(ready, folder=run_folder, resume=resume)
             self._become(ready.parts)  # all checks have been passed
-            how = {"run": run, "verbose": verbose, "judgement": Judgement(self.task.keras_metrics, *monitor)}
-            how["callbacks"] = noted(callbacks, run, self._recipe, corpus=corpus, settings=settings)
+            how = {"run": run, "callbacks": noted(callbacks, run, self._recipe, corpus=corpus, settings=settings)}
             self.findings = ready.findings
             tell(ready.findings, bool(verbose) and is_chief(strategy_for(settings.distribute)))
             with self._training(settings) as factors:
-                return harness.fit(self.network, ready.batches, settings, rate_factors=factors, **how)
+                return fit_and_tell(ready, settings, monitor, verbose=verbose, rate_factors=factors, **how)
 
     def find_learning_rate(
         self, corpus, y=None, settings: TrainingSettings | None = None, steps: int = 100, encoding="utf-8", **changes

@@ -42,12 +42,20 @@ class Prepared(NamedTuple):
         batches: the batches to train and validate on.
         digests: for each corpus, by name, a function that gives its digest.
         findings: what is odd about the data, a line for each, see `Task.findings`.
+        amounts: how much there is to train and to validate on, for people.
+        names: what the user called network and tokenizer, or what their classes are called.
+        weights_from: where the network's weights come from, for people.
+        tokenizer_reason: the tokenizer and why it was chosen, for people; "" where the user named or gave it.
     """
 
     parts: Parts
     batches: Batches
     digests: Mapping[str, Callable[[], str]]
     findings: tuple[str, ...]
+    amounts: str
+    names: tuple[str, str]
+    weights_from: str
+    tokenizer_reason: str = ""
 
 
 def settings_for(task: Task, settings: TrainingSettings | None, changes: Mapping[str, object]) -> TrainingSettings:
@@ -115,13 +123,19 @@ def prepared(
     with freeze(network.layer_groups(), settings.frozen_groups):  # raises InputError for too many
         task.check(network, tokenizer)
     data = task.training_data(train, tokenizer=tokenizer, network=network, settings=settings)
-    judged, digests = None, {"text": data.digest}
+    judged, digests, amounts = None, {"text": data.digest}, f"{data.amount} to train on"
     if held_out is not None:
         judged = task.validation_data(held_out, tokenizer=tokenizer, network=network, replicas=replicas)
-        digests["validation"] = judged.digest
+        digests["validation"], amounts = judged.digest, f"{amounts}, {judged.amount} to validate on"
     batches = Batches(data.dataset, data.steps_per_epoch, judged and judged.dataset)
     findings = tuple(task.findings(data, judged, tokenizer=tokenizer, network=network))
-    return Prepared(Parts(task, tokenizer, network), batches, digests=digests, findings=findings)
+    weights_from = recipe.weights_from(settings.seed) if parts.network is None else "as they are, to be trained further"
+    names = (
+        type(network.body).__name__ if recipe is None else recipe.network,
+        recipe.tokenizer if recipe is not None and recipe.is_named else type(tokenizer).__name__,
+    )
+    told = {"findings": findings, "amounts": amounts, "names": names, "weights_from": weights_from}
+    return Prepared(Parts(task, tokenizer, network), batches, digests, **told)
 
 
 def tell(findings: Iterable[str], aloud: bool) -> None:

@@ -59,17 +59,17 @@ class Recipe:
         for size in self.sizes:
             if size != "dropout":
                 raise InputError(f"pretrained weights bring their own {size}; beside them dropout can be set")
-        if self._is_named or self.vocabulary_size is not None:
+        if self.is_named or self.vocabulary_size is not None:
             raise InputError("pretrained weights bring their own tokenizer: leave tokenizer and vocabulary_size out")
 
     @property
-    def _is_named(self) -> bool:
+    def is_named(self) -> bool:
         """Whether the user has chosen a tokenizer by its name."""
         return isinstance(self.tokenizer, str) and self.tokenizer != "auto"
 
     @property
     def _tokenizer_name(self) -> str:
-        if self._is_named:
+        if self.is_named:
             return self.tokenizer
         return registry.family(self.network, self.task.bodies).tokenizer or self.task.default_tokenizer
 
@@ -82,12 +82,16 @@ class Recipe:
         own = self.task.tokenizer_in(corpus)
         if own is None:
             return new_tokenizer(self._tokenizer_name, self.vocabulary_size).fit(self.task.texts(corpus))
-        if self._is_named or self.vocabulary_size is not None:
+        if self.is_named or self.vocabulary_size is not None:
             raise InputError(
                 f"{corpus.folder} has a tokenizer of its own: leave out tokenizer (--tokenizer) and vocabulary_size "
                 "(--vocabulary-size), or tokenize the text again with them"
             )
         return own
+
+    def weights_from(self, seed: int) -> str:
+        """Where the weights of a new network come from, for people."""
+        return f"drawn at random, seed {seed}" if self.weights is None else f"pretrained, from {self.weights}"
 
     def network_for(self, task: Task, tokenizer: BaseTokenizer, seed: int) -> Network:
         """A new network; the weights that are not pretrained are drawn from the seed.

@@ -9,12 +9,13 @@ This module and the tasks' modules import no TensorFlow, so that the command lin
 
 import abc
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lmkeras.corpora.memory import sources_in
 from lmkeras.corpora.tables import Rows, as_rows, open_rows, split_rows
 from lmkeras.errors import InputError
+from lmkeras.tasks.data import Metric, TrainingData, ValidationData
 from lmkeras.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -22,55 +23,9 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from lmkeras.corpora.unlabelled import TextRow
-    from lmkeras.datasets.sharing import Share
     from lmkeras.networks.contract import Body, Head
     from lmkeras.networks.network import Network
     from lmkeras.tokenizers.base import BaseTokenizer
-
-
-class Metric(NamedTuple):
-    """A number that training reports beside the loss.
-
-    Attributes:
-        name: as in metrics.jsonl, where the value on the validation part has val_ before its name.
-        higher_is_better: whether a higher value is better.
-    """
-
-    name: str
-    higher_is_better: bool
-
-
-class TrainingData(NamedTuple):
-    """The batches to train on.
-
-    Attributes:
-        dataset: a function that takes a number of updates and perhaps a Share, and returns the batches that come after
-            these updates, without end: all rows of each, or those of the share. A batch is (dictionary of inputs,
-            targets, weights).
-        steps_per_epoch: how many batches make one pass over the corpus.
-        digest: gives a fingerprint of the corpus, in hexadecimal.
-        noted: what the task's `findings` needs to know of the corpus; None for nothing.
-    """
-
-    dataset: Callable[..., "tf.data.Dataset"]
-    steps_per_epoch: int
-    digest: Callable[[], str]
-    noted: Any = None
-
-
-class ValidationData(NamedTuple):
-    """The batches on which a network is evaluated during training.
-
-    Attributes:
-        dataset: a function that takes a Share and returns batches of the same form as in training, all rows of each or
-            those of the share; their number is known.
-        digest: gives a fingerprint of the corpus, in hexadecimal.
-        noted: as in TrainingData.
-    """
-
-    dataset: "Callable[[Share], tf.data.Dataset]"
-    digest: Callable[[], str]
-    noted: Any = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -260,6 +215,19 @@ class Task(abc.ABC):
     def keras_metrics(self) -> "list[keras.metrics.Metric]":
         """New Keras metrics under the names of `metrics`."""
         return []
+
+    def described(self) -> str:
+        """What is trained, for people: the first line that a training prints."""
+        return self.title
+
+    def baseline(self, train, judged) -> Mapping[str, float]:
+        """What a guess gets that does not read the text: values by name, for a warning where a network is no better.
+
+        Args:
+            train: many targets of the training, in one array (or an array for each kind), without those of weight 0.
+            judged: the same of the validation part; without one, `train`.
+        """
+        return {}
 
     def monitored(self, settings: TrainingSettings) -> Metric:
         """The metric that decides which weights are the best, under its name in Keras' logs.

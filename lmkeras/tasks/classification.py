@@ -17,6 +17,7 @@ from lmkeras.corpora import (
     split_labelled,
 )
 from lmkeras.corpora.corpus import Text
+from lmkeras.display import shown
 from lmkeras.errors import InputError
 from lmkeras.reports import ClassificationReport
 from lmkeras.tasks.base import Metric, TextColumns
@@ -24,6 +25,8 @@ from lmkeras.tasks.checks import findings_of_labels
 from lmkeras.tasks.registry import register_task
 from lmkeras.tasks.whole_texts import TextLengths, WholeTextTask
 from lmkeras.training.settings import ClassifierFitSettings
+
+_LABELS, _LABEL_CELLS = 8, 20  # how many labels a training names at its beginning, and how wide each is
 
 
 class LabelledText(NamedTuple):
@@ -219,6 +222,19 @@ class Classification(WholeTextTask):
         if train.noted is not None:
             counts = np.bincount(train.noted.targets, minlength=len(self.labels)).tolist()
             yield from findings_of_labels(dict(zip(self.labels, counts, strict=True)))
+
+    def described(self):
+        """How many labels there are, and the first of them."""
+        named = ", ".join(shown(label, _LABEL_CELLS) for label in self.labels[:_LABELS])
+        return f"{self.title} of {len(self.labels)} labels: {named}{', …' * (len(self.labels) > _LABELS)}"
+
+    def baseline(self, train, judged):
+        """Accuracy and macro F1 of always answering the commonest label, and the loss of the labels' shares."""
+        counts = 1 + np.bincount(train, minlength=len(self.labels))
+        always = np.full_like(judged, counts.argmax())
+        report = ClassificationReport.from_predictions(judged, always, self.labels)
+        loss = float(-np.log(counts / counts.sum())[judged].mean())
+        return {"accuracy": report.accuracy, "macro_f1": report.macro_f1, "loss": loss}
 
     def keras_metrics(self):
         """Accuracy and macro F1."""

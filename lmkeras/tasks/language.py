@@ -5,6 +5,8 @@ import functools
 from collections.abc import Iterable
 from typing import ClassVar, NamedTuple
 
+import numpy as np
+
 from lmkeras.corpora import Corpus, open_corpus
 from lmkeras.datasets import TokenShards, TokenStream, evaluation_windows, open_shards
 from lmkeras.datasets.sharing import WHOLE, Share
@@ -122,19 +124,28 @@ class Language(Task):
         tokens = tokens_of(corpus, tokenizer)
         windows = training_windows(tokens, length=length, batch_size=settings.batch_size, seed=settings.seed)
         noted = NotedStream.of(tokens, length)
-        return TrainingData(windows.dataset, windows.steps_per_epoch, digest=tokens.digest, noted=noted)
+        num_tokens = windows.steps_per_epoch * windows.batch_size * windows.length
+        amount = f"{num_tokens:,} tokens in windows of {windows.length}"
+        return TrainingData(windows.dataset, windows.steps_per_epoch, digest=tokens.digest, noted=noted, amount=amount)
 
     def validation_data(self, corpus, tokenizer, network, replicas):
         """Every token once, in windows as `evaluate` takes them."""
         stream = stream_of(corpus, tokenizer)
         windows = functools.partial(judged_windows, network.body, stream, replicas=replicas)
         noted = NotedStream.of(stream, network.body.context_length or _EVALUATION_WINDOW)
-        return ValidationData(lambda share: windows(share=share), stream.digest, noted)
+        amount = f"{stream.tokens:,} tokens"
+        return ValidationData(lambda share: windows(share=share), stream.digest, noted=noted, amount=amount)
 
     def findings(self, train, held_out, tokenizer, network):
         """Too little text, the same token over and over, duplicates, unknown tokens."""
         if train.noted is not None:
             yield from findings_of_streams(train.noted, held_out and held_out.noted)
+
+    def baseline(self, train, judged):
+        """The loss of giving each token the share that it has of the training tokens, in nats."""
+        # 1 more for each, since a token may be new in the validation text
+        counts = 1 + np.bincount(train, minlength=int(judged.max()) + 1)
+        return {"loss": float(-np.log(counts / counts.sum())[judged].mean())}
 
     def runner(self, network, tokenizer):
         """A LanguageRunner, which generates, scores and judges."""

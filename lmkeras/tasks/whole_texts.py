@@ -162,14 +162,16 @@ class WholeTextTask(TextLengths, Task):
             examples, targets=targets, batch_size=settings.batch_size, seed=settings.seed, weights=weights
         )
         noted = NotedTexts.of(examples, targets)
-        return TrainingData(train.dataset, train.steps_per_epoch, digest=train.digest, noted=noted)
+        others = {"noted": noted, "amount": f"{len(examples):,} texts"}
+        return TrainingData(train.dataset, train.steps_per_epoch, train.digest, **others)
 
     def validation_data(self, corpus, tokenizer, network, replicas):
         """Batches that contain every text once, the shortest texts first."""
         examples, targets = self.encode(corpus, tokenizer, network)
         batches = functools.partial(evaluation_batches, examples, targets)
         digest = functools.partial(examples.digest, targets)
-        return ValidationData(lambda share: batches(share=share), digest, NotedTexts.of(examples, targets))
+        others = {"noted": NotedTexts.of(examples, targets), "amount": f"{len(examples):,} texts"}
+        return ValidationData(lambda share: batches(share=share), digest, **others)
 
     def findings(self, train, held_out, tokenizer, network):
         """Duplicates, contradictions, texts that are empty or cut, unknown tokens, too little to validate on."""

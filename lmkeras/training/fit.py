@@ -25,7 +25,7 @@ from lmkeras.training.duration import planned_settings, settings_in_time
 from lmkeras.training.history import History
 from lmkeras.training.interruption import Interrupted, noting_signals
 from lmkeras.training.layer_rates import with_layer_rates
-from lmkeras.training.optimizers import build_optimizer
+from lmkeras.training.optimizers import build_optimizer, chosen_optimizer
 from lmkeras.training.policy import device_in_use
 from lmkeras.training.progress import EvaluationBar, Progress, level_of
 from lmkeras.training.run import BY_LOSS, Batches, Judgement, Run
@@ -137,10 +137,7 @@ def _compile(network, settings, policy, total, batches, metrics, rate_factors) -
 
 
 def _optimizer(network, settings, policy, total):
-    default = network.body.default_optimizer
-    name, learning_rate = settings.optimizer or default, settings.learning_rate
-    if learning_rate is None and name == default:
-        learning_rate = network.default_learning_rate
+    name, learning_rate = chosen_optimizer(network, settings)
     return build_optimizer(
         name,
         settings.schedule,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from lmkeras.display import aligned, html_table, number
+from lmkeras.training.outcome import Outcome
 
 _MOST_ROWS = 12  # a longer table is shown without its middle
 
@@ -18,6 +19,7 @@ class History(list):
     Attributes:
         updates: as given: what to draw the values over.
         steps_per_epoch: as given.
+        outcome: which weights were kept, how the training went and what to try next; None until a model's `fit` ends.
 
     Example:
         >>> history = History([{"loss": 2.0}, {"loss": 1.5}], updates=[5, 10], steps_per_epoch=5)
@@ -28,6 +30,8 @@ class History(list):
         5         1.00  2.0000
         10        2.00  1.5000
     """
+
+    outcome: Outcome | None = None
 
     def __init__(
         self,

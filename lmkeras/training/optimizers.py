@@ -77,6 +77,20 @@ def schedule_lengths(total_steps: int, warmup_steps: int | None) -> tuple[int, i
     return min(100, total_steps // 20) if warmup_steps is None else warmup_steps, total_steps
 
 
+def chosen_optimizer(network, settings) -> tuple[str, float]:
+    """The name of the optimizer to train with, and the highest learning rate.
+
+    Args:
+        network: a Network; its body says which optimizer suits it, and it may have a learning rate of its own.
+        settings: what the user chose, as TrainingSettings.
+    """
+    default = network.body.default_optimizer
+    name, rate = settings.optimizer or default, settings.learning_rate
+    if rate is None and name == default:
+        rate = network.default_learning_rate
+    return name, rate or LEARNING_RATES.get(name, 0.0)
+
+
 def build_optimizer(
     name: str,
     schedule: str,

@@ -61,7 +61,9 @@ class Outcome:
         course = {
             "improving": f"{self.monitor} still got better at the end",
             "overfitted": f"overfitted {after}: val_loss rose while the loss on the training text fell",
-            "level": f"{self.monitor} got no better {after}" if self.worse_for else "hardly better at the end",
+            "level": f"{self.monitor} got no better {after}"
+            if self.worse_for
+            else f"{self.monitor} changed little at last",
             "exploded": "the loss exploded",
         }[self.course]
         end = "; stopped early" * self.stopped_early
@@ -75,6 +77,7 @@ def outcome_of(
     steps_per_epoch: int,
     settings: TrainingSettings,
     best: tuple[str, bool],
+    guess: Mapping[str, float] | None = None,
 ) -> Outcome:
     """The outcome of a training from its evaluations.
 
@@ -84,22 +87,26 @@ def outcome_of(
         steps_per_epoch: number of updates in one pass over the corpus.
         settings: how training was done.
         best: the name of the value that chose the weights, and whether higher is better.
+        guess: what a guess without reading the text gets, see `Task.baseline`, if its loss is known.
     """
     monitor, higher = best
     judged = monitor in lines[-1]
     place = place_of_best(lines, monitor, higher) if judged else len(lines) - 1
     course = _course(lines, updates, place=place, best=best)
-    total = settings.total_steps(steps_per_epoch)
+    if lines[-1]["loss"] > 10 * (guess or {}).get("loss", math.inf) + 1:
+        course = "exploded"
+    value = lines[place][monitor if judged else "loss"]
+    total, solved = settings.total_steps(steps_per_epoch), judged and higher and value == 1
     epoch = updates[place] / steps_per_epoch
     return Outcome(
         update=updates[place],
         epoch=epoch,
         monitor=monitor if judged else None,
-        value=lines[place][monitor if judged else "loss"],
+        value=value,
         course=course,
         worse_for=updates[-1] - updates[place],
         stopped_early=total is not None and updates[-1] < total,
-        advice=_advice(course, settings, update=updates[place], epoch=epoch, judged=judged),
+        advice=_advice(course, settings, update=updates[place], epoch=epoch, judged=judged, solved=solved),
     )
 
 
@@ -117,16 +124,17 @@ def _course(lines, updates, place, best) -> str:
     return "overfitted" if rose and last["loss"] < kept["loss"] else "level"
 
 
-def _advice(course: str, settings: TrainingSettings, update: int, epoch: float, judged: bool) -> str:
+def _advice(course: str, settings: TrainingSettings, update: int, epoch: float, judged: bool, solved: bool) -> str:
     if course == "exploded":
         return "a lower learning_rate (find_learning_rate suggests one)"
     if not judged:
         return "a validation part, which shows when to stop"
+    if solved:
+        return "a larger or harder validation part: all of this one is right"
     if course == "overfitted":
         by_epochs = settings.steps is None and settings.minutes is None
         shorter = f"epochs {max(1, math.ceil(epoch))}" if by_epochs else f"steps {update}"
-        falls = ", so that the learning rate falls to zero by then" * (settings.schedule != "constant")
-        return f"{shorter}{falls}; against overfitting more text, more dropout or a smaller network"
+        return f"more text, more dropout or a smaller network; {shorter} would do about as well in less time"
     if course == "improving":
         name = next((name for name in ("steps", "minutes") if getattr(settings, name) is not None), "epochs")
         longer = f"{name} {2 * getattr(settings, name):g}"

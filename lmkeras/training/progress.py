@@ -227,9 +227,9 @@ class Progress(keras.callbacks.Callback):
         if not self._level:
             return
         line = self._lines[-1]
-        values = "".join(
-            f"  {name} {shown_number(value)}" for name, value in line.items() if name not in Evaluations.OWN
-        )
+        judged = [name for name in sorted(line, key="val_loss".__ne__) if name.startswith("val_")]
+        others = judged or [name for name in line if name not in ("loss", *Evaluations.OWN)]
+        values = "".join(f"  {name} {shown_number(line[name])}" for name in ("loss", *others))
         best = self._best is not None and place_of_best(self._lines, *self._best) == len(self._lines) - 1
         self._say(f"{self._where()}{values}{'  best' * best}")
 

@@ -39,7 +39,7 @@ class TrainingSettings:
     monitor: str | None = None
     """Value that decides which weights are the best and when patience ends: val_loss, or a metric such as val_accuracy;
     None: the task's main value. If it is equal in two evaluations, the one with the lower val_loss is better."""
-    patience: int | Literal["auto", "never"] = "auto"
+    patience: int | Literal["auto", "never"] = "never"
     """Training ends early after this many evaluations in a row without a better one. auto: after as many as two passes
     over the training text have; never: it does not end early. Without validation it never does."""
     frozen_groups: int = 0
@@ -134,7 +134,7 @@ class TrainingSettings:
         """After how many evaluations without a better one training ends early.
 
         Example:
-            >>> settings = TrainingSettings(epochs=3)
+            >>> settings = TrainingSettings(epochs=3, patience="auto")
             >>> settings.steps_between_evaluations(100), settings.patience_in_evaluations(100)
             (60, 4)
         """
@@ -150,6 +150,9 @@ class TrainingSettings:
 class FitSettings(TrainingSettings):
     """How to train a language model."""
 
+    patience: int | Literal["auto", "never"] = "auto"  # what is read again and again is overfitted early
+    """Training ends early after this many evaluations in a row without a better one. auto: after as many as two passes
+    over the training text have; never: it does not end early. Without validation it never does."""
     window_length: int | None = None
     """Tokens in a training window; None: the network's context length, 64 for recurrent networks."""
 

@@ -1,0 +1,58 @@
+"""What a task gives a training: the names of its metrics, and the batches to train and to validate on."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from lmkeras.datasets.sharing import Share
+
+
+class Metric(NamedTuple):
+    """A number that training reports beside the loss.
+
+    Attributes:
+        name: as in metrics.jsonl, where the value on the validation part has val_ before its name.
+        higher_is_better: whether a higher value is better.
+    """
+
+    name: str
+    higher_is_better: bool
+
+
+class TrainingData(NamedTuple):
+    """The batches to train on.
+
+    Attributes:
+        dataset: a function that takes a number of updates and perhaps a Share, and returns the batches that come after
+            these updates, without end: all rows of each, or those of the share. A batch is (dictionary of inputs,
+            targets, weights).
+        steps_per_epoch: how many batches make one pass over the corpus.
+        digest: gives a fingerprint of the corpus, in hexadecimal.
+        noted: what the task's `findings` needs to know of the corpus; None for nothing.
+        amount: how much there is to train on, for people, such as "900 texts".
+    """
+
+    dataset: Callable[..., "tf.data.Dataset"]
+    steps_per_epoch: int
+    digest: Callable[[], str]
+    noted: Any = None
+    amount: str = ""
+
+
+class ValidationData(NamedTuple):
+    """The batches on which a network is evaluated during training.
+
+    Attributes:
+        dataset: a function that takes a Share and returns batches of the same form as in training, all rows of each or
+            those of the share; their number is known.
+        digest: gives a fingerprint of the corpus, in hexadecimal.
+        noted: as in TrainingData.
+        amount: how much there is to validate on, for people, such as "100 texts".
+    """
+
+    dataset: "Callable[[Share], tf.data.Dataset]"
+    digest: Callable[[], str]
+    noted: Any = None
+    amount: str = ""
