@@ -6,6 +6,7 @@ Everything is imported when it is first used, so that `import lmkeras` costs not
 """
 
 import importlib
+import sys
 
 __version__ = "0.2.0"
 
@@ -49,12 +50,16 @@ _NAMES = {
     "load": "lmkeras.models.loading",
 }
 
+_WITH_TENSORFLOW = ("lmkeras.models", "lmkeras.networks", "lmkeras.layers", "keras")
+
 __all__ = ["__version__", *_NAMES]
 
 
 def __getattr__(name: str):
     if name not in _NAMES:
         raise AttributeError(f"module 'lmkeras' has no attribute {name!r}")
+    if _NAMES[name].startswith(_WITH_TENSORFLOW) and "tensorflow" not in sys.modules:
+        importlib.import_module("lmkeras.arguments").quiet_tensorflow()  # else its notes stand in every notebook
     value = getattr(importlib.import_module(_NAMES[name]), name)
     globals()[name] = value  # found at once the next time
     return value

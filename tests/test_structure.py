@@ -223,6 +223,11 @@ def test_import_brings_no_tensorflow():
     assert run_python(code) == "[]"
 
 
+def test_tensorflow_starts_without_its_notes():
+    code = "import lmkeras; lmkeras.TextClassifier"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stderr == ""
+
+
 def test_help_and_settings_bring_no_tensorflow():
     code = "import sys, lmkeras.cli; print(sorted({'tensorflow', 'keras'} & set(sys.modules)))"
     assert run_python(code) == "[]"
