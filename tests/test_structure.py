@@ -21,7 +21,7 @@ PACKAGE = Path(lmkeras.__file__).parent
 # The street: a module imports only from modules above it.
 STREET = """
 errors display durable archives
-corpora.corpus corpora.characters corpora.records corpora.memory
+corpora.corpus corpora.characters corpora.table_files corpora.records corpora.memory
 corpora.files corpora.paths corpora.tfds corpora.sources
 corpora.docstrings corpora.unlabelled corpora.tables
 corpora.labelled corpora.labelled_split corpora.labelled_files corpora.labelled_sources corpora
@@ -31,7 +31,7 @@ tokenizers.bert_text tokenizers.bert_inputs tokenizers.bert_files tokenizers.wor
 tokenizers.in_graph tokenizers.in_graph.offsets tokenizers.in_graph.lower_case tokenizers.in_graph.byte_pair
 tokenizers.in_graph.keras_words
 tokenizers.in_graph.bert_characters tokenizers.in_graph.bert_text tokenizers.in_graph.word_piece
-tokenizers.keras_words tokenizers.byte_pair tokenizers.word_piece tokenizers
+tokenizers.keras_words tokenizers.byte_pair tokenizers.word_piece tokenizers.choice tokenizers
 datasets.sharing datasets.prefetching datasets.notes datasets.windows datasets.shard_files datasets.shards
 datasets.encoding datasets.shard_writing
 datasets.sharded_windows
@@ -54,7 +54,8 @@ training.outcome training.checkpoints training.interruption training.strategies
 training.settings_file training.distribution training.state
 training.callbacks training.progress training.run training.duration training.history training.fit training.rate_finder
 decoding decoding.samplers decoding.sampling decoding.generate decoding.score decoding.text
-tasks.registry tasks.data tasks.base tasks.checks tasks.in_graph tasks.in_graph.whole_texts tasks.in_graph.language
+tasks.registry tasks.columns tasks.data tasks.base tasks.checks
+tasks.in_graph tasks.in_graph.whole_texts tasks.in_graph.language
 tasks.whole_texts tasks.classification tasks.language tasks
 export export.saved_model
 models models.folder models.network_file models.keras_file models.recipe models.saving models.given models.preparing

@@ -13,8 +13,11 @@ from lmkeras.cli.runs import Files
 from lmkeras.corpora import Corpus, open_corpus
 from lmkeras.errors import InputError
 from lmkeras.models.folder import read_config
+from lmkeras.tasks.base import Columns
+from lmkeras.tasks.language import Language
 from lmkeras.tokenizers import new_tokenizer, tokenizer_from_json
 from lmkeras.tokenizers.base import BaseTokenizer
+from lmkeras.tokenizers.choice import choose, warn_of_sentences
 
 
 def tokenize(
@@ -25,7 +28,7 @@ def tokenize(
     vocabulary_size: int | None = None,
     tokenizer_from: Annotated[str | None, Shown("FOLDER")] = None,
     fit_megabytes: float = 12.0,
-    text_column: str = "text",
+    columns: Columns = Columns(),  # noqa: B008
     encoding: str = "utf-8",
     shard_tokens: int = 4_000_000,
     workers: int | None = None,
@@ -43,7 +46,6 @@ def tokenize(
             Validation text needs the tokenizer of the training text.
         fit_megabytes: megabytes of text, taken evenly from the corpus, to which byte pairs and words are fitted.
             Fitting takes up to 100 times as much memory. Characters are always fitted to all of the text.
-        text_column: column (.csv, .tsv) or key (.jsonl) that holds the text.
         encoding: the files' encoding.
         shard_tokens: approximate number of tokens in a shard; training shuffles within 16 million tokens.
         workers: number of processes that tokenize; None: one for each core.
@@ -51,15 +53,16 @@ def tokenize(
         resume: go on where an earlier run stopped, or start if there was none.
             All other arguments, except workers, must be the same as in that run.
     """
-    corpus = open_corpus(text, text_column, encoding)
+    corpus = open_corpus(text, **vars(columns), encoding=encoding)
     if not fit_megabytes > 0:
         raise InputError(f"fit_megabytes must be above 0, got {fit_megabytes}")
-    made_of = {"text": text, "text_column": text_column, "encoding": encoding}
+    made_of = {"text": text, **vars(columns), "encoding": encoding}
     if tokenizer_from is None:
-        name = "byte_pair" if tokenizer == "auto" else tokenizer
-        made_of |= {"tokenizer": name, "vocabulary_size": vocabulary_size, "fit_megabytes": fit_megabytes}
-        unfitted = new_tokenizer(name, vocabulary_size)
-        make = functools.partial(_fitted, unfitted, corpus, name=name, megabytes=fit_megabytes)
+        new_tokenizer(Language.default_tokenizer if tokenizer == "auto" else tokenizer, vocabulary_size)  # checks them
+        made_of |= {"tokenizer": tokenizer, "vocabulary_size": vocabulary_size, "fit_megabytes": fit_megabytes}
+        make = functools.partial(
+            _fitted, corpus, name=tokenizer, vocabulary_size=vocabulary_size, megabytes=fit_megabytes
+        )
     elif tokenizer != "auto" or vocabulary_size is not None:
         raise InputError("--tokenizer-from brings a whole tokenizer: leave out --tokenizer and --vocabulary-size")
     else:
@@ -104,11 +107,17 @@ def _same(tokenizer: BaseTokenizer) -> BaseTokenizer:
     return tokenizer
 
 
-def _fitted(unfitted: BaseTokenizer, corpus: Corpus, name: str, megabytes: float) -> BaseTokenizer:
+def _fitted(corpus: Corpus, name: str, vocabulary_size: int | None, megabytes: float) -> BaseTokenizer:
     from lmkeras.datasets import evenly
 
+    if name == "auto":
+        usual, other = Language.default_tokenizer, Language.default_tokenizer_without_spaces
+        name, reason = choose(corpus, with_spaces=usual, without_spaces=other)
+        print(f"tokenizer {reason}")
+    elif name == "words":
+        warn_of_sentences(corpus)
     # even a large corpus has few different characters, and each of them needs an id
-    return unfitted.fit(corpus if name == "characters" else evenly(corpus, megabytes * 1e6))
+    return new_tokenizer(name, vocabulary_size).fit(corpus if name == "characters" else evenly(corpus, megabytes * 1e6))
 
 
 def _tokenizer_in(folder: str) -> BaseTokenizer:

@@ -13,7 +13,7 @@ _HELP = {
     "summary": "Train on examples and save the model.",
     "text": "files of examples: .csv, .tsv or .jsonl (.gz too) with a column for each part of an example.",
     "validation": "examples to validate on; None: some taken from the training examples at random.",
-    "tokenizer": "how text becomes tokens; auto: what suits the network.",
+    "tokenizer": "how text becomes tokens; auto: what suits the network and the text.",
     "vocabulary_size": "the largest number of different tokens; None: the tokenizer's own default.",
 }
 _DOCSTRING = """{summary}

@@ -18,13 +18,14 @@ def has_known_suffix(path: str) -> bool:
     return path.lower().endswith(SUFFIXES)
 
 
-def read_texts(path: str, text_column: str, encoding: str) -> Iterator[str]:
+def read_texts(path: str, text_column: str, encoding: str, quoting: str = "auto") -> Iterator[str]:
     """The texts of one file, in the file's order; only one text (line of .jsonl, row of .csv) is in memory at a time.
 
     Args:
         path: a file whose name ends in one of `SUFFIXES`.
         text_column: name of the column (.csv, .tsv) or key (.jsonl) that holds the text.
         encoding: name of the file's encoding. A byte order mark at its beginning is dropped.
+        quoting: what quotation marks mean in a table, as for `table_files.read_table`.
 
     Yields:
         Texts, in which every line end of the file is "\\n"; line ends that JSON writes as escapes are kept as they are.
@@ -34,7 +35,7 @@ def read_texts(path: str, text_column: str, encoding: str) -> Iterator[str]:
     """
     if records.has_records(path):
         columns = records.named_columns(text_column)
-        texts = (record.values[0] for record in records.read_records(path, columns, encoding))
+        texts = (record.values[0] for record in records.read_records(path, columns, encoding, quoting=quoting))
     else:
         texts = _plain_texts(read_characters(path, encoding))
     blank = True

@@ -8,7 +8,8 @@ from itertools import chain, islice
 from lmkeras.corpora.characters import read_characters, read_lines
 from lmkeras.corpora.corpus import Text
 from lmkeras.corpora.labelled import labelled_rows
-from lmkeras.corpora.records import LABEL_COLUMN, has_records, listed, read_records, text_of
+from lmkeras.corpora.records import LABEL_COLUMN, has_records, read_records, text_of
+from lmkeras.corpora.table_files import Record, listed
 from lmkeras.errors import InputError
 
 #: Advice that is added to the message about missing labels.
@@ -22,13 +23,16 @@ _FASTTEXT_LINE = re.compile(r"__label__(\S*)\s*(.*)", re.ASCII | re.DOTALL)
 _FASTTEXT_LABEL = re.compile(r"(?:^|\s)__label__", re.ASCII)
 
 
-def read_labelled(path: str, columns: Mapping[str, str], encoding: str) -> Iterator[tuple[Text, str]]:
+def read_labelled(
+    path: str, columns: Mapping[str, str], encoding: str, quoting: str = "auto"
+) -> Iterator[tuple[Text, str]]:
     """The examples of one file, in the file's order; only one example is in memory at a time.
 
     Args:
         path: a file whose name ends in one of `files.SUFFIXES`.
         columns: the wanted columns of a table or keys of JSON, from `records.named_columns`.
         encoding: name of the file's encoding. A byte order mark at its beginning is dropped.
+        quoting: what quotation marks mean in a table, as for `table_files.read_table`.
 
     Returns:
         An iterator of (text, label).
@@ -38,13 +42,15 @@ def read_labelled(path: str, columns: Mapping[str, str], encoding: str) -> Itera
             without a label.
     """
     if has_records(path):
-        return labelled_rows(_record_rows(path, columns, encoding), path, ANOTHER_COLUMN)
+        rows = read_records(path, columns, encoding, quoting=quoting)
+        return labelled_rows(_record_rows(rows, columns[LABEL_COLUMN]), path, ANOTHER_COLUMN)
     return labelled_rows(_line_rows(path, read_lines(path, encoding)), path)
 
 
-def _record_rows(path: str, columns: Mapping[str, str], encoding: str) -> Iterator[tuple[str, Text, object]]:
-    for line, (*texts, label), names, _ in read_records(path, columns, encoding):
-        place = f"line {line}" if columns[LABEL_COLUMN] in names else f"line {line}, whose keys are {listed(names)}"
+def _record_rows(records: Iterable[Record], label_column: str) -> Iterator[tuple[str, Text, object]]:
+    for line, (*texts, label), names, _ in records:
+        lacking = isinstance(names, dict) and label_column not in names  # only JSON may lack it
+        place = f"line {line}, whose keys are {listed(names)}" if lacking else f"line {line}"
         yield place, text_of(texts), label
 
 

@@ -14,6 +14,7 @@ from lmkeras.corpora.memory import kept_examples, sources_in
 from lmkeras.corpora.paths import Reader, files_of, find_readers, quoted
 from lmkeras.corpora.records import has_records, named_columns, require_columns_for_pairs, text_of
 from lmkeras.corpora.sources import builtin_reader
+from lmkeras.corpora.table_files import require_quoting
 from lmkeras.corpora.tfds import tfds_rows_reader
 
 #: The readers of `builtin:` corpora, by name.
@@ -26,6 +27,7 @@ def open_labelled_corpus(
     label_column: str = "label",
     pair_column: str | None = None,
     encoding: str = "utf-8",
+    quoting: str = "auto",
 ) -> LabelledCorpus:
     """The labelled corpus of one or several sources, in the order given.
 
@@ -56,14 +58,14 @@ def open_labelled_corpus(
         pair_column: name of the column or key that holds the second text, where a label belongs to a pair of texts;
             None for single texts.
         encoding: name of the files' encoding.
+        quoting: what a quotation mark means in .csv and .tsv, as for `open_corpus`.
 
     Returns:
-        A LabelledCorpus. Iterating it raises InputError if a file turns out to be unreadable or malformed, or has
-        examples without a label.
+        A LabelledCorpus. Iterating it raises InputError if a file is malformed or has examples without a label.
 
     Raises:
-        InputError: a source does not exist, the encoding is unknown, or `pair_column` is given for a source without
-            columns.
+        InputError: a source does not exist, the encoding or quoting is unknown, or `pair_column` is given for a source
+            without columns.
 
     Example:
         >>> counts = open_labelled_corpus("builtin:python-docstrings").label_counts()
@@ -71,12 +73,13 @@ def open_labelled_corpus(
         ['concurrency', 'data', 'development', 'files', 'internet', 'language', 'numbers', 'system', 'text']
     """
     require_encoding(encoding)
+    require_quoting(quoting)
     columns = named_columns(text_column, pair_column, label_column)
     schemes = {
         "builtin": partial(_builtin_reader, columns=columns),
         "tfds": partial(_tfds_reader, columns=columns),
     }
-    path_readers = partial(_path_readers, columns=columns, encoding=encoding)
+    path_readers = partial(_path_readers, columns=columns, encoding=encoding, quoting=quoting)
     return LabelledCorpus(*find_readers(sources, schemes, path_readers))
 
 
@@ -95,7 +98,7 @@ def _tfds_reader(source: str, columns: Mapping[str, str]) -> Reader:
     return read
 
 
-def _path_readers(path: str, columns: Mapping[str, str], encoding: str) -> list[Reader]:
+def _path_readers(path: str, columns: Mapping[str, str], encoding: str, quoting: str) -> list[Reader]:
     """A reader for each labelled file that a path stands for, or one reader for a folder with a subfolder per label."""
     files = files_of(path)
     if os.path.isdir(path):
@@ -105,7 +108,8 @@ def _path_readers(path: str, columns: Mapping[str, str], encoding: str) -> list[
         labels = labels_of_files(path, files)
         if labels:
             return [partial(read_class_folder, path, labels=labels, encoding=encoding)]
-    return [partial(read_labelled, file, columns=columns, encoding=encoding) for file in files]
+    how = {"columns": columns, "encoding": encoding, "quoting": quoting}
+    return [partial(read_labelled, file, **how) for file in files]
 
 
 def as_labelled_corpus(value: object, encoding: str = "utf-8", **columns) -> LabelledCorpus:

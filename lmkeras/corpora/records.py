@@ -1,13 +1,11 @@
 """Reads the wanted columns of tables and of JSON lines, row by row."""
 
-import csv
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
-from typing import NamedTuple
 
 from lmkeras.corpora.characters import read_lines
 from lmkeras.corpora.corpus import require_usable
+from lmkeras.corpora.table_files import SEPARATORS, Record, listed, read_table
 from lmkeras.errors import InputError
 
 #: The option for the one column whose values need not be text: in JSON a label may be a number, or be missing.
@@ -42,21 +40,8 @@ def require_columns_for_pairs(columns: Mapping[str, str], source: str, files: It
         )
 
 
-class Record(NamedTuple):
-    """One row of a table or one line of JSON.
-
-    `line` is the number of the line in which the row begins, from 1; `values` has one value for each wanted column;
-    `names` are the names of all columns or keys that the row has, and `cells` the values of all of them, as they are.
-    """
-
-    line: int
-    values: list
-    names: Collection[str]
-    cells: Collection
-
-
 def read_records(
-    path: str, columns: Mapping[str, str], encoding: str, numeric: Collection[str] = ()
+    path: str, columns: Mapping[str, str], encoding: str, numeric: Collection[str] = (), quoting: str = "auto"
 ) -> Iterator[Record]:
     """The rows of a table or the objects of a file of JSON lines; only one of them is in memory at a time.
 
@@ -66,6 +51,7 @@ def read_records(
             a string, which is then the text.
         encoding: name of the file's encoding.
         numeric: the options of columns of numbers, which in JSON may be numbers or strings.
+        quoting: what quotation marks mean in a table, as for `table_files.read_table`.
 
     Yields:
         Records. All values are strings, except in JSON lines: numbers of numeric columns stay numbers, and a label is
@@ -74,53 +60,9 @@ def read_records(
     Raises:
         InputError: the file cannot be read, is not in the format of its suffix, or lacks one of the columns.
     """
-    name = path.lower().removesuffix(".gz")
-    lines = read_lines(path, encoding)
-    if name.endswith(_JSON):
-        return _json_records(path, lines, columns=columns, numeric=numeric)
-    return _table_records(path, lines, columns=columns, delimiter=_DELIMITERS[name[name.rindex(".") :]])
-
-
-def _table_records(path: str, lines: Iterable[str], columns: Mapping[str, str], delimiter: str) -> Iterator[Record]:
-    """The rows of a table whose first row names the columns."""
-    rows = _rows(path, lines, delimiter)
-    # an empty file gets the wanted columns as its header, so that none seems to be missing; most callers refuse it
-    line, header = next(rows, (1, list(columns.values())))
-    for option, column in columns.items():
-        if column not in header:
-            raise missing_name(f"{path} line {line}", what="column", option=option, column=column, names=header)
-        if header.count(column) > 1:
-            raise InputError(
-                f"{path} line {line}: {header.count(column)} columns are called {column!r}: rename all but one"
-            )
-    wanted = [header.index(column) for column in columns.values()]
-    for line, row in rows:
-        if len(row) != len(header):
-            raise InputError(
-                f"{path} line {line}: expected {len(header)} fields as in the header, got {len(row)}. "
-                "Put a field that contains the separator between quotation marks"
-            )
-        yield Record(line, [row[index] for index in wanted], names=header, cells=row)
-
-
-def _rows(path: str, lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows that are not blank, each with the number of the line in which it begins."""
-    # strict, because otherwise the csv module guesses what a stray quotation mark means and may lose rows silently
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    while True:
-        line = reader.line_num + 1
-        try:
-            row = next(reader, None)
-        except csv.Error as error:
-            raise InputError(
-                f"{path} line {line}: not a row of a table ({error}). Is a quotation mark left open, or not doubled "
-                f"inside a quoted field? A field has at most {csv.field_size_limit()} characters; longer texts go "
-                "into .jsonl or .txt files"
-            ) from error
-        if row is None:
-            return
-        if row:
-            yield line, row
+    if path.lower().removesuffix(".gz").endswith(_JSON):
+        return _json_records(path, read_lines(path, encoding), columns=columns, numeric=numeric)
+    return read_table(path, columns=columns, encoding=encoding, quoting=quoting)
 
 
 def _json_records(
@@ -174,15 +116,10 @@ def missing_name(place: str, what: str, option: str, column: str, names: Iterabl
     )
 
 
-def listed(names: Iterable[str]) -> str:
-    """The names of columns for a message, shortened: in a file without a header, "names" may be whole paragraphs."""
-    return ", ".join(" ".join(name.split())[:40] for name in islice(names, 20))
-
-
-_DELIMITERS, _JSON = {".csv": ",", ".tsv": "\t"}, ".jsonl"
+_JSON = ".jsonl"
 
 #: The endings of the names of these files.
-SUFFIXES = tuple(suffix + packed for packed in ("", ".gz") for suffix in (*_DELIMITERS, _JSON))
+SUFFIXES = tuple(suffix + packed for packed in ("", ".gz") for suffix in (*SEPARATORS, _JSON))
 
 
 def has_records(path: str) -> bool:

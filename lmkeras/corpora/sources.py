@@ -9,12 +9,16 @@ from lmkeras.corpora.corpus import Corpus
 from lmkeras.corpora.files import has_known_suffix, read_texts
 from lmkeras.corpora.memory import kept_examples, sources_in
 from lmkeras.corpora.paths import Reader, files_of, find_readers, quoted
+from lmkeras.corpora.table_files import require_quoting
 from lmkeras.corpora.tfds import tfds_reader
 from lmkeras.errors import InputError, unknown_name
 
 
 def open_corpus(
-    sources: str | Path | Sequence[str | Path], text_column: str = "text", encoding: str = "utf-8"
+    sources: str | Path | Sequence[str | Path],
+    text_column: str = "text",
+    encoding: str = "utf-8",
+    quoting: str = "auto",
 ) -> Corpus:
     """The corpus of one or several sources, in the order given.
 
@@ -34,12 +38,15 @@ def open_corpus(
             like another kind of source.
         text_column: name of the column (.csv, .tsv) or key (.jsonl) that holds the text.
         encoding: name of the files' encoding.
+        quoting: what a quotation mark means in .csv and .tsv. "on": a field that begins with one goes on to the closing
+            one. "off": it is a character like others. "auto": on in .csv, but a row that is probably several is an
+            error; off in .tsv.
 
     Returns:
         A Corpus. Iterating it raises InputError if a file turns out to be unreadable, malformed or empty.
 
     Raises:
-        InputError: a source does not exist, or the encoding is unknown.
+        InputError: a source does not exist, or the encoding or quoting is unknown.
 
     Example:
         >>> texts, characters = open_corpus("builtin:python-docs").count()
@@ -47,14 +54,10 @@ def open_corpus(
         True
     """
     require_encoding(encoding)
+    require_quoting(quoting)
+    how = {"text_column": text_column, "encoding": encoding, "quoting": quoting}
     return Corpus(
-        *find_readers(
-            sources,
-            _SCHEMES,
-            lambda path: [
-                partial(read_texts, file, text_column=text_column, encoding=encoding) for file in files_of(path)
-            ],
-        )
+        *find_readers(sources, _SCHEMES, lambda path: [partial(read_texts, file, **how) for file in files_of(path)])
     )
 
 

@@ -16,6 +16,7 @@ from lmkeras.corpora.corpus import Examples, Text, require_usable
 from lmkeras.corpora.memory import kept_examples, sources_in
 from lmkeras.corpora.paths import files_of, find_readers, quoted
 from lmkeras.corpora.records import has_records, read_records
+from lmkeras.corpora.table_files import require_quoting
 from lmkeras.errors import InputError
 
 _PAIR = "pair_column"
@@ -56,7 +57,8 @@ def open_rows(
         example: a NamedTuple of fields that are str, int or float; its first field may be `Text`, a text or a pair.
         columns: for each field FIELD, under the key "FIELD_column", the name of its column. Without this key, or with
             None, the column has the name of the field. Under "pair_column" the column with the second text of a pair;
-            without it, or with None, every example has one text.
+            without it, or with None, every example has one text. Under "quoting" what a quotation mark means, as for
+            `open_corpus`.
         encoding: name of the files' encoding.
 
     Raises:
@@ -64,8 +66,10 @@ def open_rows(
             iterating: a column is missing, or a value is not of its field's type.
     """
     require_encoding(encoding)
-    wanted = _wanted(example, columns)
-    return Rows(*find_readers(sources, {}, partial(_readers, example=example, columns=wanted, encoding=encoding)))
+    quoting = columns.get("quoting") or "auto"
+    require_quoting(quoting)
+    how = {"example": example, "columns": _wanted(example, columns), "encoding": encoding, "quoting": quoting}
+    return Rows(*find_readers(sources, {}, partial(_readers, how=how)))
 
 
 def _wanted(example: type, columns: Mapping[str, str | None]) -> dict[str, str]:
@@ -78,17 +82,17 @@ def _wanted(example: type, columns: Mapping[str, str | None]) -> dict[str, str]:
     return wanted | {f"{field}_column": columns.get(f"{field}_column") or field for field in others}
 
 
-def _readers(path: str, example: type, columns: Mapping[str, str], encoding: str) -> list:
+def _readers(path: str, how: Mapping[str, object]) -> list:
     files = files_of(path)
     if not all(map(has_records, files)):
-        names = ", ".join(columns.values())
+        names = ", ".join(how["columns"].values())
         raise InputError(f"{quoted(path)}: expected .csv, .tsv or .jsonl files with the columns {names}")
-    return [partial(_read, file, example=example, columns=columns, encoding=encoding) for file in files]
+    return [partial(_read, file, **how) for file in files]
 
 
-def _read(path: str, example: type, columns: Mapping[str, str], encoding: str) -> Iterator:
+def _read(path: str, example: type, columns: Mapping[str, str], encoding: str, quoting: str) -> Iterator:
     numeric = [f"{field}_column" for field, kind in _kinds(example).items() if kind in (int, float)]
-    for record in read_records(path, columns=columns, encoding=encoding, numeric=numeric):
+    for record in read_records(path, columns=columns, encoding=encoding, numeric=numeric, quoting=quoting):
         values = [tuple(record.values[:2]), *record.values[2:]] if _PAIR in columns else record.values
         yield _example(values, example, f"{path} line {record.line}")
 

@@ -19,6 +19,7 @@ from lmkeras.corpora.records import (
     text_of,
 )
 from lmkeras.corpora.sources import BUILTIN_TEXTS, builtin_reader
+from lmkeras.corpora.table_files import require_quoting
 from lmkeras.corpora.tfds import tfds_rows_reader
 from lmkeras.errors import InputError
 
@@ -51,6 +52,7 @@ def open_examples(
     text_column: str = "text",
     pair_column: str | None = None,
     encoding: str = "utf-8",
+    quoting: str = "auto",
 ) -> Examples:
     """The texts of one or several sources, in the order given, for a model to judge one by one.
 
@@ -64,16 +66,18 @@ def open_examples(
         text_column: name of the column (.csv, .tsv), key (.jsonl) or feature (`tfds:`) that holds the text.
         pair_column: name of the one that holds the second text, where pairs of texts are judged; None for single texts.
         encoding: name of the files' encoding.
+        quoting: what a quotation mark means in .csv and .tsv, as for `open_corpus`.
 
     Returns:
         Examples, each of which is a text or, with a pair_column, a tuple (first, second) of texts. Iterating them
         raises InputError if a file turns out to be unreadable, malformed or empty.
 
     Raises:
-        InputError: a source does not exist, the encoding is unknown, or `pair_column` is given for a source without
-            columns.
+        InputError: a source does not exist, the encoding or quoting is unknown, or `pair_column` is given for a source
+            without columns.
     """
-    rows = open_text_rows(sources, text_column=text_column, pair_column=pair_column, encoding=encoding)
+    how = {"text_column": text_column, "pair_column": pair_column, "encoding": encoding, "quoting": quoting}
+    rows = open_text_rows(sources, **how)
     return Examples(lambda: (row.text for row in rows))
 
 
@@ -82,15 +86,18 @@ def open_text_rows(
     text_column: str = "text",
     pair_column: str | None = None,
     encoding: str = "utf-8",
+    quoting: str = "auto",
 ) -> Examples:
     """As `open_examples`, but each example is a TextRow, which holds the other columns too."""
     require_encoding(encoding)
+    require_quoting(quoting)
     columns = named_columns(text_column, pair_column)
     schemes = {
         "builtin": partial(_builtin_reader, columns=columns),
         "tfds": partial(_tfds_reader, columns=columns),
     }
-    return Examples(*find_readers(sources, schemes, partial(_path_readers, columns=columns, encoding=encoding)))
+    path_readers = partial(_path_readers, columns=columns, encoding=encoding, quoting=quoting)
+    return Examples(*find_readers(sources, schemes, path_readers))
 
 
 def _builtin_reader(source: str, columns: Mapping[str, str]) -> Reader:
@@ -109,15 +116,16 @@ def _tfds_reader(source: str, columns: Mapping[str, str]) -> Reader:
     return lambda: (TextRow(text_of(texts), dict(zip(names, texts, strict=True))) for _, texts in read_rows())
 
 
-def _path_readers(path: str, columns: Mapping[str, str], encoding: str) -> list[Reader]:
+def _path_readers(path: str, columns: Mapping[str, str], encoding: str, quoting: str) -> list[Reader]:
     files = files_of(path)
     require_columns_for_pairs(columns, quoted(path), files)
-    return [partial(_read_examples, file, columns=columns, encoding=encoding) for file in files]
+    how = {"columns": columns, "encoding": encoding, "quoting": quoting}
+    return [partial(_read_examples, file, **how) for file in files]
 
 
-def _read_examples(path: str, columns: Mapping[str, str], encoding: str) -> Iterator[TextRow]:
+def _read_examples(path: str, columns: Mapping[str, str], encoding: str, quoting: str) -> Iterator[TextRow]:
     if has_records(path):
-        rows = map(_row, read_records(path, columns, encoding))
+        rows = map(_row, read_records(path, columns, encoding, quoting=quoting))
     else:
         rows = (text_row(line.removesuffix("\n")) for line in read_lines(path, encoding))
     empty = True

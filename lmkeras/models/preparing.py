@@ -117,7 +117,7 @@ def prepared(
         InputError: corpus, parts and settings do not go together.
     """
     task = parts.task.learned(train, held_out, settings=settings, trained=parts.network is not None)
-    tokenizer = parts.tokenizer or recipe.tokenizer_for(train)
+    tokenizer, reason = (parts.tokenizer, "") if parts.tokenizer else recipe.tokenizer_for(train)
     network = parts.network or recipe.network_for(task, tokenizer, settings.seed)
     require_saveable(network)
     with freeze(network.layer_groups(), settings.frozen_groups):  # raises InputError for too many
@@ -135,7 +135,7 @@ def prepared(
         recipe.tokenizer if recipe is not None and recipe.is_named else type(tokenizer).__name__,
     )
     told = {"findings": findings, "amounts": amounts, "names": names, "weights_from": weights_from}
-    return Prepared(Parts(task, tokenizer, network), batches, digests, **told)
+    return Prepared(Parts(task, tokenizer, network), batches, digests, **told, tokenizer_reason=reason)
 
 
 def tell(findings: Iterable[str], aloud: bool) -> None:

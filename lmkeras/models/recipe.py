@@ -1,7 +1,7 @@
 """How a model's tokenizer and network are made: by name for a corpus, or from pretrained weights."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lmkeras.errors import InputError
@@ -10,6 +10,7 @@ from lmkeras.networks.network import Network
 from lmkeras.tasks.base import Task
 from lmkeras.tokenizers import new_tokenizer
 from lmkeras.tokenizers.base import BaseTokenizer
+from lmkeras.tokenizers.choice import Choice, choose, warn_of_sentences
 from lmkeras.training.randomness import random_seed
 
 
@@ -20,7 +21,7 @@ class Recipe:
     Args:
         task: the task of the network.
         network: the name of the body.
-        tokenizer: the name of a tokenizer; "auto" or None for the one that suits the network; or a fitted tokenizer.
+        tokenizer: the name of a tokenizer; "auto" or None for what suits network and text; or a fitted tokenizer.
         vocabulary_size: the most ids that a tokenizer given by name may have; None for its default.
         weights: a folder or hub name of pretrained weights; None for fresh weights.
         sizes: sizes of the body, by name.
@@ -71,23 +72,45 @@ class Recipe:
     def _tokenizer_name(self) -> str:
         if self.is_named:
             return self.tokenizer
-        return registry.family(self.network, self.task.bodies).tokenizer or self.task.default_tokenizer
+        return self._tokenizer_of_network or self.task.default_tokenizer
 
-    def tokenizer_for(self, corpus) -> BaseTokenizer:
-        """The tokenizer: the given one, that of the weights or of the corpus, or a new one fitted on the corpus."""
+    @property
+    def _tokenizer_of_network(self) -> str | None:
+        return registry.family(self.network, self.task.bodies).tokenizer
+
+    def tokenizer_for(self, corpus) -> tuple[BaseTokenizer, str]:
+        """The tokenizer: the given one, that of the weights or of the corpus, or a new one fitted on the corpus.
+
+        Returns:
+            The tokenizer, and why it is this one; an empty string if the user has named or given it.
+        """
         if isinstance(self.tokenizer, BaseTokenizer):
-            return self.tokenizer
+            return self.tokenizer, ""
         if self.weights is not None:
-            return registry.family(self.network, self.task.bodies).pretrained_tokenizer(self.weights)
+            family = registry.family(self.network, self.task.bodies)
+            return family.pretrained_tokenizer(self.weights), "the tokenizer of the pretrained weights"
         own = self.task.tokenizer_in(corpus)
         if own is None:
-            return new_tokenizer(self._tokenizer_name, self.vocabulary_size).fit(self.task.texts(corpus))
+            name, reason = self._choice(self.task.texts(corpus))
+            return new_tokenizer(name, self.vocabulary_size).fit(self.task.texts(corpus)), reason
         if self.is_named or self.vocabulary_size is not None:
             raise InputError(
                 f"{corpus.folder} has a tokenizer of its own: leave out tokenizer (--tokenizer) and vocabulary_size "
                 "(--vocabulary-size), or tokenize the text again with them"
             )
-        return own
+        return own, "the tokenizer with which the text was tokenized"
+
+    def _choice(self, texts: Iterable[str]) -> Choice:
+        """The tokenizer to fit on texts, and why."""
+        task = self.task
+        if self.is_named:
+            if self.tokenizer == "words":
+                warn_of_sentences(texts)
+            return Choice(self.tokenizer, "")
+        if own := self._tokenizer_of_network:
+            return Choice(own, f"{own}: the tokenizer of the network {self.network}")
+        usual, other = task.default_tokenizer, task.default_tokenizer_without_spaces
+        return choose(texts, with_spaces=usual, without_spaces=other if other in task.tokenizers else usual)
 
     def weights_from(self, seed: int) -> str:
         """Where the weights of a new network come from, for people."""

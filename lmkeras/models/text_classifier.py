@@ -16,8 +16,8 @@ class TextClassifier(Model):
     Args:
         network: a name ("dense", "cnn", "lstm", "transformer", "bert"), or a built network for a fitted tokenizer.
         tokenizer: a name ("words", "characters", "byte_pair", "word_piece") of a tokenizer that `fit` fits on the
-            corpus; or a fitted tokenizer. None or "auto": "words", but for "bert" "word_piece", or the tokenizer of the
-            pretrained weights.
+            corpus; or a fitted tokenizer. "auto" (or None): for "bert" "word_piece", or the tokenizer of the pretrained
+            weights; else "words", or "characters" for text without spaces between words, such as Chinese.
         vocabulary_size: the most ids that a tokenizer given by name may have; None for its default.
         max_length: the most ids of a text (or pair) that the network sees, special ones included; None for the
             network's limit, or 512 if it has none.
@@ -39,7 +39,7 @@ class TextClassifier(Model):
     def __init__(
         self,
         network: str | Network = "cnn",
-        tokenizer: str | BaseTokenizer | None = None,
+        tokenizer: str | BaseTokenizer | None = "auto",
         vocabulary_size: int | None = None,
         max_length: int | None = None,
         long_texts: str = "start",

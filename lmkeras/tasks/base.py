@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from lmkeras.corpora.memory import sources_in
 from lmkeras.corpora.tables import Rows, as_rows, open_rows, split_rows
 from lmkeras.errors import InputError
+from lmkeras.tasks.columns import Columns, TextColumns
 from lmkeras.tasks.data import Metric, TrainingData, ValidationData
 from lmkeras.training.settings import TrainingSettings
 
@@ -26,22 +27,6 @@ if TYPE_CHECKING:
     from lmkeras.networks.contract import Body, Head
     from lmkeras.networks.network import Network
     from lmkeras.tokenizers.base import BaseTokenizer
-
-
-@dataclasses.dataclass(frozen=True)
-class Columns:
-    """Where tables hold the parts of an example."""
-
-    text_column: str = "text"
-    """column (.csv, .tsv) or key (.jsonl) that holds the text."""
-
-
-@dataclasses.dataclass(frozen=True)
-class TextColumns(Columns):
-    """Where tables hold a text, or a pair of texts."""
-
-    pair_column: str | None = None
-    """column or key that holds the second text, where an example is a pair of texts."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +88,8 @@ class Task(abc.ABC):
     default_network: ClassVar[str] = "cnn"
     tokenizers: ClassVar[Sequence[str]] = ("words", "characters", "byte_pair", "word_piece")
     default_tokenizer: ClassVar[str] = "words"
+    #: the default for text of scripts without spaces between words, such as Chinese; if it is one of `tokenizers`
+    default_tokenizer_without_spaces: ClassVar[str] = "characters"
     metrics: ClassVar[Sequence[Metric]] = ()
     #: the metric by which the best weights are chosen, or "loss"
     monitor: ClassVar[str] = "loss"
@@ -136,7 +123,11 @@ class Task(abc.ABC):
         from lmkeras.corpora.unlabelled import open_text_rows
 
         return open_text_rows(
-            sources, text_column=columns.text_column, pair_column=columns.pair_column, encoding=encoding
+            sources,
+            text_column=columns.text_column,
+            pair_column=columns.pair_column,
+            encoding=encoding,
+            quoting=columns.quoting,
         )
 
     def corpus(self, value, columns: Columns | None = None, encoding: str = "utf-8"):

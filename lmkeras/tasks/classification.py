@@ -129,7 +129,7 @@ class Classification(WholeTextTask):
         "text": ".csv, .tsv, .jsonl with columns, .txt of label TAB text or __label__ lines (.gz too), a folder with a "
         "subfolder for each label, tfds:NAME:SPLIT, builtin:python-docstrings.",
         "validation": "labelled text to validate on; None: examples of every label taken from the training text.",
-        "tokenizer": "how text becomes tokens; auto: words, and for bert WordPiece.",
+        "tokenizer": "how text becomes tokens; auto: words, characters for text such as Chinese, WordPiece for bert.",
         "vocabulary_size": "the largest number of different tokens; None: 10000 words, every character, 4096 byte "
         "pairs, 8192 pieces.",
     }
@@ -158,6 +158,7 @@ class Classification(WholeTextTask):
             label_column=columns.label_column,
             pair_column=columns.pair_column,
             encoding=encoding,
+            quoting=columns.quoting,
         )
 
     def corpus(self, value, columns=None, encoding="utf-8"):

@@ -61,6 +61,8 @@ class Language(Task):
     default_network: ClassVar[str] = "transformer"
     tokenizers: ClassVar[tuple] = ("byte_pair", "characters", "words")
     default_tokenizer: ClassVar[str] = "byte_pair"
+    # measured on Chinese reviews: in the same time, byte pairs reach fewer bits per character than characters do
+    default_tokenizer_without_spaces: ClassVar[str] = "byte_pair"
     signatures: ClassVar[tuple] = ("generate", "score", "serving_default")
     answers_texts: ClassVar[bool] = False
 
@@ -73,7 +75,9 @@ class Language(Task):
         tokenized = list(filter(None, map(open_shards, sources)))
         if tokenized and len(sources) > 1:
             raise InputError(f"{tokenized[0].folder} holds tokens, which do not mix with other text: name it alone")
-        return tokenized[0] if tokenized else open_corpus(sources, columns.text_column, encoding)
+        if tokenized:
+            return tokenized[0]
+        return open_corpus(sources, text_column=columns.text_column, encoding=encoding, quoting=columns.quoting)
 
     def corpus(self, value, columns=None, encoding="utf-8"):
         """See `text_or_tokens`."""

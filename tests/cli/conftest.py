@@ -33,7 +33,7 @@ FILES = {
     "quote.csv": b'text,label\na,b\n"c,d\ne,f\n',
     "header.csv": b"text,label\n",
     "twice.csv": b"text,label,text\na,b,c\n",
-    "long.csv": b"text,label\na,b\n" + b"a" * 2**17 + b"a,b\n",
+    "merged.csv": b'text,label\n"a,x\nb",y\nc,x\n',
     "list.jsonl": b'{"text": "a", "label": "b"}\n["a", "b"]\n',
     "keyless.jsonl": b'{"text": "a", "label": "b"}\n{"words": "a"}\n',
     "number.jsonl": b'{"text": 5, "label": "b"}\n',

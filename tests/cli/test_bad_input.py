@@ -34,15 +34,16 @@ TABLE = {
         garbled.txt.gz                         | garbled.txt.gz is not a complete gzip file (Error -3 while
         checksum.txt.gz                        | checksum.txt.gz is not a complete gzip file (CRC check failed
         bomb.csv.gz                            | bomb.csv.gz line 2 has more than 1048576 characters
-        words.csv                              | words.csv line 1: column 'text' is missing; the columns are words, mark
-        words.tsv                              | words.tsv line 1: column 'text' is missing; the columns are words, mark
+        words.csv                              | words.csv line 1: column 'text' is missing; the columns are 'words',
+        words.tsv                              | words.tsv line 1: column 'text' is missing; the columns are 'words',
         ragged.csv                             | ragged.csv line 3: expected 2 fields as in the header, got 3
         quote.csv                              | quote.csv line 3: not a row of a table (unexpected end of data)
         header.csv                             | header.csv holds no text
         twice.csv                              | twice.csv line 1: 2 columns are called 'text': rename all but one
-        long.csv                               | long.csv line 3: not a row of a table (field larger than field limit
+        merged.csv                             | merged.csv line 2: a quotation mark that opens here closes in a later
+        text.txt --quoting of                  | did you mean
         list.jsonl                             | list.jsonl line 2: expected a string or an object with a string
-        keyless.jsonl                          | keyless.jsonl line 2: key 'text' is missing; the keys are words
+        keyless.jsonl                          | keyless.jsonl line 2: key 'text' is missing; the keys are 'words'
         number.jsonl                           | number.jsonl line 1: expected a string or an object with a string
         deep.jsonl                             | deep.jsonl line 1: not JSON (maximum recursion depth exceeded
         digits.jsonl                           | digits.jsonl line 1: not JSON (Exceeds the limit (4300 digits)

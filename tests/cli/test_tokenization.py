@@ -5,7 +5,9 @@ import pytest
 
 import lmkeras
 from lmkeras.cli import main
+from lmkeras.corpora import open_corpus
 from lmkeras.datasets import open_shards
+from lmkeras.tasks.language import Language
 from tests.cli.command import filled_in, require_one_line, run
 
 TEXTS = [f"Ann has {count} apples and {count * count} pears. " * 3 for count in range(60)]
@@ -46,6 +48,20 @@ def test_tokenize_says_how_fast_it_was(places, tmp_path, capsys):
     assert out.splitlines()[-1].startswith(f"{characters:,} tokens of 60 texts in {tmp_path / 'new'}, ")
 
 
+def test_tokenize_says_which_tokenizer_suits_the_text_and_why(tmp_path, capsys, caplog):
+    (tmp_path / "chinese.txt").write_text("天地玄黄，宇宙洪荒。日月盈昃，辰宿列张。" * 20)
+    name = Language.default_tokenizer_without_spaces
+    command = ["tokenize", "--text", tmp_path / "chinese.txt", "--workers", "1", "--output"]
+    code, out, err = run(capsys, *command, tmp_path / "auto")
+    assert (code, err) == (0, "")
+    assert out.startswith(f"tokenizer {name}: ")
+    fitted = lmkeras.new_tokenizer(name).fit(open_corpus(tmp_path / "chinese.txt"))
+    assert open_shards(tmp_path / "auto").tokenizer.to_json() == fitted.to_json()
+    assert not caplog.messages
+    assert run(capsys, *command, tmp_path / "words", "--tokenizer", "words")[0] == 0
+    assert [("whole sentences" in message) for message in caplog.messages] == [True]
+
+
 def test_the_tokenizer_is_fitted_on_as_much_text_as_was_asked_for(places, tmp_path):
     fitted = {}
     for name, megabytes in (("words", 0.002), ("words", 12), ("characters", 0.002)):
@@ -65,7 +81,7 @@ def test_an_interrupted_run_is_resumed(places, tmp_path, monkeypatch, capsys):
 
     def interrupt(*args, **options):
         printed.append(args)
-        if len(printed) == 3:
+        if len(printed) == 4:  # why this tokenizer, that it is ready, a shard; the next shard stops it
             raise KeyboardInterrupt
         if "file" in options:  # what is said at the end
             options["file"].write(args[0])

@@ -72,9 +72,9 @@ def test_txt_is_one_text(folder, text, packed, marked):
 def test_tables_give_back_what_the_csv_module_wrote(folder, texts, suffix):
     path = write(folder / f"a{suffix}", table(texts, "\t" if "tsv" in suffix else ","))
     if any(text.strip() for text in texts):
-        assert read(path) == [universal(text) for text in texts]
+        assert read(path, quoting="on") == [universal(text) for text in texts]
     else:
-        assert "holds no text" in error_of(path)
+        assert "holds no text" in error_of(path, quoting="on")
 
 
 @given(texts=st.lists(TEXTS, min_size=1), bare=st.booleans(), escaped=st.booleans(), packed=st.booleans())
@@ -195,17 +195,20 @@ def test_undecodable_bytes_are_located(folder, before, after, block_bytes):
         ("a.txt", "two\nlines\0", " line 2: U+0000"),
         ("a.txt", "utf-16".encode("utf-16-le"), " line 1: U+0000"),
         ("a.txt", b"cut \xe4\xb8", " line 1: the byte at offset 4 is not utf-8 (unexpected end of data)"),
-        ("a.csv", "id,review\n1,good\n", " line 1: column 'text' is missing; the columns are id, review. Name one"),
-        ("a.csv", "\n\n" + "x" * 99, f" line 3: column 'text' is missing; the columns are {'x' * 40}. Name"),
+        ("a.csv", "id,review\n1,good\n", " line 1: column 'text' is missing; the columns are 'id', 'review'. Name one"),
+        ("a.csv", "\n\n" + "x" * 99, f" line 3: column 'text' is missing; the columns are '{'x' * 40}'. Name"),
         ("a.csv", 'id,text\n1,"two\nlines"\n\n2\n', " line 5: expected 2 fields as in the header, got 1"),
         ("a.csv", "id,text\n1,so, so\n", " line 2: expected 2 fields as in the header, got 3"),
         ("a.csv", 'id,text\n1,fine\n2,"open\nand on\n', " line 3: not a row of a table"),
-        ("a.tsv", 'text\tid\n"quoted" word\t1\n', " line 2: not a row of a table"),
-        ("a.csv", "text\n" + "x" * 131_073, " line 2: not a row of a table (field larger than field limit (131072))"),
+        ("a.csv", 'text,id\n"quoted" word,1\n', " line 2: not a row of a table"),
         ("a.jsonl", '"one"\n\n{"text": "two"', " line 3: not JSON ("),
         ("a.jsonl", "[" * 100_000, " line 1: not JSON ("),
         ("a.jsonl", "1" * 5_000, " line 1: "),
-        ("a.jsonl", '{"review": "a", "id": 3}', " line 1: key 'text' is missing; the keys are review, id. Name one"),
+        (
+            "a.jsonl",
+            '{"review": "a", "id": 3}',
+            " line 1: key 'text' is missing; the keys are 'review', 'id'. Name one",
+        ),
         (
             "a.jsonl",
             '"a"\n{"text": null}',

@@ -156,7 +156,7 @@ def test_as_labelled_corpus_of_values_in_memory():
     ("value", "message"),
     [
         (None, "got NoneType"),
-        ({"a": "x"}, "the dict: column 'text' is missing; the columns are a. Name one with text_column"),
+        ({"a": "x"}, "the dict: column 'text' is missing; the columns are 'a'. Name one with text_column"),
         ({("a", "x")}, "got set"),
         (("a", "x"), "got a tuple of length 2 (str, str)"),
         ((["a"], ["x"], [1]), "got a tuple of length 3 (list, list, list)"),

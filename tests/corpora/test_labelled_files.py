@@ -55,7 +55,7 @@ def test_tables_give_back_what_the_csv_module_wrote(folder, examples, suffix):
     writer.writerow(["class", "id", "review"])
     writer.writerows([label, number, text] for number, (text, label) in enumerate(examples))
     path = write(folder / f"a{suffix}", rows.getvalue())
-    assert read(path, text_column="review", label_column="class") == examples
+    assert read(path, text_column="review", label_column="class", quoting="on") == examples
 
 
 @given(st.lists(st.tuples(TEXTS, NAMES), min_size=1).filter(has_text), st.booleans())
@@ -77,7 +77,7 @@ def test_pairs_are_read_from_two_columns(folder, examples):
     lines = [json.dumps({"hypothesis": b, "premise": a, "label": label}) for a, b, label in examples]
     expected = [((a, b), label) for a, b, label in examples]
     columns = {"text_column": "premise", "pair_column": "hypothesis"}
-    assert read(write(folder / "a.csv", rows.getvalue()), **columns) == expected
+    assert read(write(folder / "a.csv", rows.getvalue()), **columns, quoting="on") == expected
     assert read(write(folder / "a.jsonl", "\n".join(lines)), **columns) == expected
 
 
@@ -168,7 +168,7 @@ def test_a_folder_of_folders_of_labels(tmp_path):
         (
             "a.csv",
             "text,class\na,x\n",
-            " line 1: column 'label' is missing; the columns are text, class. Name one with ",
+            " line 1: column 'label' is missing; the columns are 'text', 'class'. Name one with ",
         ),
         ("a.csv", "text,class\na,x\n", "Name one with label_column (--label-column)"),
         ("a.csv", "review,label\na,x\n", "Name one with text_column (--text-column)"),
@@ -183,14 +183,14 @@ def test_a_folder_of_folders_of_labels(tmp_path):
         (
             "a.jsonl",
             '{"text": "a", "stars": 1}\n{"text": "b", "label": ""}\n',
-            ": 2 of 2 examples have no label (first: line 1, whose keys are text, stars). Give",
+            ": 2 of 2 examples have no label (first: line 1, whose keys are 'text', 'stars'). Give",
         ),
         ("a.jsonl", '{"text": "a", "label": NaN}', ": 1 of 1 examples have no label (first: line 1). Give"),
         ("a.jsonl", '{"text": "a", "label": [1]}', " line 1: expected a string or a number as label, got list"),
         ("a.jsonl", '{"text": "a", "label": "\\u0000"}', " line 1: U+0000"),
         ("a.jsonl", '{"text": 3, "label": 1}', " line 1: expected an object with a string under 'text', got int"),
         ("a.jsonl", '"a"', " line 1: expected an object with a string under 'text', got str"),
-        ("a.jsonl", '{"label": 1}', " line 1: key 'text' is missing; the keys are label. Name one with text_column"),
+        ("a.jsonl", '{"label": 1}', " line 1: key 'text' is missing; the keys are 'label'. Name one with text_column"),
         ("a.txt", "\nTo be, or not to be\n", " line 2: expected label<TAB>text or __label__name text, got 'To be, or"),
         ("a.txt", "x\tone\ntwo\n", " line 2: expected label<TAB>text as in the lines before, got no tab: 'two'"),
         ("a.txt", "x\tone\n\t two\n", ": 1 of 2 examples have no label (first: line 2)"),
@@ -212,7 +212,7 @@ def test_content_that_cannot_be_used(folder, name, content, message):
     [
         (
             '{"a": "x", "label": 1}',
-            "key 'b' is missing; the keys are a, label. Name one with pair_column (--pair-column)",
+            "key 'b' is missing; the keys are 'a', 'label'. Name one with pair_column (--pair-column)",
         ),
         ('{"a": "x", "b": null, "label": 1}', "expected an object with a string under 'b', got null"),
     ],

@@ -191,8 +191,11 @@ NOT_A_NUMBER = float("nan")
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (Table(review=TEXTS, label=LABELS), "the Table: column 'text' is missing; the columns are review, label. Name"),
-        ([{"text": "a", "label": 1}, {"label": 1}], "item 2: key 'text' is missing; the keys are label"),
+        (
+            Table(review=TEXTS, label=LABELS),
+            "the Table: column 'text' is missing; the columns are 'review', 'label'. Name",
+        ),
+        ([{"text": "a", "label": 1}, {"label": 1}], "item 2: key 'text' is missing; the keys are 'label'"),
         ([*RECORDS[:1], {"text": "a"}], "1 of 2 examples have no label (first: label 2)"),
         ({"text": TEXTS, "label": "yes"}, "expected a list of values as column 'label', got str"),
         ({"train": Table(text=TEXTS), "test": Table(text=TEXTS)}, "a dict of several, train, test: choose one"),

@@ -57,7 +57,7 @@ def test_tables_give_back_what_the_csv_module_wrote(folder, examples, suffix):
     writer = csv.writer(rows, delimiter="\t" if "tsv" in suffix.lower() else ",")
     writer.writerow(["answer", "id", "question"])
     writer.writerows([one.answer, number, one.question] for number, one in enumerate(examples))
-    corpus = open_rows(write(folder / f"a{suffix}", rows.getvalue()), Question, {})
+    corpus = open_rows(write(folder / f"a{suffix}", rows.getvalue()), Question, {"quoting": "on"})
     assert list(corpus) == list(corpus) == examples
     assert {type(one) for one in corpus} == {Question}
 
@@ -107,11 +107,11 @@ def test_values_are_of_their_fields_types(folder):
             " line 4: expected weight as a finite number, got 'heavy'",
         ),
         ("a.tsv", "text\tstars\tweight\nx\t1.5\t1\n", " line 2: expected stars as a whole number, got '1.5'"),
-        ("a.csv", "text,stars\nx,1\n", " line 1: column 'weight' is missing; the columns are text, stars."),
+        ("a.csv", "text,stars\nx,1\n", " line 1: column 'weight' is missing; the columns are 'text', 'stars'."),
         ("a.csv", "text,stars,weight,text\nx,1,1,y\n", " line 1: 2 columns are called 'text'"),
         ("a.csv", "text,stars,weight\nx,1,1\ny,2\n", " line 3: expected 3 fields as in the header, got 2"),
         ("a.csv", "text,stars,weight\nx\0,1,1\n", " line 2: U+0000 is not a character of text"),
-        ("a.jsonl", '\n{"text": "x", "weight": 1}', " line 2: key 'stars' is missing; the keys are text, weight."),
+        ("a.jsonl", '\n{"text": "x", "weight": 1}', " line 2: key 'stars' is missing; the keys are 'text', 'weight'."),
         ("a.jsonl", '{"text": "x", "stars": 1, "weight": 1}\n{"text"', " line 2: not JSON"),
         ("a.jsonl", '{"text": "x", "stars": 1.5, "weight": 1}', " line 1: expected stars as a whole number, got 1.5"),
         ("a.jsonl", '{"text": "x", "stars": 1e999, "weight": 1}', " line 1: expected stars as a whole number, got inf"),

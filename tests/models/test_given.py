@@ -135,7 +135,7 @@ def test_every_verb_takes_y_and_columns_of_a_file(path):
         other.find_learning_rate(TEXTS, written[1:])
     with pytest.raises(InputError, match="evaluate has no argument 'label_colum'; did you mean 'label_column'"):
         model.evaluate(path, label_colum="星")
-    with pytest.raises(InputError, match=r"the columns are 星, 影评\. Name one with label_column"):
+    with pytest.raises(InputError, match=r"the columns are '星', '影评'\. Name one with label_column"):
         model.evaluate(path, text_column="影评", encoding="gb18030")
     assert list(model.predict_each(path, text_column="影评", encoding="gb18030")) == list(other.predict_each(TEXTS))
     with pytest.raises(InputError, match="predict_each has no argument 'label_column'"):
@@ -154,7 +154,11 @@ def test_predict_answers_whatever_holds_texts():
         assert model.predict(one) == expected
     assert model.predict({"影评": TEXTS}, text_column="影评") == expected
     assert model.predict(TEXTS[0].encode()) == model.predict(TEXTS[0])
-    for wrong, message in (([*TEXTS, None], "text 21 is missing"), ({"a": TEXTS}, "the columns are a"), (3, "got int")):
+    for wrong, message in (
+        ([*TEXTS, None], "text 21 is missing"),
+        ({"a": TEXTS}, "the columns are 'a'"),
+        (3, "got int"),
+    ):
         with pytest.raises(InputError, match=message):
             model.predict(wrong)
 

@@ -32,13 +32,13 @@ def layout_for(network, fitted, pairs, max_length, long_texts):
     [("dense", None, "words"), ("bert", None, "word_piece"), ("bert", "characters", "characters")],
 )
 def test_the_tokenizer_is_the_one_named_or_what_suits_the_network(network, tokenizer, expected):
-    made = recipe(network, tokenizer).tokenizer_for(CORPUS)
+    made, _ = recipe(network, tokenizer).tokenizer_for(CORPUS)
     assert made.to_json() == new_tokenizer(expected).fit(TEXTS).to_json()
 
 
 def test_a_fitted_tokenizer_stays_what_it_is():
     fitted = new_tokenizer("words").fit(["other words"])
-    assert recipe(tokenizer=fitted).tokenizer_for(CORPUS) is fitted
+    assert recipe(tokenizer=fitted).tokenizer_for(CORPUS) == (fitted, "")
 
 
 @pytest.mark.parametrize("tokenizer", ["words", "characters", "byte_pair", "word_piece"])
@@ -48,7 +48,7 @@ def test_a_network_has_room_for_what_stands_between_pairs(network, tokenizer):
     sizes = {"d_model": 8, "num_heads": 2} if network == "bert" else {"embedding_dim": 3}
     size = None if tokenizer == "characters" else 300
     made = recipe(network, tokenizer, size, **sizes)
-    fitted = made.tokenizer_for(CORPUS)
+    fitted, _ = made.tokenizer_for(CORPUS)
     built = made.network_for(Classification(labels=("a", "b", "c")), fitted, seed=0)
     layout = layout_for(built, fitted, True, None, "start")
     assert layout.separator not in [id for text in TEXTS for id in fitted.encode(text)]
@@ -62,7 +62,7 @@ def test_a_network_has_room_for_what_stands_between_pairs(network, tokenizer):
 
 def test_the_seed_draws_the_weights():
     made = recipe(embedding_dim=3)
-    fitted = made.tokenizer_for(CORPUS)
+    fitted, _ = made.tokenizer_for(CORPUS)
     first, same, other = (made.network_for(LEARNT, fitted, seed).get_weights()[0] for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, same)
     assert np.abs(first - other).max() > 1e-3
@@ -70,7 +70,7 @@ def test_the_seed_draws_the_weights():
 
 def test_max_length_is_the_networks_where_it_has_one():
     made = recipe("transformer", max_length=7, d_model=4, num_heads=1)
-    fitted = made.tokenizer_for(CORPUS)
+    fitted, _ = made.tokenizer_for(CORPUS)
     task = dataclasses.replace(LEARNT, max_length=7)
     assert made.network_for(task, fitted, 0).body.max_length == 7
     assert recipe(max_length=7, embedding_dim=2).network_for(task, fitted, 0).body.max_length is None
