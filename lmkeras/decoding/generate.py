@@ -6,7 +6,7 @@ row. A row counts its own positions and looks only at its own tokens, so its tex
 Shape letters: B rows, P prompt length, T total length, W width of what is read at once, V vocabulary.
 """
 
-import contextlib
+import functools
 from collections.abc import Iterable
 
 import tensorflow as tf
@@ -21,6 +21,8 @@ from lmkeras.tokenizers.special import SpecialIds
 _CACHE_MULTIPLE = 64
 _TEXT_MULTIPLE = 512
 _UNLIMITED = 1 << 30  # more tokens than any text has
+# XLA takes seconds to compile the steps, in which TensorFlow's plain operations generate hundreds of tokens
+_WORTH_COMPILING = 128
 
 
 class GenerationLoop:
@@ -46,7 +48,7 @@ class GenerationLoop:
         self._limit = self._limit or _UNLIMITED
         self._filler = special.filler
         self._compiled = compiled and network.body.steps_with_xla
-        self._stretch = tf.function(self._steps, autograph=False, jit_compile=True) if self._compiled else self._steps
+        self._stretch = tf.function(self._compiled_steps, autograph=False, jit_compile=True)
         self._ends = self._where_in_vocabulary(special.ends)
         self._banned = self._where_in_vocabulary({special.unknown} - {None, *special.ends})
         ids, scalar = tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([], tf.int32)
@@ -56,7 +58,8 @@ class GenerationLoop:
         state = self.start.get_concrete_function().structured_outputs
         state = tf.nest.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), state)
         sampling = tf.nest.map_structure(tf.TensorSpec.from_tensor, Sampling().tensors())
-        self.advance = tf.function(self._advance, autograph=False, input_signature=[state, sampling, scalar])
+        self._signature, self._advance_functions = [state, sampling, scalar], {}
+        self.advance = self._advance_function(self._compiled, moves=self._limit != _UNLIMITED)
 
     def _where_in_vocabulary(self, ids: Iterable[int]) -> tf.Tensor:
         """bool [V], True at these ids."""
@@ -126,13 +129,30 @@ class GenerationLoop:
         states, state = self.network.body.step(window, state, at >= first[:, None])
         return {"logits": self.network.head(states[:, -1:])[:, 0], "network": state}
 
-    def _advance(self, state, sampling, steps):
+    def continued(self, state, sampling, steps):
+        """What `advance` gives, for a state that is at hand; a process that generates one short text begins sooner.
+
+        Tracing leaves out how windows move, if these texts fit into one, and few tokens are not worth compiling for.
+        """
+        compiled = self._compiled and int(state["max_new_tokens"]) >= _WORTH_COMPILING
+        return self._advance_function(compiled, moves=state["ids"].shape[1] > self._limit)(state, sampling, steps)
+
+    def _advance_function(self, compiled: bool, moves: bool):
+        known = self._advance_functions
+        if (compiled, moves) not in known:
+            advance = functools.partial(self._advance, compiled=compiled, moves=moves)
+            known[compiled, moves] = tf.function(advance, autograph=False, input_signature=self._signature)
+        return known[compiled, moves]
+
+    def _advance(self, state, sampling, steps, compiled, moves):
         """Adds at most `steps` tokens to every text.
 
         Args:
             state: what `start` or an earlier call returned.
             sampling: `Sampling.tensors()`.
             steps: int32 scalar.
+            compiled: whether XLA compiles the steps.
+            moves: whether a text may outgrow its window.
 
         Returns:
             The new state; generation is over when every entry of "finished" is True.
@@ -143,15 +163,17 @@ class GenerationLoop:
         uniform = self._uniform(sampling["seed"], padded, state["samples"])
         state = {**state, "ids": tf.pad(state["ids"], [[0, 0], [0, padded - length]])}
 
+        stretch = self._stretch if compiled else self._steps
+
         def body(state):
-            state = self._stretch(state, sampling, uniform=uniform, stop=stop)
+            state = stretch(state, sampling, uniform=uniform, stop=stop)
             moved = (state["room"] == 0) & ~tf.reduce_all(state["finished"])
             return (tf.cond(moved, lambda: self._read_anew(state), lambda: state),)
 
-        if self._limit == _UNLIMITED:
-            state = self._stretch(state, sampling, uniform=uniform, stop=stop)
-        else:
+        if moves:
             state = tf.while_loop(lambda state: self._going_on(state, stop), body, (state,))[0]
+        else:
+            state = stretch(state, sampling, uniform=uniform, stop=stop)
         return {**state, "ids": state["ids"][:, :length]}
 
     @staticmethod
@@ -169,8 +191,11 @@ class GenerationLoop:
         def going_on(state):
             return self._going_on(state, stop) & (state["room"] > 0)
 
-        with compiled_steps() if self._compiled else contextlib.nullcontext():
-            return tf.while_loop(going_on, body, (state,))[0]
+        return tf.while_loop(going_on, body, (state,))[0]
+
+    def _compiled_steps(self, state, sampling, uniform, stop):
+        with compiled_steps():
+            return self._steps(state, sampling, uniform, stop)
 
     def _read_anew(self, state):
         """Reads again the texts whose windows have moved with the last token; the other texts stay as they are."""

@@ -50,7 +50,7 @@ class TextGenerator:
         stops, state = stop_texts(stop), self._start(prompts, samples, max_new_tokens)
         steps, ended = tf.constant(_STOP_TOKENS if stops else tf.int32.max // 2), False
         while not ended:
-            state = self.loop.advance(state, sampling.tensors(), steps)
+            state = self.loop.continued(state, sampling.tensors(), steps)
             texts = self._new_texts(state)
             finished = state["finished"].numpy()
             ends = [_first(text if done else _whole(text), stops) for text, done in zip(texts, finished, strict=True)]
@@ -78,7 +78,7 @@ class TextGenerator:
     def _pieces(self, state, sampling, stops) -> Iterator[str]:
         given, finished = 0, False
         while not finished:
-            state = self.loop.advance(state, sampling, tf.constant(_STREAM_TOKENS))
+            state = self.loop.continued(state, sampling, tf.constant(_STREAM_TOKENS))
             text, finished = self._new_texts(state)[0], bool(state["finished"].numpy()[0])
             text = text if finished else _whole(text)
             end = _first(text, stops)

@@ -156,13 +156,15 @@ class Evaluations(keras.callbacks.Callback):
             ones are appended to it.
         updates: the callback that counts updates.
         folder: the run's folder; None if nothing is to be written.
+        judge: the name of the value that chooses the weights that are kept, and whether higher is better; None if the
+            last ones are kept.
     """
 
     OWN = ("step", "learning_rate")  # entries of a line in addition to the values that Keras reports
 
-    def __init__(self, lines: list[dict], updates: Updates, folder: Path | None):
+    def __init__(self, lines: list[dict], updates: Updates, folder: Path | None, judge: tuple[str, bool] | None = None):
         super().__init__()
-        self.lines, self._updates, self._folder = lines, updates, folder
+        self.lines, self._updates, self._folder, self._judge = lines, updates, folder, judge
 
     def on_train_begin(self, logs=None):
         """Starts metrics.jsonl: empty, or in a resumed run with the evaluations up to the checkpoint."""
@@ -183,7 +185,7 @@ class Evaluations(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         """Draws the curves."""
         if self._folder is not None:
-            draw_curves(self._file, self._folder / "curves.png")
+            draw_curves(self._file, self._folder / "curves.png", *(self._judge or ()))
 
     @property
     def _file(self) -> Path:

@@ -1,29 +1,72 @@
-"""Draws a picture of a training run: its losses over the updates."""
+"""Draws a picture of a training run: its loss, and the metric that chose the weights, over the updates."""
 
 import json
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_LOSS = "loss: -log of the right answer's probability"
 
 
-def draw_curves(metrics_file: str | Path, picture: str | Path) -> None:
-    """Draws the losses in a metrics.jsonl as a function of the number of updates.
+def draw_curves(
+    metrics_file: str | Path, picture: str | Path, monitor: str | None = None, higher_is_better: bool = False
+) -> None:
+    """Draws the values in a metrics.jsonl as a function of the number of updates, and marks the weights that are kept.
 
     Args:
         metrics_file: a file with one JSON object per line, with "step" and "loss", and "val_loss" if there was a
             validation.
         picture: the PNG file to write; it is not written if `metrics_file` is empty.
+        monitor: the value that chose the weights, such as "val_accuracy"; None if the last weights were kept.
+        higher_is_better: whether a higher value of it is better.
     """
+    lines = [json.loads(line) for line in Path(metrics_file).read_text().splitlines()]
+    if lines:
+        curves(lines, monitor, higher_is_better).savefig(picture, dpi=120)
+
+
+def curves(lines: Sequence[Mapping[str, float | None]], monitor: str | None, higher_is_better: bool) -> "Figure":
+    """The figure that `draw_curves` writes, from the lines of a metrics.jsonl."""
     # matplotlib's Figure, not pyplot, because pyplot would look for a window system
     from matplotlib.figure import Figure
 
-    lines = [json.loads(line) for line in Path(metrics_file).read_text().splitlines()]
-    if not lines:
-        return
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.add_subplot(xlabel="updates", ylabel="loss, nats a target")
-    for name, label in (("loss", "training"), ("val_loss", "validation")):
-        points = [(line["step"], line[name]) for line in lines if line.get(name) is not None]
-        if points:
-            axes.plot(*zip(*points, strict=True), marker=".", label=label)
-    axes.grid(alpha=0.3)
-    axes.legend()
-    figure.savefig(picture, dpi=120)
+    kept = kept_line(lines, monitor, higher_is_better)
+    metric = None if monitor in (None, "val_loss", "loss") else monitor.removeprefix("val_")
+    figure = Figure(figsize=(7 if metric is None else 11, 4), layout="constrained")
+    value = "" if kept.get(monitor) is None else f": {monitor} {kept[monitor]:.4g}"
+    figure.suptitle(f"weights kept after update {kept['step']:,} of {lines[-1]['step']:,}{value}", size=11)
+    shown = {"loss": f"{_LOSS} (lower is better)"}
+    if metric is not None:
+        shown[metric] = f"{metric.replace('_', ' ')} ({'higher' if higher_is_better else 'lower'} is better)"
+    for place, (name, words) in enumerate(shown.items(), 1):
+        axes = figure.add_subplot(1, len(shown), place, xlabel="updates of the weights", ylabel=words)
+        for part, label in ((name, "training text"), (f"val_{name}", "validation text")):
+            points = [(line["step"], line[part]) for line in lines if line.get(part) is not None]
+            if points:
+                axes.plot(*zip(*points, strict=True), marker=".", label=label)
+        axes.axvline(kept["step"], color="tab:green", linestyle="--", label="weights kept")
+        axes.grid(alpha=0.3)
+        axes.legend()
+    return figure
+
+
+def kept_line(lines: Sequence[Mapping[str, float | None]], monitor: str | None, higher_is_better: bool) -> Mapping:
+    """The evaluation whose weights are kept: the first of the best ones, of equally good ones that of lower val_loss.
+
+    Args:
+        lines: the evaluations, in their order.
+        monitor: the value that chooses; None for the last evaluation. Evaluations that lack it do not count.
+        higher_is_better: whether a higher value of it is better.
+    """
+    sign = -1 if higher_is_better else 1
+    judged = [line for line in lines if monitor is not None and line.get(monitor) is not None]
+
+    def rank(line):
+        loss = line.get("val_loss")
+        return sign * line[monitor], math.inf if loss is None else loss
+
+    return min(judged, key=rank) if judged else lines[-1]

@@ -175,7 +175,7 @@ def _recorded(run: Run | None, settings: TrainingSettings, state: TrainingState,
         facts = {"made_of": json.loads(json.dumps(made_of))}  # in the form in which a checkpoint gives it back
         _begin(run, checkpoints=checkpoints, state=state, updates=updates, made_of=facts["made_of"])
         require_the_same(updates.done, strategy)
-        evaluations = Evaluations(state.lines, updates, run.folder if chief else None)
+        evaluations = Evaluations(state.lines, updates, run.folder if chief else None, judge=state.judge)
         records = [late, updates, nan, evaluations, *state.callbacks]
         if settings.tensorboard and chief:
             records.append(keras.callbacks.TensorBoard(str(run.folder / "logs"), write_graph=False))

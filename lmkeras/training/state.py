@@ -26,6 +26,11 @@ class BestWeights(keras.callbacks.Callback):
         self._facts: dict = {"wait": 0, "best": None}
         self.weights: list[np.ndarray] | None = None
 
+    @property
+    def judge(self) -> tuple[str, bool]:
+        """The name of the metric that decides, and whether a higher value is better."""
+        return self._monitor, self._sign < 0
+
     def on_epoch_end(self, epoch, logs=None):
         """Compares this evaluation with the best one so far."""
         # compared in this order: the metric, turned so that lower is better, then the loss
@@ -65,11 +70,12 @@ class TrainingState:
     Attributes:
         lines: one dictionary for each evaluation; the callback Evaluations appends to it.
         callbacks: the callbacks whose state is a part of this one: `best`, if it is given.
+        judge: the metric by which `best` chooses, and whether a higher value is better; None without `best`.
     """
 
     def __init__(self, network: keras.Model, metrics: list[keras.metrics.Metric], best: BestWeights | None):
         self._network, self._best, self.lines = network, best, []
-        self.callbacks = [] if best is None else [best]
+        self.callbacks, self.judge = ([], None) if best is None else ([best], best.judge)
         self._metrics = [variable for metric in metrics for variable in metric.variables]
         known = {id(variable) for variable in self._metrics}
         known |= {id(variable) for variable in network.optimizer.variables}

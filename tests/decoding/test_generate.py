@@ -265,3 +265,17 @@ def test_impossible_sampling_is_refused_by_name(wrong):
 def test_no_prompts_no_texts(loop):
     state = loop.start(tf.zeros([0, 1], tf.int32), tf.zeros([0], tf.int32), tf.constant(1), tf.constant(5))
     assert loop.advance(state, Sampling().tensors(), tf.constant(5))["ids"].shape == (0, 6)
+
+
+@pytest.mark.parametrize(("new", "whole"), [(5, False), (2 * CONTEXT, False), (130, True)])
+def test_a_state_at_hand_goes_on_as_advance_does(new, whole):
+    """Whether a window moves or not; only a text that is long enough is worth all that `advance` consists of."""
+    network = build("pre_norm")
+    loop, prompts, sampling = GenerationLoop(network, SPECIAL), [[2, 4], [3]], Sampling(seed=5)
+    state = start(loop, prompts, new, 2)
+    for steps in (2, new):
+        state = loop.continued(state, sampling.tensors(), tf.constant(steps))
+    assert (loop.advance.experimental_get_tracing_count() > 0) == whole
+    plain = start(GenerationLoop(network, SPECIAL, compiled=False), prompts, new, 2)
+    expected = GenerationLoop(network, SPECIAL, compiled=False).advance(plain, sampling.tensors(), tf.constant(new))
+    np.testing.assert_array_equal(state["ids"], expected["ids"])
