@@ -102,7 +102,7 @@ def described(title: str, facts: Mapping[str, object]) -> str:
 
     Example:
         >>> described("Corpus", {"texts": 12000, "columns": ("text", "label"), "name": None})
-        'Corpus(texts=12,000, columns=text label)'
+        'Corpus(texts=12,000, columns=[text, label])'
     """
     return f"{title}({', '.join(f'{name}={value_text(value)}' for name, value in facts.items() if value is not None)})"
 
@@ -112,9 +112,23 @@ def value_text(value: object, most: int = 6) -> str:
 
     Example:
         >>> value_text(["ham", "spam", "eggs"], most=2)
-        'ham spam … (3)'
+        '[ham, spam, … 3 in all]'
     """
     if isinstance(value, Sequence) and not isinstance(value, str):
-        first = " ".join(shown(part) for part in value[:most])
-        return first if len(value) <= most else f"{first} … ({len(value):,})"
+        first = ", ".join(shown(part) for part in value[:most])
+        return f"[{first}]" if len(value) <= most else f"[{first}, … {len(value):,} in all]"
     return number(value) if isinstance(value, int | float) else str(value)
+
+
+class Described:
+    """An object that shows its facts: in one line in a terminal, as a table in a notebook."""
+
+    def _facts(self) -> Mapping[str, object]:
+        """What to show, by name; facts that are None are left out."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return described(type(self).__name__, self._facts())
+
+    def _repr_html_(self) -> str:
+        return html_facts(type(self).__name__, self._facts())

@@ -41,5 +41,5 @@ def test_html_gives_back_what_was_put_in():
 
 def test_facts():
     facts = {"labels": ["ham", "spam"], "parameters": 12000, "tokenizer": None}
-    assert described("Model", facts) == "Model(labels=ham spam, parameters=12,000)"
-    assert Cells(html_facts("Model", facts)).rows == [["labels", "ham spam"], ["parameters", "12,000"]]
+    assert described("Model", facts) == "Model(labels=[ham, spam], parameters=12,000)"
+    assert Cells(html_facts("Model", facts)).rows == [["labels", "[ham, spam]"], ["parameters", "12,000"]]

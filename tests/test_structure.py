@@ -59,7 +59,7 @@ tasks.in_graph tasks.in_graph.whole_texts tasks.in_graph.language
 tasks.whole_texts tasks.classification tasks.language tasks
 export export.saved_model
 models models.folder models.network_file models.keras_file models.recipe models.saving models.given models.preparing
-models.telling models.model models.loading
+models.telling models.showing models.signatures models.model models.loading
 models.language_model models.text_classifier models.tables models.cross_validation
 arguments.values arguments.options arguments.parsing arguments.showing arguments.completion arguments.running arguments
 cli.completion cli.configuration cli.runs cli.tokenization cli.network_options

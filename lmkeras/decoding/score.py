@@ -11,6 +11,7 @@ import math
 
 import tensorflow as tf
 
+from lmkeras.display import Described, html_table, number
 from lmkeras.metrics import perplexity
 from lmkeras.networks.network import Network
 from lmkeras.tokenizers.base import BaseTokenizer
@@ -72,8 +73,8 @@ class ScoringLoop:
         return tf.reshape(scores, [rows, pieces * limit])[:, :length]
 
 
-@dataclasses.dataclass(frozen=True)
-class TextScore:
+@dataclasses.dataclass(frozen=True, repr=False)
+class TextScore(Described):
     """The score of a text: log P(w1..wn) = sum of log P(wi | w1..wi-1)."""
 
     log_probability: float
@@ -87,6 +88,14 @@ class TextScore:
     def perplexity(self) -> float:
         """exp of the mean negative log probability of a token; 1 if no token was scored."""
         return perplexity(-self.log_probability / len(self.tokens)) if self.tokens else 1.0
+
+    def _facts(self):
+        return {"log_probability": self.log_probability, "tokens": len(self.tokens), "perplexity": self.perplexity}
+
+    def _repr_html_(self) -> str:
+        pairs = zip(self.tokens, self.token_log_probabilities, strict=True)
+        rows = [[repr(token), number(value)] for token, value in pairs]
+        return html_table([["token", "log probability"], *rows], caption=repr(self))
 
 
 class TextScorer:

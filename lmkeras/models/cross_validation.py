@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lmkeras.corpora import folds, require_several_labels
+from lmkeras.display import Described, aligned, html_table
 from lmkeras.errors import InputError
 from lmkeras.models.given import Given
 from lmkeras.models.text_classifier import TextClassifier
@@ -14,8 +15,8 @@ from lmkeras.reports import ClassificationReport
 from lmkeras.training.settings import ClassifierFitSettings, changed
 
 
-@dataclasses.dataclass(frozen=True)
-class CrossValidation:
+@dataclasses.dataclass(frozen=True, repr=False)
+class CrossValidation(Described):
     """The results of a cross-validation.
 
     Attributes:
@@ -36,6 +37,31 @@ class CrossValidation:
             each = [getattr(report, name) for report in self.reports]
             values |= {name: statistics.mean(each), f"{name}_deviation": statistics.stdev(each)}
         return {**values, "folds": len(self.reports), "examples": self.report.examples}
+
+    def table(self) -> str:
+        """A line for each fold, then mean and sample standard deviation over the folds, as plain text."""
+        return aligned(self._rows())
+
+    def _rows(self) -> list[list[str]]:
+        rows = [["fold", "accuracy", "macro F1", "examples"]]
+        for number, report in enumerate(self.reports, 1):
+            rows.append([str(number), f"{report.accuracy:.3f}", f"{report.macro_f1:.3f}", str(report.examples)])
+        values = self.values()
+        for name, end in (("mean", ""), ("deviation", "_deviation")):
+            scores = (f"{values[score + end]:.3f}" for score in ("accuracy", "macro_f1"))
+            rows.append([name, *scores, "" if end else str(values["examples"])])
+        return rows
+
+    def __str__(self) -> str:
+        return self.table()
+
+    def _facts(self):
+        values = self.values()
+        scores = {name: f"{values[name]:.4f} ± {values[f'{name}_deviation']:.4f}" for name in ("accuracy", "macro_f1")}
+        return {**scores, "folds": values["folds"], "examples": values["examples"]}
+
+    def _repr_html_(self) -> str:
+        return html_table(self._rows())
 
 
 def cross_validate(

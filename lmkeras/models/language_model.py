@@ -6,11 +6,13 @@ from lmkeras.decoding.sampling import MAX_NEW_TOKENS, Sampling
 from lmkeras.decoding.score import TextScore
 from lmkeras.models.given import texts_of
 from lmkeras.models.model import Model
+from lmkeras.models.signatures import naming_settings
 from lmkeras.networks.network import Network
 from lmkeras.tasks.language import Language
 from lmkeras.tokenizers.base import BaseTokenizer
 
 
+@naming_settings(Language)
 class LanguageModel(Model):
     """A tokenizer and a language network: trains on text, scores it and writes it.
 

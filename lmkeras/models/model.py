@@ -12,6 +12,7 @@ from lmkeras.models.given import Given, one_validation, options_of
 from lmkeras.models.preparing import Parts, as_trained, noted, prepared, require_judge, run_of, settings_for, tell
 from lmkeras.models.recipe import Recipe, require_built
 from lmkeras.models.saving import save_model
+from lmkeras.models.showing import ShownModel
 from lmkeras.models.telling import fit_and_tell
 from lmkeras.networks.network import Network
 from lmkeras.tasks.base import Runner, Task, TextColumns
@@ -25,7 +26,7 @@ from lmkeras.training.settings import TrainingSettings
 from lmkeras.training.strategies import is_chief, replicas_of, strategy_for
 
 
-class Model:
+class Model(ShownModel):
     """A task, a tokenizer and a network: trains on a corpus, is evaluated, answers texts, and is saved in one folder.
 
     Args:

@@ -5,11 +5,13 @@ from pathlib import Path
 
 from lmkeras.errors import InputError
 from lmkeras.models.model import Model
+from lmkeras.models.signatures import naming_settings
 from lmkeras.networks.network import Network
 from lmkeras.tasks.classification import Classification
 from lmkeras.tokenizers.base import BaseTokenizer
 
 
+@naming_settings(Classification)
 class TextClassifier(Model):
     """A tokenizer, a classification network and the labels: trains on labelled text and labels text.
 

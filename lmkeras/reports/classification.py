@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lmkeras.display import ROW_CELLS, aligned, cells_of, shown
+from lmkeras.display import ROW_CELLS, Described, aligned, cells_of, html_table, shown
 from lmkeras.durable import replacing
 from lmkeras.errors import InputError
 from lmkeras.reports.tables import font_families, share
 
+_MOST_HTML_COLUMNS = 30
 _COLUMN_CELLS = 12  # a class name above a column of confusion_table is shortened to this width
 
 
@@ -30,8 +31,8 @@ class ClassScores(NamedTuple):
     """Number of examples that belong to this class."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class ClassificationReport:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class ClassificationReport(Described):
     """A comparison of a classifier's predictions with the true classes of the same examples.
 
     Args:
@@ -118,6 +119,9 @@ class ClassificationReport:
             accuracy                     0.750         4
             macro F1                     0.733         4
         """
+        return aligned(self._score_rows())
+
+    def _score_rows(self) -> list[list[str]]:
         header = ["", "precision", "recall", "F1", "examples"]
         rows = [
             [shown(row.label, ROW_CELLS), *(f"{score:.3f}" for score in row[1:4]), str(row.support)]
@@ -127,7 +131,7 @@ class ClassificationReport:
             [name, "", "", f"{score:.3f}", str(self.examples)]
             for name, score in (("accuracy", self.accuracy), ("macro F1", self.macro_f1))
         ]
-        return aligned([header, *rows, *totals])
+        return [header, *rows, *totals]
 
     def confusion_table(self) -> str:
         """The counts as plain text: a row for each true class, a column for each predicted one.
@@ -139,12 +143,15 @@ class ClassificationReport:
             cat                 1    1
             dog                 0    2
         """
+        return aligned(self._confusion_rows())
+
+    def _confusion_rows(self) -> list[list[str]]:
         header = ["true \\ predicted", *(shown(label, _COLUMN_CELLS) for label in self.labels)]
         rows = [
             [shown(label, ROW_CELLS), *map(str, counts)]
             for label, counts in zip(self.labels, self.confusion.tolist(), strict=True)
         ]
-        return aligned([header, *rows])
+        return [header, *rows]
 
     def data(self) -> dict[str, object]:
         """What the tables show, as JSON takes it: labels, the scores of each class, and the counts [C, C].
@@ -160,6 +167,19 @@ class ClassificationReport:
     def text(self) -> str:
         """Both tables, one below the other."""
         return f"{self.table()}\n\n{self.confusion_table()}"
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def _facts(self):
+        scores = {"accuracy": self.accuracy, "macro_f1": self.macro_f1, "examples": self.examples}
+        return {**scores, "labels": self.labels}
+
+    def _repr_html_(self) -> str:
+        pages = [html_table(self._score_rows())]
+        if len(self.labels) <= _MOST_HTML_COLUMNS:
+            pages.append(html_table(self._confusion_rows()))
+        return "".join(pages)
 
     def draw(self, picture: str | Path) -> None:
         """Draws the confusion matrix: the number in a cell is its count, a darker cell has a larger share of its row.

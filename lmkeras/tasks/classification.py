@@ -17,7 +17,7 @@ from lmkeras.corpora import (
     split_labelled,
 )
 from lmkeras.corpora.corpus import Text
-from lmkeras.display import shown
+from lmkeras.display import html_table, shown
 from lmkeras.errors import InputError
 from lmkeras.reports import ClassificationReport
 from lmkeras.tasks.base import Metric, TextColumns
@@ -27,6 +27,7 @@ from lmkeras.tasks.whole_texts import TextLengths, WholeTextTask
 from lmkeras.training.settings import ClassifierFitSettings
 
 _LABELS, _LABEL_CELLS = 8, 20  # how many labels a training names at its beginning, and how wide each is
+_MOST_SHOWN = 5  # labels of a prediction that is printed
 
 
 class LabelledText(NamedTuple):
@@ -70,7 +71,7 @@ class ShownLabels:
             raise InputError(f"threshold must be a probability, from 0 to 1, got {self.threshold}")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Prediction:
     """The likeliest label of a text, and the probability of every label.
 
@@ -111,6 +112,15 @@ class Prediction:
             [('ham', 0.625), ('spam', 0.25)]
         """
         return sorted(self.probabilities.items(), key=lambda item: -item[1])[:count]
+
+    def __repr__(self) -> str:
+        parts = [f"{label!r}: {probability:.4g}" for label, probability in self.top(_MOST_SHOWN)]
+        parts += [f"… {len(self.probabilities) - len(parts)} more"] * (len(self.probabilities) > len(parts))
+        return f"Prediction(label={self.label!r}, probabilities={{{', '.join(parts)}}})"
+
+    def _repr_html_(self) -> str:
+        rows = [[label, f"{probability:.4f}"] for label, probability in self.top(_MOST_SHOWN)]
+        return html_table([["label", "probability"], *rows])
 
 
 @register_task

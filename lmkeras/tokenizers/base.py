@@ -4,6 +4,7 @@ import abc
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from lmkeras.display import Described
 from lmkeras.errors import InputError
 from lmkeras.tokenizers.special import SpecialIds
 
@@ -27,7 +28,7 @@ class EncodedText(NamedTuple):
     offsets: list[tuple[int, int]]
 
 
-class BaseTokenizer(abc.ABC):
+class BaseTokenizer(Described, abc.ABC):
     """Text to ids and back; `special` names the ids that stand for something other than a piece of text."""
 
     #: whether decode(encode(text)) is the text itself, except for characters that have no id
@@ -43,6 +44,10 @@ class BaseTokenizer(abc.ABC):
     def special(self) -> SpecialIds:
         """The ids that stand for something other than a piece of text, such as padding. A text in which the name of a
         special token is written out, like "[MASK]", may still be encoded to that token's id."""
+
+    def _facts(self):
+        own = {id for value in self.special for id in (value if isinstance(value, tuple) else (value,))} - {None}
+        return {"vocabulary_size": self.vocabulary_size, "fitted": None if self.vocabulary_size > len(own) else "no"}
 
     @abc.abstractmethod
     def fit(self, texts: Iterable[str]) -> "BaseTokenizer":

@@ -48,6 +48,10 @@ class Tokenizer(KerasTokenizer, BaseTokenizer):
         """Id 0 pads, starts and ends texts; the oov_token's id stands for unknown words."""
         return SpecialIds(padding=0, start=0, ends=(0,), unknown=self.unknown_id)
 
+    def _facts(self):
+        tokens = "characters" if self.char_level else "words"
+        return {"tokens": tokens, **super()._facts(), "fitted_on_texts": self.document_count or None}
+
     def fit(self, texts: Iterable[Text]) -> "Tokenizer":
         """Counts the words of one pass over `texts` and numbers them by frequency; returns self."""
         self.fit_on_texts(texts)

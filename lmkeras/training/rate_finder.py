@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from lmkeras.datasets.prefetching import failures_of_batches
+from lmkeras.display import Described
 from lmkeras.errors import InputError
 from lmkeras.networks.judged import HeadLoss
 from lmkeras.networks.network import Network
@@ -19,8 +20,8 @@ from lmkeras.training.optimizers import build_optimizer
 from lmkeras.training.settings import TrainingSettings
 
 
-@dataclasses.dataclass(frozen=True)
-class RateFinding:
+@dataclasses.dataclass(frozen=True, repr=False)
+class RateFinding(Described):
     """The losses of a training in which the learning rate grew from update to update.
 
     Args:
@@ -71,6 +72,14 @@ class RateFinding:
     def _lowest(self) -> int:
         return int(np.argmin(self.smoothed))
 
+    def _facts(self):
+        lowest = self.losses[self._lowest]
+        return {
+            "suggestion": self.suggestion,
+            "updates": len(self.losses),
+            "loss": f"{self.losses[0]:.4g} to {lowest:.4g}",
+        }
+
     def draw(self, picture: str | Path) -> None:
         """Draws the loss as a function of the learning rate, and marks the suggestion.
 
@@ -81,9 +90,11 @@ class RateFinding:
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(7, 4), layout="constrained")
-        axes = figure.add_subplot(xlabel="learning rate", ylabel="loss, nats a target", xscale="log")
+        axes = figure.add_subplot(xlabel="learning rate of an update (logarithmic)", xscale="log")
+        axes.set_ylabel("loss: -log of the right answer's probability")
+        axes.set_title("learning rates tried: the loss falls, then diverges", size=11)
         axes.plot(self.learning_rates, self.losses, color="tab:blue", alpha=0.3, label="loss of a batch")
-        axes.plot(self.learning_rates, self.smoothed, color="tab:blue", label="smoothed")
+        axes.plot(self.learning_rates, self.smoothed, color="tab:blue", label="mean of neighbours")
         axes.axvline(self.suggestion, color="tab:orange", label=f"suggestion: {self.suggestion:.2g}")
         # the axis leaves out the exploding losses at the end, beside which all others would be a flat line
         start, lowest = self.losses[0], min(self.losses)
