@@ -57,7 +57,9 @@ __all__ = ["__version__", *_NAMES]
 
 def __getattr__(name: str):
     if name not in _NAMES:
-        raise AttributeError(f"module 'lmkeras' has no attribute {name!r}")
+        from lmkeras.errors import did_you_mean
+
+        raise AttributeError(f"module 'lmkeras' has no attribute {name!r}{did_you_mean(name, _NAMES)}")
     if _NAMES[name].startswith(_WITH_TENSORFLOW) and "tensorflow" not in sys.modules:
         importlib.import_module("lmkeras.arguments").quiet_tensorflow()  # else its notes stand in every notebook
     value = getattr(importlib.import_module(_NAMES[name]), name)

@@ -39,8 +39,7 @@ def unknown_name(kind: str, name: object, choices: Iterable[str]) -> InputError:
     """
     choices = list(choices)
     message = f"unknown {kind} {name!r}: expected one of {', '.join(choices)}"
-    near = difflib.get_close_matches(str(name), choices, n=1)
-    return InputError(f"{message}; did you mean {near[0]!r}?" if near else message)
+    return InputError(message + did_you_mean(name, choices))
 
 
 def unknown_argument(function: str, name: str, choices: Iterable[str]) -> InputError:
@@ -58,6 +57,16 @@ def unknown_argument(function: str, name: str, choices: Iterable[str]) -> InputE
         >>> str(unknown_argument("fit", "epoch", ["batch_size", "epochs", "steps"]))
         "fit has no argument 'epoch'; did you mean 'epochs'?"
     """
-    near = difflib.get_close_matches(name, sorted(choices), n=1)
-    guess = f"; did you mean {near[0]!r}?" if near else ": its docstring says which ones it has"
+    guess = did_you_mean(name, sorted(choices)) or ": its docstring says which ones it has"
     return InputError(f"{function} has no argument {name!r}{guess}")
+
+
+def did_you_mean(name: object, choices: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the nearest known name as a question; "" where none is near.
+
+    Example:
+        >>> did_you_mean("epoch", ["batch_size", "epochs"])
+        "; did you mean 'epochs'?"
+    """
+    near = difflib.get_close_matches(str(name), list(choices), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

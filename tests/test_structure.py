@@ -48,15 +48,15 @@ networks.bodies.dense networks.bodies.convolutional networks.bodies.recurrent
 networks.bodies.bidirectional networks.bodies.transformer
 networks.bodies.bert.calling networks.bodies.bert.packed networks.bodies.bert.reading networks.bodies.bert.encoder
 networks.bodies.bert.classifier networks.bodies.bert networks.version_0_1 networks.weights
-training.curves training.devices training.adam training.muon training.optimizers
+training.outcome training.curves training.devices training.adam training.muon training.optimizers
 training.layer_rates training.macro_f1
-training.outcome training.checkpoints training.interruption training.strategies
+training.checkpoints training.interruption training.strategies
 training.settings_file training.distribution training.state
 training.callbacks training.progress training.run training.duration training.history training.fit training.rate_finder
 decoding decoding.samplers decoding.sampling decoding.generate decoding.score decoding.text
 tasks.registry tasks.columns tasks.data tasks.base tasks.checks
 tasks.in_graph tasks.in_graph.whole_texts tasks.in_graph.language
-tasks.whole_texts tasks.classification tasks.language tasks
+tasks.whole_texts tasks.predictions tasks.classification tasks.language tasks
 export export.saved_model
 models models.folder models.network_file models.keras_file models.recipe models.saving models.given models.preparing
 models.telling models.showing models.signatures models.model models.loading

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import chain
 
 from lmkeras.corpora.corpus import Corpus, Examples, Text, require_usable
-from lmkeras.errors import InputError
+from lmkeras.errors import InputError, did_you_mean
 
 #: Labels that look like this are sorted as numbers.
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
@@ -202,10 +202,11 @@ def require_known_labels(counts: Mapping[str, int], known: Collection[str]) -> N
     """
     unknown = {label: count for label, count in counts.items() if label not in known}
     if unknown:
+        guess = next(filter(None, (did_you_mean(label, known) for label in unknown)), "")
         raise InputError(
             f"{sum(unknown.values())} of {sum(counts.values())} examples have labels that were not learnt: "
             f"{_counted(unknown)}. Expected one of {_listed(map(repr, known))}: rename those labels, leave their "
-            "examples out or train with them; label_column (--label-column) names another column"
+            f"examples out or train with them; label_column (--label-column) names another column{guess}"
         )
 
 

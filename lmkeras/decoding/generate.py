@@ -49,8 +49,8 @@ class GenerationLoop:
         self._filler = special.filler
         self._compiled = compiled and network.body.steps_with_xla
         self._stretch = tf.function(self._compiled_steps, autograph=False, jit_compile=True)
-        self._ends = self._where_in_vocabulary(special.ends)
-        self._banned = self._where_in_vocabulary({special.unknown} - {None, *special.ends})
+        self._ends = _where(special.ends, network.body.vocabulary_size)
+        self._banned = _where({special.unknown} - {None, *special.ends}, network.body.vocabulary_size)
         ids, scalar = tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([], tf.int32)
         self.start = tf.function(
             self._start, autograph=False, input_signature=[ids, tf.TensorSpec([None], tf.int32), scalar, scalar]
@@ -60,12 +60,6 @@ class GenerationLoop:
         sampling = tf.nest.map_structure(tf.TensorSpec.from_tensor, Sampling().tensors())
         self._signature, self._advance_functions = [state, sampling, scalar], {}
         self.advance = self._advance_function(self._compiled, moves=self._limit != _UNLIMITED)
-
-    def _where_in_vocabulary(self, ids: Iterable[int]) -> tf.Tensor:
-        """bool [V], True at these ids."""
-        return tf.reduce_any(
-            tf.range(self.network.body.vocabulary_size) == tf.constant([*ids], tf.int32)[:, None], axis=0
-        )
 
     def _start(self, prompts, lengths, samples, max_new_tokens):
         """Reads the prompts, each `samples` times.
@@ -160,7 +154,7 @@ class GenerationLoop:
         length = tf.shape(state["ids"])[1]
         stop = state["drawn"] + tf.minimum(steps, state["max_new_tokens"] - state["drawn"])
         padded = _rounded_up(length, _TEXT_MULTIPLE)
-        uniform = self._uniform(sampling["seed"], padded, state["samples"])
+        uniform = _uniform(sampling["seed"], padded, state["samples"])
         state = {**state, "ids": tf.pad(state["ids"], [[0, 0], [0, padded - length]])}
 
         stretch = self._stretch if compiled else self._steps
@@ -171,14 +165,10 @@ class GenerationLoop:
             return (tf.cond(moved, lambda: self._read_anew(state), lambda: state),)
 
         if moves:
-            state = tf.while_loop(lambda state: self._going_on(state, stop), body, (state,))[0]
+            state = tf.while_loop(lambda state: _going_on(state, stop), body, (state,))[0]
         else:
             state = stretch(state, sampling, uniform=uniform, stop=stop)
         return {**state, "ids": state["ids"][:, :length]}
-
-    @staticmethod
-    def _going_on(state, stop):
-        return (state["drawn"] < stop) & ~tf.reduce_all(state["finished"])
 
     def _steps(self, state, sampling, uniform, stop):
         """Draws token after token, until `stop` of them are drawn, all texts are complete, or a window has to move."""
@@ -189,13 +179,13 @@ class GenerationLoop:
             return ({**state, "logits": logits[:, -1], "network": network, "room": state["room"] - 1},)
 
         def going_on(state):
-            return self._going_on(state, stop) & (state["room"] > 0)
+            return _going_on(state, stop) & (state["room"] > 0)
 
         return tf.while_loop(going_on, body, (state,))[0]
 
     def _compiled_steps(self, state, sampling, uniform, stop):
         with compiled_steps():
-            return self._steps(state, sampling, uniform, stop)
+            return self._steps(state, sampling, uniform=uniform, stop=stop)
 
     def _read_anew(self, state):
         """Reads again the texts whose windows have moved with the last token; the other texts stay as they are."""
@@ -209,15 +199,6 @@ class GenerationLoop:
             "network": self.network.replace_rows(state["network"], rows, read["network"]),
             "room": self._room(lengths, finished),
         }
-
-    @staticmethod
-    def _uniform(seed, steps, samples):
-        """Random numbers [samples, steps]: a text's n-th draw depends only on the seed, n and the sample's number."""
-
-        def draws(sample_index):
-            return tf.random.stateless_uniform([steps], tf.stack([seed, sample_index]), alg="philox")
-
-        return tf.map_fn(draws, tf.range(samples), fn_output_signature=tf.float32)
 
     def _one_token(self, state, sampling, uniform):
         """Draws the next token [B] of every text; the new state contains it, but its logits are still the old ones."""
@@ -251,3 +232,21 @@ class GenerationLoop:
 
 def _rounded_up(length, multiple):
     return (length + multiple - 1) // multiple * multiple
+
+
+def _where(ids: Iterable[int], vocabulary_size: int) -> tf.Tensor:
+    """bool [V], True at these ids."""
+    return tf.reduce_any(tf.range(vocabulary_size) == tf.constant([*ids], tf.int32)[:, None], axis=0)
+
+
+def _going_on(state, stop):
+    return (state["drawn"] < stop) & ~tf.reduce_all(state["finished"])
+
+
+def _uniform(seed, steps, samples):
+    """Random numbers [samples, steps]: a text's n-th draw depends only on the seed, n and the sample's number."""
+
+    def draws(sample_index):
+        return tf.random.stateless_uniform([steps], tf.stack([seed, sample_index]), alg="philox")
+
+    return tf.map_fn(draws, tf.range(samples), fn_output_signature=tf.float32)

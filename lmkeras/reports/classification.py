@@ -194,10 +194,10 @@ class ClassificationReport(Described):
         cell_inches = max(0.36, 0.9 - 0.05 * size)
         side = 2.2 + min(size, 60) * cell_inches
         figure = Figure(figsize=(side + 0.8, side), layout="constrained")
-        axes = figure.add_subplot(xlabel="predicted", ylabel="true")
+        axes = figure.add_subplot(xlabel="label that the model predicted", ylabel="true label")
         shares = share(self.confusion, self._true_counts[:, None])
         image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-        figure.colorbar(image, label="share of the true class", shrink=min(1, 3 / side + 0.3))
+        figure.colorbar(image, label="share of the examples with this true label", shrink=min(1, 3 / side + 0.3))
         axes.set_title(f"accuracy {self.accuracy:.3f}, macro F1 {self.macro_f1:.3f}, {self.examples} examples", size=10)
         if size <= 60:
             # a digit is 0.65 times as wide as the font size, which is in points; an inch has 72 points
@@ -206,7 +206,7 @@ class ClassificationReport(Described):
         every = -(-size // 100) or 1  # at most 100 names fit on an axis without overlapping
         places, names = range(0, size, every), [shown(label, ROW_CELLS) for label in self.labels[::every]]
         # otherwise matplotlib would read dollar signs in a name as the marks of a formula
-        style = {"family": font_families(), "size": 8, "parse_math": False}
+        style = {"family": font_families(names), "size": 8, "parse_math": False}
         upright = max(map(cells_of, names), default=0) * 0.09 > cell_inches
         axes.set_xticks(places, names, rotation=90 if upright else 0, **style)
         axes.set_yticks(places, names, **style)

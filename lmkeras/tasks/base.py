@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lmkeras.corpora.memory import sources_in
 from lmkeras.corpora.tables import Rows, as_rows, open_rows, split_rows
-from lmkeras.errors import InputError
+from lmkeras.errors import unknown_name
 from lmkeras.tasks.columns import Columns, TextColumns
 from lmkeras.tasks.data import Metric, TrainingData, ValidationData
 from lmkeras.training.settings import TrainingSettings
@@ -229,7 +229,7 @@ class Task(abc.ABC):
         known = {f"val_{name}": up for name, up in (("loss", False), *self.metrics)}
         name = settings.monitor or f"val_{self.monitor}"
         if name not in known:
-            raise InputError(f"unknown monitor {name!r}: expected one of {', '.join(known)}")
+            raise unknown_name("monitor", name, known)
         return Metric(name, known[name])
 
     # with a trained network

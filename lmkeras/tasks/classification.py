@@ -17,17 +17,17 @@ from lmkeras.corpora import (
     split_labelled,
 )
 from lmkeras.corpora.corpus import Text
-from lmkeras.display import html_table, shown
+from lmkeras.display import shown
 from lmkeras.errors import InputError
 from lmkeras.reports import ClassificationReport
 from lmkeras.tasks.base import Metric, TextColumns
 from lmkeras.tasks.checks import findings_of_labels
+from lmkeras.tasks.predictions import Prediction
 from lmkeras.tasks.registry import register_task
 from lmkeras.tasks.whole_texts import TextLengths, WholeTextTask
 from lmkeras.training.settings import ClassifierFitSettings
 
 _LABELS, _LABEL_CELLS = 8, 20  # how many labels a training names at its beginning, and how wide each is
-_MOST_SHOWN = 5  # labels of a prediction that is printed
 
 
 class LabelledText(NamedTuple):
@@ -69,58 +69,6 @@ class ShownLabels:
             raise InputError(f"top_k must be at least 1, got {self.top_k}")
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise InputError(f"threshold must be a probability, from 0 to 1, got {self.threshold}")
-
-
-@dataclasses.dataclass(frozen=True, repr=False)
-class Prediction:
-    """The likeliest label of a text, and the probability of every label.
-
-    Attributes:
-        label: the label with the highest probability.
-        probabilities: the probability of every label, in the order of the model's labels; they sum to 1.
-    """
-
-    label: str
-    probabilities: dict[str, float]
-
-    @classmethod
-    def from_logits(cls, logits: np.ndarray, labels) -> "Prediction":
-        """The prediction of one text.
-
-        Args:
-            logits: float [C].
-            labels: names of the C classes.
-
-        Example:
-            >>> Prediction.from_logits(np.array([1.0, 1.0]), ["ham", "spam"])
-            Prediction(label='ham', probabilities={'ham': 0.5, 'spam': 0.5})
-        """
-        odds = np.exp(np.asarray(logits, np.float64) - np.max(logits))
-        probabilities = (odds / odds.sum()).tolist()
-        return cls(labels[int(np.argmax(logits))], dict(zip(labels, probabilities, strict=True)))
-
-    @property
-    def probability(self) -> float:
-        """The probability of the label, in (0, 1]."""
-        return self.probabilities[self.label]
-
-    def top(self, count: int) -> list[tuple[str, float]]:
-        """The likeliest labels with their probabilities, the likeliest first; at most `count` of them.
-
-        Example:
-            >>> Prediction("ham", {"spam": 0.25, "eggs": 0.125, "ham": 0.625}).top(2)
-            [('ham', 0.625), ('spam', 0.25)]
-        """
-        return sorted(self.probabilities.items(), key=lambda item: -item[1])[:count]
-
-    def __repr__(self) -> str:
-        parts = [f"{label!r}: {probability:.4g}" for label, probability in self.top(_MOST_SHOWN)]
-        parts += [f"… {len(self.probabilities) - len(parts)} more"] * (len(self.probabilities) > len(parts))
-        return f"Prediction(label={self.label!r}, probabilities={{{', '.join(parts)}}})"
-
-    def _repr_html_(self) -> str:
-        rows = [[label, f"{probability:.4f}"] for label, probability in self.top(_MOST_SHOWN)]
-        return html_table([["label", "probability"], *rows])
 
 
 @register_task

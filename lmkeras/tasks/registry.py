@@ -4,7 +4,7 @@ import dataclasses
 import importlib
 from collections import Counter
 
-from lmkeras.errors import InputError
+from lmkeras.errors import InputError, unknown_name
 from lmkeras.networks.registry import keep_from_sizes
 from lmkeras.networks.settings import TRAIN_OPTIONS
 
@@ -64,5 +64,5 @@ def task_of(kind: str) -> type:
     """The task of a kind; InputError if this version has no such kind."""
     found = tasks()
     if kind not in found:
-        raise InputError(f"there is no kind of model {kind!r}; this version knows {', '.join(found)}. {OWN_KINDS}")
+        raise InputError(f"{unknown_name('kind of model', kind, found)}. {OWN_KINDS}")
     return found[kind]

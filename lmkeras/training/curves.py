@@ -1,10 +1,11 @@
 """Draws a picture of a training run: its loss, and the metric that chose the weights, over the updates."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from lmkeras.training.outcome import place_of_best
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,18 +56,12 @@ def curves(lines: Sequence[Mapping[str, float | None]], monitor: str | None, hig
 
 
 def kept_line(lines: Sequence[Mapping[str, float | None]], monitor: str | None, higher_is_better: bool) -> Mapping:
-    """The evaluation whose weights are kept: the first of the best ones, of equally good ones that of lower val_loss.
+    """The evaluation whose weights are kept.
 
     Args:
         lines: the evaluations, in their order.
         monitor: the value that chooses; None for the last evaluation. Evaluations that lack it do not count.
         higher_is_better: whether a higher value of it is better.
     """
-    sign = -1 if higher_is_better else 1
-    judged = [line for line in lines if monitor is not None and line.get(monitor) is not None]
-
-    def rank(line):
-        loss = line.get("val_loss")
-        return sign * line[monitor], math.inf if loss is None else loss
-
-    return min(judged, key=rank) if judged else lines[-1]
+    judged = [line for line in lines if None not in (monitor, line.get(monitor), line.get("val_loss"))]
+    return judged[place_of_best(judged, monitor, higher_is_better)] if judged else lines[-1]

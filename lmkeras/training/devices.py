@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
-from lmkeras.errors import InputError
+from lmkeras.errors import InputError, did_you_mean
 from lmkeras.layers.precision import steps_in
 from lmkeras.networks.network import Network
 from lmkeras.training import policy
@@ -26,7 +26,8 @@ def place(device: str) -> Iterator[None]:
     """
     match = re.fullmatch(r"(auto|cpu)|gpu(?::(\d+))?", device)
     if not match:
-        raise InputError(f"unknown device {device!r}: expected auto, cpu, gpu or gpu:N with a number N from 0")
+        guess = did_you_mean(device, ("auto", "cpu", "gpu"))
+        raise InputError(f"unknown device {device!r}: expected auto, cpu, gpu or gpu:N with a number N from 0{guess}")
     if device == "auto":
         yield
         return
