@@ -114,5 +114,5 @@ class Scripted:
         lengths = {"prompt_lengths": tf.constant([1]), "lengths": tf.constant([count])}
         return {"ids": tf.constant([shown]), **lengths, "finished": tf.constant([count == len(self.ids)])}
 
-    def advance(self, state, sampling, steps):
+    def continued(self, state, sampling, steps):
         return self.at(int(state["lengths"][0]) + 1)
