@@ -2,8 +2,8 @@
 
 import contextlib
 import dataclasses
-import os
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -59,8 +59,10 @@ def _require_writable(folder: Path) -> None:
     nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not nearest.is_dir():
         raise InputError(f"{nearest} is a file: name a folder as --output")
-    if not os.access(nearest, os.W_OK):
-        raise InputError(f"{nearest} cannot be written to: name another --output")
+    try:
+        tempfile.TemporaryFile(dir=nearest).close()  # some places say that they can be written to, and cannot
+    except OSError:
+        raise InputError(f"{nearest} cannot be written to: name another --output") from None
 
 
 def fit_and_save(model, run: Path, *corpora, settings, **options) -> bool:

@@ -82,5 +82,5 @@ FROM_ELSEWHERE = ("vocabulary_size", "max_length")
 #: options that `lmkeras train` has for every task and every network
 TRAIN_OPTIONS = (
     *("text", "output", "validation", "validation_fraction", "encoding", "tokenizer", "vocabulary_size"),
-    *("network", "weights", "overwrite", "resume", "config", "help"),
+    *("network", "weights", "overwrite", "resume", "config", "quiet", "verbose", "help"),
 )

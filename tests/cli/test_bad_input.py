@@ -163,7 +163,7 @@ TABLE = {
         --top-k -1                             | --top-k must be 0 (all) or more, got -1
         --repetition-penalty 0                 | --repetition-penalty must be greater than 0, got 0.0
         --seed 99999999999                     | --seed must fit in 32 bits, got 99999999999
-        --num-samples 0                        | --num-samples must be at least 1, got 0
+        --num-samples 0                        | --num-samples must be at least 1 and less than 16777216, got 0
         --stop ''                              | a stop text must not be empty
         --device gpu:99                        | no device gpu:99""",
     "predict classifier": """
