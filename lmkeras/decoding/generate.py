@@ -138,7 +138,7 @@ class GenerationLoop:
             known[compiled, moves] = tf.function(advance, autograph=False, input_signature=self._signature)
         return known[compiled, moves]
 
-    def _advance(self, state, sampling, steps, compiled, moves):
+    def _advance(self, state, sampling, steps, compiled=False, moves=True):
         """Adds at most `steps` tokens to every text.
 
         Args:
