@@ -63,7 +63,7 @@ models.telling models.showing models.signatures models.model models.loading
 models.language_model models.text_classifier models.tables models.cross_validation
 arguments.values arguments.options arguments.parsing arguments.showing arguments.completion arguments.running arguments
 cli.completion cli.configuration cli.runs cli.tokenization cli.network_options
-cli.training cli.language cli.prediction cli.evaluation cli.comparison
+cli.training cli.trial cli.language cli.prediction cli.evaluation cli.comparison
 cli __main__
 """.split()
 

@@ -141,7 +141,7 @@ def _of_program(words: Sequence[str], program: Program) -> str | None:
 
 
 def _verb_of(words: Sequence[str], program: Program) -> tuple[str, list[str]]:
-    """The verb's name, and the words after it.
+    """The verb's name, and the words after it. A second word may be missing where there is only one.
 
     Raises:
         InputError: there is no such verb, or its second word is missing.
@@ -154,6 +154,8 @@ def _verb_of(words: Sequence[str], program: Program) -> tuple[str, list[str]]:
     if first not in program.second_words:
         raise InputError(f"{unknown_name('verb', first, dict.fromkeys(n.split()[0] for n in program.verbs))}{see}")
     known = [name.removeprefix(f"{first} ") for name in program.verbs if name.startswith(f"{first} ")]
+    if len(known) == 1 and second.startswith("-"):
+        return f"{first} {known[0]}", words[1:]  # no other can be meant
     if not second or second.startswith("-"):
         named = ", ".join(f"{first} {word}" for word in known)
         raise InputError(f"{first} needs a {program.second_words[first]}: say one of {named}{see}")

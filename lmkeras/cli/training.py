@@ -1,6 +1,6 @@
 """The verbs that train a model, one for every task: train lm, train classifier."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
 from lmkeras.arguments import Shown, quiet_tensorflow
@@ -46,6 +46,28 @@ _GROUPS = {
 }
 
 
+def corpus_of(task: type[Task], *, text: Sequence[str], options, columns, encoding: str, **others):
+    """The corpus of a verb that trains; the arguments are those of `train`, of which it needs these."""
+    if any("://" in name for name in text):
+        quiet_tensorflow()  # opening a place such as gs://bucket/folder imports TensorFlow
+    return task(**vars(options)).open(text, columns, encoding)
+
+
+def untrained(task: type[Task], *, tokenizer: str, vocabulary_size: int | None, options, network, **others):
+    """The model of a verb that trains; the arguments are those of `train`, of which it needs these."""
+    quiet_tensorflow()
+    from lmkeras.models.loading import model_class
+
+    return model_class(task.kind).of_task(
+        task(**vars(options)),
+        network.network,
+        tokenizer,
+        vocabulary_size=vocabulary_size,
+        weights=network.weights,
+        **network.sizes(),
+    )
+
+
 def train_verb(task: type[Task]) -> Callable[..., None]:
     """The function that `lmkeras train COMMAND` calls for a task; its signature is the command's options."""
     network_type = network_settings(task.bodies)
@@ -71,23 +93,12 @@ def train_verb(task: type[Task]) -> Callable[..., None]:
     ) -> None:
         shown = verbosity(quiet, verbose)
         run, asked = new_run(output, overwrite, resume), task(**vars(options))
-        if any("://" in name for name in (*text, *(validation or ()))):
-            quiet_tensorflow()  # opening a place such as gs://bucket/folder imports TensorFlow
-        corpus = asked.open(text, columns, encoding)
-        held_out = asked.open(validation, columns, encoding) if validation is not None else None
+        source = {"columns": columns, "encoding": encoding}
+        corpus = corpus_of(task, text=text, options=options, **source)
+        held_out = None if validation is None else corpus_of(task, text=validation, options=options, **source)
         if held_out is None and validation_fraction:
             corpus, held_out = asked.split(corpus, validation_fraction, settings.seed)
-        quiet_tensorflow()
-        from lmkeras.models.loading import model_class
-
-        model = model_class(task.kind).of_task(
-            asked,
-            network.network,
-            tokenizer,
-            vocabulary_size=vocabulary_size,
-            weights=network.weights,
-            **network.sizes(),
-        )
+        model = untrained(task, tokenizer=tokenizer, vocabulary_size=vocabulary_size, options=options, network=network)
         data = {"validation": held_out, "validation_fraction": 0}
         reports = fit_and_save(model, run, corpus, settings=settings, resume=resume, verbose=shown, **data)
         if reports and not quiet and held_out is not None:

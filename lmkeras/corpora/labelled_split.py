@@ -84,6 +84,15 @@ def folds(corpus: LabelledCorpus, num_folds: int, seed: int = 0) -> Iterator[tup
     return (_cut(corpus, (fold_of[position] == fold for position in range(len(fold_of)))) for fold in range(num_folds))
 
 
+def require_two_of_each_label(corpus: LabelledCorpus) -> None:
+    """Raises InputError if a label has only one example, so that where it is held out there is none to learn from."""
+    if lonely := [label for label, count in corpus.label_counts().items() if count < 2]:
+        raise InputError(
+            f"expected at least two examples of every label, got one of {', '.join(map(repr, lonely))}: where it is "
+            "held out there is none to learn from; add examples or leave the label out"
+        )
+
+
 def _shuffled_positions(corpus: LabelledCorpus, seed: int) -> Iterator[list[int]]:
     """For each label the positions of its examples in the corpus, counted from 0, in random order."""
     positions = defaultdict(list)

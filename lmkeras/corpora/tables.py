@@ -185,6 +185,31 @@ def split_rows(corpus: Rows, validation_fraction: float, seed: int = 0) -> tuple
             f"{count} examples are too few to take {validation_fraction} of them for validation: give more"
         )
     chosen = set(random.Random(seed).sample(range(count), held_out))
-    trains = [number not in chosen for number in range(count)]
-    validates = [not train for train in trains]
-    return Rows(lambda: compress(corpus, trains)), Rows(lambda: compress(corpus, validates))
+    return _parted(corpus, [number in chosen for number in range(count)])
+
+
+def fold_rows(corpus: Rows, num_folds: int, seed: int = 0) -> Iterator[tuple[Rows, Rows]]:
+    """Cuts a corpus at random for cross-validation: every example is held out of the training in exactly one fold.
+
+    Args:
+        corpus: is read once here to count it; each part reads it again whenever it is iterated.
+        num_folds: number of folds, from 2 to the number of examples; their sizes differ by at most one.
+        seed: the same seed makes the same folds.
+
+    Returns:
+        An iterator of `num_folds` pairs (train, held_out), each part in the order of the corpus.
+
+    Raises:
+        InputError: `num_folds` is less than 2 or more than there are examples.
+    """
+    fold_of = [number % max(1, num_folds) for number, _ in enumerate(corpus)]
+    if not 2 <= num_folds <= len(fold_of):
+        raise InputError(f"num_folds: expected 2 to {len(fold_of)}, the number of examples, got {num_folds}")
+    random.Random(seed).shuffle(fold_of)
+    return (_parted(corpus, [one == fold for one in fold_of]) for fold in range(num_folds))
+
+
+def _parted(corpus: Rows, held_out: Sequence[bool]) -> tuple[Rows, Rows]:
+    """(the rest, the rows that are held out)."""
+    trains = [not one for one in held_out]
+    return Rows(lambda: compress(corpus, trains)), Rows(lambda: compress(corpus, held_out))

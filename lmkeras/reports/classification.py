@@ -100,6 +100,11 @@ class ClassificationReport(Described):
         occurs = self._true_counts + self._predicted_counts > 0
         return float(share(self._f1[occurs].sum(), occurs.sum()))
 
+    @classmethod
+    def together(cls, reports: Sequence["ClassificationReport"]) -> "ClassificationReport":
+        """One report on the examples of several reports on the same classes."""
+        return cls(reports[0].labels, np.sum([report.confusion for report in reports], axis=0))
+
     def per_class(self) -> list[ClassScores]:
         """The scores of each class, in the order of `labels`."""
         hits = np.diag(self.confusion)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lmkeras.corpora.memory import sources_in
-from lmkeras.corpora.tables import Rows, as_rows, open_rows, split_rows
+from lmkeras.corpora.tables import Rows, as_rows, fold_rows, open_rows, split_rows
 from lmkeras.errors import unknown_name
 from lmkeras.tasks.columns import Columns, TextColumns
 from lmkeras.tasks.data import Metric, TrainingData, ValidationData
@@ -146,6 +146,10 @@ class Task(abc.ABC):
     def split(self, corpus, validation_fraction: float, seed: int):
         """Splits a corpus: (the part to train on, the part to validate on); by default, examples at random."""
         return split_rows(corpus, validation_fraction, seed)
+
+    def folds(self, corpus, num_folds: int, seed: int) -> Iterable[tuple]:
+        """For each fold of a cross-validation (the part to train on, the part held out); by default, at random."""
+        return fold_rows(corpus, num_folds, seed)
 
     def texts(self, corpus: Rows) -> Iterable[str]:
         """All texts of the examples, on which a tokenizer is fitted."""

@@ -11,18 +11,20 @@ import numpy as np
 
 from lmkeras.corpora import (
     as_labelled_corpus,
+    folds,
     open_labelled_corpus,
     require_known_labels,
     require_several_labels,
     split_labelled,
 )
 from lmkeras.corpora.corpus import Text
+from lmkeras.corpora.labelled_split import require_two_of_each_label
 from lmkeras.display import shown
 from lmkeras.errors import InputError
 from lmkeras.reports import ClassificationReport
 from lmkeras.tasks.base import Metric, TextColumns
 from lmkeras.tasks.checks import findings_of_labels
-from lmkeras.tasks.predictions import Prediction
+from lmkeras.tasks.predictions import Prediction, ShownLabels
 from lmkeras.tasks.registry import register_task
 from lmkeras.tasks.whole_texts import TextLengths, WholeTextTask
 from lmkeras.training.settings import ClassifierFitSettings
@@ -51,24 +53,6 @@ class ClassifierOptions(TextLengths):
 
     long_texts: Literal["start", "end", "both"] = "start"
     """what is kept of longer texts: their start, their end, or equal parts of both."""
-
-
-@dataclasses.dataclass(frozen=True)
-class ShownLabels:
-    """What is shown of a prediction."""
-
-    top_k: int | None = None
-    """show the N likeliest labels with their probabilities, the likeliest first; None: the likeliest label, and in
-    tables and JSON the probability of every label."""
-    threshold: float | None = None
-    """a text whose likeliest label has a lower probability than this gets no label: it is shown as "unsure", in tables
-    as an empty cell, in JSON as null; None: every text gets its likeliest label."""
-
-    def __post_init__(self):
-        if self.top_k is not None and self.top_k < 1:
-            raise InputError(f"top_k must be at least 1, got {self.top_k}")
-        if self.threshold is not None and not 0 <= self.threshold <= 1:
-            raise InputError(f"threshold must be a probability, from 0 to 1, got {self.threshold}")
 
 
 @register_task
@@ -127,6 +111,16 @@ class Classification(WholeTextTask):
         """Takes examples at random, with the same share of every label in both parts."""
         require_several_labels(corpus.label_counts())  # checked on all examples, as a part may lack a label
         return split_labelled(corpus, validation_fraction, seed)
+
+    def folds(self, corpus, num_folds, seed):
+        """Deals the examples at random to the folds, so that every label has its share in each of them.
+
+        Raises:
+            InputError: there are fewer than two labels, or a label has only one example.
+        """
+        require_several_labels(corpus.label_counts())
+        require_two_of_each_label(corpus)
+        return folds(corpus, num_folds, seed)
 
     def texts(self, corpus):
         """All texts; of a pair, both."""
@@ -207,30 +201,17 @@ class Classification(WholeTextTask):
         """A Prediction."""
         return Prediction.from_logits(outputs, self.labels)
 
-    def row(self, answer, top_k=None, threshold=None):
-        """Label, or None below the threshold, and the probability of every label, or the likeliest labels as `top`."""
-        label = None if _is_unsure(answer, threshold) else answer.label
-        if top_k is None:
-            return {"label": label, "probabilities": answer.probabilities}
-        return {"label": label, "top": [{"label": name, "probability": p} for name, p in answer.top(top_k)]}
+    def row(self, answer, **options):
+        """See `ShownLabels.row`."""
+        return ShownLabels(**options).row(answer)
 
-    def row_names(self, top_k=None, threshold=None):
-        """The column label, and a column probability_NAME for each label, or two for each of the likeliest labels."""
-        if top_k is None:
-            return ["label", *(f"probability_{'_'.join(label.split())}" for label in self.labels)]
-        numbers = range(1, min(top_k, len(self.labels)) + 1)
-        return ["label", *(f"{name}_{number}" for number in numbers for name in ("label", "probability"))]
+    def row_names(self, **options):
+        """See `ShownLabels.row_names`."""
+        return ShownLabels(**options).row_names(self.labels)
 
-    def line(self, answer, top_k=None, threshold=None):
-        """Label and its probability, or those of the likeliest labels, separated by tabs.
-
-        Of the likeliest labels none is left out where a text is unsure: before them stands the label or "unsure".
-        """
-        label = "unsure" if _is_unsure(answer, threshold) else answer.label
-        if top_k is None:
-            return f"{label}\t{answer.probability:.4f}"
-        likeliest = [f"{name}\t{probability:.4f}" for name, probability in answer.top(top_k)]
-        return "\t".join(likeliest if threshold is None else [label, *likeliest])
+    def line(self, answer, **options):
+        """See `ShownLabels.line`."""
+        return ShownLabels(**options).line(answer)
 
     def judged(self, outputs, targets):
         """loss_nats (mean -log P of the true label), accuracy, macro_f1 and number of examples; and the report."""
@@ -246,7 +227,3 @@ class Classification(WholeTextTask):
         labels, probabilities = tf.constant([label.encode() for label in self.labels]), tf.nn.softmax(outputs)
         label = tf.gather(labels, tf.argmax(probabilities, axis=1))
         return {"label": label, "probabilities": probabilities, "labels": labels}
-
-
-def _is_unsure(answer: Prediction, threshold: float | None) -> bool:
-    return threshold is not None and answer.probability < threshold

@@ -1,12 +1,63 @@
-"""What a classifier answers."""
+"""What a classifier says of a text, and what is shown of it.
+
+Shape letter: C classes.
+"""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
 from lmkeras.display import html_table
+from lmkeras.errors import InputError
 
 _MOST_SHOWN = 5  # labels of a prediction that is printed
+
+
+@dataclasses.dataclass(frozen=True)
+class ShownLabels:
+    """What is shown of a prediction."""
+
+    top_k: int | None = None
+    """show the N likeliest labels with their probabilities, the likeliest first; None: the likeliest label, and in
+    tables and JSON the probability of every label."""
+    threshold: float | None = None
+    """a text whose likeliest label has a lower probability than this gets no label: it is shown as "unsure", in tables
+    as an empty cell, in JSON as null; None: every text gets its likeliest label."""
+
+    def __post_init__(self):
+        if self.top_k is not None and self.top_k < 1:
+            raise InputError(f"top_k must be at least 1, got {self.top_k}")
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise InputError(f"threshold must be a probability, from 0 to 1, got {self.threshold}")
+
+    def row(self, answer: "Prediction") -> dict[str, object]:
+        """Label, or None below the threshold, and the probability of every label, or the likeliest labels as `top`."""
+        label = None if self._unsure(answer) else answer.label
+        if self.top_k is None:
+            return {"label": label, "probabilities": answer.probabilities}
+        return {"label": label, "top": [{"label": name, "probability": p} for name, p in answer.top(self.top_k)]}
+
+    def row_names(self, labels: Sequence[str]) -> list[str]:
+        """The column label, and a column probability_NAME for each label, or two for each of the likeliest labels."""
+        if self.top_k is None:
+            return ["label", *(f"probability_{'_'.join(label.split())}" for label in labels)]
+        numbers = range(1, min(self.top_k, len(labels)) + 1)
+        return ["label", *(f"{name}_{number}" for number in numbers for name in ("label", "probability"))]
+
+    def line(self, answer: "Prediction") -> str:
+        """Label and its probability, or those of the likeliest labels, separated by tabs.
+
+        Of the likeliest labels none is left out where a text is unsure: before them stands the label or "unsure".
+        """
+        label = "unsure" if self._unsure(answer) else answer.label
+        if self.top_k is None:
+            return f"{label}\t{answer.probability:.4f}"
+        likeliest = [f"{name}\t{probability:.4f}" for name, probability in answer.top(self.top_k)]
+        return "\t".join(likeliest if self.threshold is None else [label, *likeliest])
+
+    def _unsure(self, answer: "Prediction") -> bool:
+        return self.threshold is not None and answer.probability < self.threshold
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmkeras.corpora.corpus import Text
-from lmkeras.corpora.tables import Rows, as_rows, open_rows, split_rows
+from lmkeras.corpora.tables import Rows, as_rows, fold_rows, open_rows, split_rows
 from lmkeras.errors import InputError
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"))
@@ -265,3 +265,20 @@ def test_no_rows_are_no_corpus(folder):
         error_of(open_rows, path, Rated, {})
         == "there are no examples: the table has no rows below its names of columns"
     )
+
+
+def test_folds_hold_every_row_out_once():
+    rows = as_rows([(f"text {number}", number, 1.0) for number in range(11)], Rated)
+    parts = list(fold_rows(rows, 4, seed=1))
+    held_out = [list(held) for _, held in parts]
+    assert sorted(map(len, held_out)) == [2, 3, 3, 3]
+    assert sorted(row for part in held_out for row in part) == sorted(rows)
+    assert all(sorted([*train, *held]) == sorted(rows) for train, held in parts)
+    assert (
+        held_out
+        == [list(held) for _, held in fold_rows(rows, 4, seed=1)]
+        != [list(held) for _, held in fold_rows(rows, 4, seed=2)]
+    )
+    for number in (1, 12):
+        with pytest.raises(InputError, match="expected 2 to 11"):
+            fold_rows(rows, number)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lmkeras import InputError, LabelledCorpus, TextClassifier, cross_validate
+from lmkeras import InputError, LabelledCorpus, LanguageModel, TextClassifier, cross_validate
 from lmkeras.corpora import folds
 
 TEXTS = [
@@ -19,7 +19,7 @@ def test_it_is_what_training_on_each_fold_by_hand_gives():
     model = untrained()
     result = cross_validate(model, (TEXTS, LABELS), num_folds=4, seed=3, **TRAINING)
     assert model.network is None
-    accuracies = []
+    accuracies, losses = [], []
     for (train, held_out), report in zip(
         folds(LabelledCorpus.from_examples(TEXTS, LABELS), 4, 3), result.reports, strict=True
     ):
@@ -27,9 +27,11 @@ def test_it_is_what_training_on_each_fold_by_hand_gives():
         one.fit(train, seed=3, verbose=0, **TRAINING)
         np.testing.assert_array_equal(one.report(held_out).confusion, report.confusion)
         accuracies.append(report.accuracy)
+        losses.append(one.evaluate(held_out)["loss_nats"])
     values = result.values()
     assert values["accuracy"] == pytest.approx(np.mean(accuracies))
     assert values["accuracy_deviation"] == pytest.approx(np.std(accuracies, ddof=1))
+    assert values["loss_nats_deviation"] == pytest.approx(np.std(losses, ddof=1))
     assert values["folds"] == 4
     assert values["examples"] == result.report.confusion.sum() == len(TEXTS)
 
@@ -49,3 +51,8 @@ def test_only_what_can_be_built_anew():
     built = TextClassifier(model.network, model.tokenizer, labels=model.labels)
     with pytest.raises(InputError, match="made by a network's name"):
         cross_validate(built, (TEXTS, LABELS), num_folds=2, **TRAINING)
+
+
+def test_a_task_without_reports_is_refused():
+    with pytest.raises(InputError, match=r"is for a text classifier.*this is a language model"):
+        cross_validate(LanguageModel("lstm"), TEXTS, num_folds=2)

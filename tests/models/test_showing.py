@@ -91,7 +91,8 @@ def test_a_report_prints_its_tables():
 
 def test_a_cross_validation_prints_its_folds():
     other = ClassificationReport.from_predictions([0, 1], [0, 1], ["<b>", "好"])
-    result = CrossValidation((REPORT, other))
+    values = [{"accuracy": r.accuracy, "macro_f1": r.macro_f1, "examples": r.examples} for r in (REPORT, other)]
+    result = CrossValidation((REPORT, other), tuple(values))
     _, first, second, mean, deviation = map(str.split, str(result).splitlines())
     assert first == ["1", "0.750", "0.733", "4"]
     assert second == ["2", "1.000", "1.000", "2"]
