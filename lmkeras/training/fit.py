@@ -6,7 +6,7 @@ import json
 import logging
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 import keras
@@ -252,11 +252,28 @@ def _require_same_training(checkpoint: Checkpoint, made_of: dict) -> None:
         if now == value:
             continue
         if name not in _MAY_CHANGE:
+            found = [f"{where}: {there!r} there, {here!r} now" for where, there, here in _differences(name, value, now)]
             raise InputError(
-                f"{checkpoint.path} is of a training with another {name}: {value!r} there, {now!r} now. Give the same "
-                "arguments, or start another run"
+                f"{checkpoint.path} is of a training with another {'; '.join(found)}. Give the same arguments, or "
+                "start another run"
             )
         _log.warning("%s was %r and is %r from update %s on", name, value, now, checkpoint.facts["step"])
+
+
+def _differences(name: str, then: object, now: object) -> Iterator[tuple[str, object, object]]:
+    """The entries that differ, as (name, value then, value now); of nested objects the innermost ones.
+
+    Example:
+        >>> list(_differences("network", {"body": {"units": 8, "dropout": 0}}, {"body": {"units": 9, "dropout": 0}}))
+        [('network: body units', 8, 9)]
+    """
+    if not isinstance(then, dict) or not isinstance(now, dict):
+        yield name, then, now
+        return
+    for key in {**then, **now}:
+        if then.get(key) != now.get(key):
+            inner = f"{name} {key}" if ": " in name else f"{name}: {key}"
+            yield from _differences(inner, then.get(key), now.get(key))
 
 
 def evaluate(network: Network, dataset: tf.data.Dataset, verbose: str | int = 0) -> dict[str, float]:

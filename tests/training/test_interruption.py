@@ -119,8 +119,12 @@ def test_another_training_is_not_gone_on_with(changes, message, tmp_path):
 def test_other_text_or_another_network_is_not_gone_on_with(tmp_path):
     fit(tmp_path)
     model = lmkeras.LanguageModel("lstm", "characters", embedding_dim=4, units=5)
-    with pytest.raises(InputError, match="another network: "):
+    with pytest.raises(InputError) as refused:
         model.fit(TEXTS, run_folder=tmp_path, resume=True, **OPTIONS)
+    assert "another network: body config units: 4 there, 5 now; network: body config dropout: 0.3 there" in str(
+        refused.value
+    )
+    assert "embedding_dim" not in str(refused.value), "only what differs"
     model = lmkeras.LanguageModel("lstm", "characters", embedding_dim=4, units=4, dropout=0.3)
     with pytest.raises(InputError, match=r"another (text|validation|tokenizer): "):
         model.fit(TEXTS[::-1], run_folder=tmp_path, resume=True, **OPTIONS)
