@@ -24,6 +24,7 @@ errors display durable archives
 corpora.corpus corpora.characters corpora.table_files corpora.records corpora.memory
 corpora.files corpora.paths corpora.tfds corpora.sources
 corpora.docstrings corpora.unlabelled corpora.tables
+corpora.label_lists corpora.multi_label_split
 corpora.labelled corpora.labelled_split corpora.labelled_files corpora.labelled_sources corpora
 tokenizers.special tokenizers.base tokenizers.pieces tokenizers.word_splitter tokenizers.keras_legacy
 tokenizers.utf8 tokenizers.special_tokens
@@ -36,27 +37,28 @@ datasets.sharing datasets.prefetching datasets.notes datasets.windows datasets.s
 datasets.encoding datasets.shard_writing
 datasets.sharded_windows
 datasets.tokenized datasets.layout datasets.examples datasets metrics
-reports.tables reports.classification reports
+reports.tables reports.classification reports.multi_label reports
 training training.settings training.policy training.keras_contract training.randomness
 pretrained pretrained.checkpoint pretrained.bert
 layers layers.precision layers.fused layers.dropout layers.position layers.attention layers.blocks
 layers.vocabulary_loss layers.recurrent
 networks networks.settings networks.registry networks.contract networks.judged networks.network
-networks.heads networks.heads.language networks.heads.classes
+networks.heads networks.heads.language networks.heads.classes networks.heads.labels
 networks.bodies networks.bodies.embedding
 networks.bodies.dense networks.bodies.convolutional networks.bodies.recurrent
 networks.bodies.bidirectional networks.bodies.transformer
 networks.bodies.bert.calling networks.bodies.bert.packed networks.bodies.bert.reading networks.bodies.bert.encoder
 networks.bodies.bert.classifier networks.bodies.bert networks.version_0_1 networks.weights
 training.outcome training.curves training.devices training.adam training.muon training.optimizers
-training.layer_rates training.macro_f1
+training.layer_rates training.f1
 training.checkpoints training.interruption training.strategies
 training.settings_file training.distribution training.state
 training.callbacks training.progress training.run training.duration training.history training.fit training.rate_finder
 decoding decoding.samplers decoding.sampling decoding.generate decoding.score decoding.text
 tasks.registry tasks.columns tasks.data tasks.base tasks.checks
 tasks.in_graph tasks.in_graph.whole_texts tasks.in_graph.language
-tasks.whole_texts tasks.predictions tasks.classification tasks.language tasks
+tasks.whole_texts tasks.predictions tasks.labelled tasks.thresholds tasks.multi_label tasks.classification
+tasks.language tasks
 export export.saved_model
 models models.folder models.network_file models.keras_file models.recipe models.saving models.given models.preparing
 models.telling models.showing models.signatures models.model models.loading

@@ -4,11 +4,15 @@ import math
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import partial
-from itertools import chain
+from functools import cached_property, partial
+from itertools import chain, islice
 
 from lmkeras.corpora.corpus import Corpus, Examples, Text, require_usable
+from lmkeras.corpora.label_lists import FIRST_ROWS, LabelFormat, members
 from lmkeras.errors import InputError, did_you_mean
+
+#: what an example shows: its label, or all labels of a text that may have several or none
+Label = str | tuple[str, ...]
 
 #: Labels that look like this are sorted as numbers.
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
@@ -18,7 +22,8 @@ class LabelledCorpus(Examples):
     """Examples (text, label) in a fixed order. Every iteration reads them anew, so they need not fit into memory.
 
     A text is a string or, for pairs of texts, a tuple (first, second) of two strings; a corpus has only one of the two
-    kinds. A label is a string that neither begins nor ends with white space.
+    kinds. A label is a string that neither begins nor ends with white space. In a multi-label corpus it is a tuple of
+    such strings, which may be empty; there, one string is the only label of its text.
 
     Args:
         *readers: functions without arguments. Each one starts reading its share of the examples from the beginning;
@@ -30,16 +35,22 @@ class LabelledCorpus(Examples):
         [('so good', '1'), ('so bad', '0'), ('very good', '1')]
         >>> corpus.label_counts()
         {'0': 1, '1': 2}
+        >>> LabelledCorpus.from_examples(["good and cheap", "hm"], [["good", "cheap"], []]).multi_label
+        True
     """
 
     @classmethod
-    def from_examples(cls, texts: Sequence[Text], labels: Sequence[object]) -> "LabelledCorpus":
+    def from_examples(
+        cls, texts: Sequence[Text], labels: Sequence[object], label_format: LabelFormat | None = None
+    ) -> "LabelledCorpus":
         """A corpus of texts and labels that are in memory already.
 
         Args:
             texts: at least one text, each a string or a pair (first, second) of strings; a list, a tuple, an array or
                 a column of a table.
-            labels: one string or number for each text; `label_name` makes strings of numbers and booleans.
+            labels: one string or number for each text; `label_name` makes strings of numbers and booleans. In
+                multi-label data a list of them for each text, or an array [N, C] of 0 and 1.
+            label_format: what is known of labels of which a text may have several.
 
         Returns:
             A LabelledCorpus with a copy of the examples.
@@ -51,6 +62,8 @@ class LabelledCorpus(Examples):
         for name, values in (("texts", texts), ("labels", labels)):
             if isinstance(values, str):
                 raise InputError(f"{name}: expected a list, got one string: put it into a list, [text]")
+        if getattr(labels, "ndim", 1) == 2 and labels.shape[1] == 1:  # one label for each text, as a column
+            labels = labels[:, 0]
         texts, labels = list(texts), list(labels)
         if len(texts) != len(labels):
             raise InputError(f"expected one label for each text, got {len(texts)} texts and {len(labels)} labels")
@@ -58,7 +71,8 @@ class LabelledCorpus(Examples):
             raise InputError("expected at least one text and its label, got empty lists")
         texts = [_text(text, f"text {number} of the list", texts[0]) for number, text in enumerate(texts, 1)]
         rows = ((f"label {number}", *example) for number, example in enumerate(zip(texts, labels, strict=True), 1))
-        return cls(partial(iter, list(_with_label_names(rows, "the list", ""))))
+        named = _with_label_names(rows, "the list", advice="", label_format=label_format)
+        return cls(partial(iter, list(named)))
 
     def texts(self) -> Corpus:
         """The texts without their labels; a pair gives two texts, first and second."""
@@ -69,8 +83,28 @@ class LabelledCorpus(Examples):
 
         Labels that are numbers come first, sorted by value; the others follow, sorted as strings.
         """
-        counts = Counter(label for _, label in self)
-        return {label: counts[label] for label in sorted(counts, key=_order)}
+        return dict(self._counts_and_kind[0])
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a text may have several labels, or none: whether an example has a tuple of labels.
+
+        The corpus is read for this once, together with `label_counts`.
+        """
+        return self._counts_and_kind[1]
+
+    @cached_property
+    def _counts_and_kind(self) -> tuple[dict[str, int], bool]:
+        counts, several = Counter(), False
+        for _, label in self:
+            several = several or isinstance(label, tuple)
+            counts.update(names_in(label))
+        return {label: counts[label] for label in sorted(counts, key=_order)}, several
+
+
+def names_in(label: Label) -> tuple[str, ...]:
+    """All labels that an example shows, one or several or none."""
+    return label if isinstance(label, tuple) else (label,)
 
 
 def _order(label: str) -> tuple:
@@ -98,41 +132,66 @@ def _text(value: object, place: str, first: object) -> Text:
 
 
 def labelled_rows(
-    rows: Iterable[tuple[str, Text, object]], source: str, advice: str = ""
-) -> Iterator[tuple[Text, str]]:
+    rows: Iterable[tuple[str, Text, object]],
+    source: str,
+    advice: str = "",
+    label_format: LabelFormat | None = None,
+) -> Iterator[tuple[Text, Label]]:
     """The examples of a source's rows, after a check of every label.
 
     Args:
         rows: (place, text, label); the place is in the user's words, such as "line 3", the label as the source has it.
         source: the source's name in the user's words, for messages.
         advice: added to the message where labels are missing: what to do if the source has them elsewhere.
+        label_format: what is known of labels of which a text may have several.
 
     Returns:
         An iterator of (text, label).
 
     Raises:
-        InputError: while iterating, if a label is missing or is neither a string nor a number; at the end, if all
-            texts were nothing but white space.
+        InputError: while iterating, if a label is missing or is no string, no number and no list of them; at the end,
+            if all texts were nothing but white space.
     """
     blank = True
-    for text, label in _with_label_names(rows, source, advice):
+    for text, label in _with_label_names(rows, source, advice=advice, label_format=label_format):
         blank = blank and not "".join(text).strip()
         yield text, label
     if blank:
         raise InputError(f"{source} holds no text, or nothing but white space: fill it or leave it out")
 
 
-def _with_label_names(rows: Iterable[tuple[str, Text, object]], source: str, advice: str) -> Iterator[tuple[Text, str]]:
+def _with_label_names(
+    rows: Iterable[tuple[str, Text, object]], source: str, advice: str, label_format: LabelFormat | None
+) -> Iterator[tuple[Text, Label]]:
     rows = iter(rows)
-    for number, (place, text, label) in enumerate(rows, 1):
-        name = label_name(label, f"{source} {place}")
+    first = list(islice(rows, FIRST_ROWS))
+    read = (label_format or LabelFormat()).reader([label for *_, label in first], source)
+
+    def named():
+        for place, text, label in chain(first, rows):
+            where = f"{source} {place}"
+            yield place, text, _label_or_labels(read(label, where), where)
+
+    examples = named()
+    for number, (place, text, name) in enumerate(examples, 1):
         if name is None:
-            later = [label_name(label, f"{source} {place}") for place, _, label in rows]
+            later = [name for *_, name in examples]
             raise InputError(
                 f"{source}: {1 + later.count(None)} of {number + len(later)} examples have no label (first: {place}). "
                 f"Give every example its label or leave it out{advice}"
             )
         yield text, name
+
+
+def _label_or_labels(value: object, place: str) -> Label | None:
+    """The name of a label, or of each label in a list, without repetitions; None where the label is missing."""
+    several = members(value)
+    if several is None:
+        return label_name(value, place)
+    names = [label_name(one, place) for one in several]
+    if None in names:
+        raise InputError(f"{place}: a list of labels contains one that is missing or blank: leave it out of the list")
+    return tuple(dict.fromkeys(names))
 
 
 def label_name(value: object, place: str) -> str | None:
@@ -168,16 +227,22 @@ def label_name(value: object, place: str) -> str | None:
     return str(int(number) if whole else value)  # value, as NumPy shows the digits that its precision needs
 
 
-def require_several_labels(counts: Mapping[str, int]) -> None:
+def require_several_labels(corpus: LabelledCorpus) -> None:
     """Raises InputError for a training corpus with fewer than two labels, which leaves nothing to tell apart.
 
+    Where texts may have several labels or none, one label is enough.
+
     Args:
-        counts: the number of examples with each label, from `LabelledCorpus.label_counts`.
+        corpus: a labelled corpus, which is read once for its labels.
 
     Raises:
-        InputError: there are fewer than two labels.
+        InputError: there are fewer than two labels, or none.
     """
-    if len(counts) < 2:
+    counts = corpus.label_counts()
+    if corpus.multi_label:
+        if not counts:
+            raise InputError("none of the texts has a label: expected examples of every label to learn from")
+    elif len(counts) < 2:
         raise InputError(
             f"expected examples with at least two labels, got {sum(counts.values())} examples that are all "
             f"{_counted(counts)}: add others; where the labels are in another column, name it with label_column "

@@ -38,6 +38,12 @@ def column_names(value: object) -> list | None:
     return list(getattr(getattr(value, "dtype", None), "names", None) or ()) or None
 
 
+def names_fields(value: object) -> bool:
+    """Whether the fields of examples have names: in a table, or in dictionaries one after the other."""
+    rows = isinstance(value, list | tuple) and bool(value) and isinstance(value[0], Mapping)
+    return rows or column_names(value) is not None
+
+
 def names_examples(value: object) -> bool:
     """Whether a value can only be whole examples: files, a corpus or a table."""
     return isinstance(value, Examples) or sources_in(value) is not None or column_names(value) is not None

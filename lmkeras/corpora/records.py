@@ -8,22 +8,42 @@ from lmkeras.corpora.corpus import require_usable
 from lmkeras.corpora.table_files import SEPARATORS, Record, listed, read_table
 from lmkeras.errors import InputError
 
-#: The option for the one column whose values need not be text: in JSON a label may be a number, or be missing.
+#: The option for the column whose values need not be text: in JSON a label may be a number or a list, or be missing.
 LABEL_COLUMN = "label_column"
+#: The option for several such columns, one for each label; in a mapping, each has a key that begins so.
+_LABEL_COLUMNS = "label_columns"
 
 
-def named_columns(text_column: str, pair_column: str | None = None, label_column: str | None = None) -> dict[str, str]:
-    """The names of the wanted columns, each under the option by which a user names it; the label comes last.
+def named_columns(
+    text_column: str,
+    pair_column: str | None = None,
+    label_column: str | None = None,
+    label_columns: Sequence[str] | None = None,
+) -> dict[str, str]:
+    """The names of the wanted columns, each under the option by which a user names it; labels come last.
+
+    `label_columns` take the place of `label_column`: the keys of each are "label_columns" and its name.
 
     Raises:
         InputError: two options name the same column.
     """
-    options = {"text_column": text_column, "pair_column": pair_column, LABEL_COLUMN: label_column}
+    options = {"text_column": text_column, "pair_column": pair_column}
+    if label_columns is None:
+        options[LABEL_COLUMN] = label_column
+    else:
+        options |= {f"{_LABEL_COLUMNS} {name}": name for name in label_columns}
+        if not label_columns or len(set(label_columns)) < len(label_columns):
+            raise InputError(f"label_columns (--label-columns): expected different names, got {listed(label_columns)}")
     columns = {option: name for option, name in options.items() if name is not None}
     if len(set(columns.values())) < len(columns):
         spelled = ", ".join(f"{option} {name!r}" for option, name in columns.items())
         raise InputError(f"expected columns that differ from each other, got {spelled}")
     return columns
+
+
+def is_of_labels(option: str) -> bool:
+    """Whether a key of `named_columns` is that of a column of labels."""
+    return option.split(" ")[0] in (LABEL_COLUMN, _LABEL_COLUMNS)
 
 
 def text_of(values: Sequence[str]) -> str | tuple[str, str]:
@@ -92,7 +112,7 @@ def _json_value(
     column = columns[option]
     value = record
     if isinstance(record, dict):
-        if option == LABEL_COLUMN:
+        if is_of_labels(option):
             return record.get(column)
         if column not in record:
             raise missing_name(place, what="key", option=option, column=column, names=record)
@@ -110,6 +130,7 @@ def _json_value(
 
 def missing_name(place: str, what: str, option: str, column: str, names: Iterable[str]) -> InputError:
     """The error for a column or key that is missing: `what` it is, its `option`, and the names that there are."""
+    option = option.split(" ")[0]  # of several columns of one option
     return InputError(
         f"{place}: {what} {column!r} is missing; the {what}s are {listed(names)}. Name one with "
         f"{option} (--{option.replace('_', '-')})"

@@ -123,7 +123,8 @@ def _form(path: str, columns: Mapping[str, str], encoding: str, quoting: str) ->
             message += f". If {form.separator!r} separates them, they are {listed(names)}"
     if not usual.quoted and any(name.startswith('"') for name in header):
         message += ". If they stand between quotation marks, say quoting on (--quoting on)"
-    raise InputError(f"{message}. Name one with {missing[0]} (--{missing[0].replace('_', '-')})")
+    option = missing[0].split(" ")[0]  # of several columns of one option
+    raise InputError(f"{message}. Name one with {option} (--{option.replace('_', '-')})")
 
 
 def _header(path: str, encoding: str, form: _Form) -> tuple[int, list[str]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from lmkeras.corpora.corpus import require_usable
-from lmkeras.corpora.records import LABEL_COLUMN, named_columns
+from lmkeras.corpora.records import is_of_labels, named_columns
 from lmkeras.errors import InputError, unknown_name
 
 if TYPE_CHECKING:  # takes seconds to import, and most corpora are files
@@ -159,14 +159,15 @@ def _text(value: bytes, place: str) -> str:
 
 def _wanted(known: Mapping[str, _Feature], option: str, name: str, data_set: str) -> _Feature:
     """The feature that an option names; InputError if it does not exist or is of the wrong kind."""
-    kind = "label" if option == LABEL_COLUMN else "text"
+    kind = "label" if is_of_labels(option) else "text"
     usable = {name: feature for name, feature in known.items() if feature.is_text or kind == "label"}
     if not usable:
         raise InputError(
             f"{data_set} has no feature that is a {kind}; its features are {', '.join(known) or 'of other kinds'}"
         )
     if name not in usable:
-        advice = "" if option == "text_column" else f"; name it with {option} (--{option.replace('_', '-')})"
+        said = option.split()[0]  # of several columns of one option
+        advice = "" if option == "text_column" else f"; name it with {said} (--{said.replace('_', '-')})"
         raise InputError(f"{unknown_name(f'{kind} feature of {data_set}', name, usable)}{advice}")
     return usable[name]
 

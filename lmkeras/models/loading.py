@@ -19,6 +19,7 @@ _LARGEST_TOKENIZER = 1024 * MEGABYTE  # ten million words
 #: the classes that users hold, by the kind in config.json; another kind is held by Model itself
 _CLASSES = {
     "language_model": ("lmkeras.models.language_model", "LanguageModel"),
+    "multi_label_classifier": ("lmkeras.models.text_classifier", "TextClassifier"),
     "text_classifier": ("lmkeras.models.text_classifier", "TextClassifier"),
 }
 

@@ -9,7 +9,17 @@ import keras
 from lmkeras.errors import InputError
 from lmkeras.export.saved_model import write_saved_model
 from lmkeras.models.given import Given, one_validation, options_of
-from lmkeras.models.preparing import Parts, as_trained, noted, prepared, require_judge, run_of, settings_for, tell
+from lmkeras.models.preparing import (
+    Parts,
+    as_trained,
+    calibrated,
+    noted,
+    prepared,
+    require_judge,
+    run_of,
+    settings_for,
+    tell,
+)
 from lmkeras.models.recipe import Recipe, require_built
 from lmkeras.models.saving import save_model
 from lmkeras.models.showing import ShownModel
@@ -80,14 +90,8 @@ class Model(ShownModel):
         if self._recipe is None:
             raise InputError("this takes a model made by a network's name, which can be built anew")
         recipe = self._recipe
-        return self.of_task(
-            recipe.task,
-            recipe.network,
-            recipe.tokenizer,
-            vocabulary_size=recipe.vocabulary_size,
-            weights=recipe.weights,
-            **recipe.sizes,
-        )
+        others = {"vocabulary_size": recipe.vocabulary_size, "weights": recipe.weights, **recipe.sizes}
+        return self.of_task(recipe.task, recipe.network, recipe.tokenizer, **others)
 
     def fit(
         self,
@@ -111,8 +115,7 @@ class Model(ShownModel):
                 list, an array, a pandas Series or DataFrame, a Dataset of datasets or tf.data, an iterator (read once).
                 They are texts for a language model, (text, label) or a tuple (texts, labels) for a classifier.
             y: the answers to the texts, such as labels, if `corpus` holds texts alone; or what `validation` takes.
-            validation: the corpus to validate on, in the forms of `corpus`; None takes a part of the corpus: its end
-                for a language model, random examples for other models.
+            validation: the corpus to validate on; None takes random examples, or the end of a language model's corpus.
             validation_fraction: share of the corpus that this part has, in (0, 1); 0 for no validation.
             run_folder: folder for metrics.jsonl, curves.png, checkpoints and TensorBoard logs; None to write nothing.
             resume: continue from the newest checkpoint in run_folder, if any; all other arguments must be as before.
@@ -135,7 +138,7 @@ class Model(ShownModel):
         given, changes = Given.to(self.fit, self.task, named=changes, encoding=encoding)
         settings = settings_for(self.task, settings, changes)
         validation = one_validation(validation, validation_data)
-        monitor = self.task.monitored(settings)
+        self.task.monitored(settings)  # raises InputError for an unknown monitor
         replicas = replicas_of(settings.distribute)  # several workers are set up before anything else
         with place(settings.device), random_seed(settings.seed):
             train, held_out = given.corpora(corpus, y, validation, fraction=validation_fraction, seed=settings.seed)
@@ -147,7 +150,9 @@ class Model(ShownModel):
             self.findings = ready.findings
             tell(ready.findings, bool(verbose) and is_chief(strategy_for(settings.distribute)))
             with self._training(settings) as factors:
-                return fit_and_tell(ready, settings, monitor, verbose=verbose, rate_factors=factors, **how)
+                history = fit_and_tell(ready, settings, ready.monitor, verbose=verbose, rate_factors=factors, **how)
+            self._become(calibrated(self._parts, held_out))
+            return history
 
     def find_learning_rate(
         self, corpus, y=None, settings: TrainingSettings | None = None, steps: int = 100, encoding="utf-8", **changes

@@ -16,7 +16,7 @@ from lmkeras.models.recipe import Recipe
 from lmkeras.models.saving import without_names
 from lmkeras.networks.network import Network
 from lmkeras.networks.weights import named_weights, shapes_of
-from lmkeras.tasks.base import Task
+from lmkeras.tasks.base import Metric, Task
 from lmkeras.tokenizers.base import BaseTokenizer
 from lmkeras.training.layer_rates import freeze, layer_factors
 from lmkeras.training.run import Batches, Run
@@ -41,6 +41,7 @@ class Prepared(NamedTuple):
         parts: the parts of the model, all of them made.
         batches: the batches to train and validate on.
         digests: for each corpus, by name, a function that gives its digest.
+        monitor: the metric that decides which weights are the best.
         findings: what is odd about the data, a line for each, see `Task.findings`.
         amounts: how much there is to train and to validate on, for people.
         names: what the user called network and tokenizer, or what their classes are called.
@@ -51,6 +52,7 @@ class Prepared(NamedTuple):
     parts: Parts
     batches: Batches
     digests: Mapping[str, Callable[[], str]]
+    monitor: Metric
     findings: tuple[str, ...]
     amounts: str
     names: tuple[str, str]
@@ -117,6 +119,7 @@ def prepared(
         InputError: corpus, parts and settings do not go together.
     """
     task = parts.task.learned(train, held_out, settings=settings, trained=parts.network is not None)
+    monitor = task.monitored(settings)
     tokenizer, reason = (parts.tokenizer, "") if parts.tokenizer else recipe.tokenizer_for(train)
     network = parts.network or recipe.network_for(task, tokenizer, settings.seed)
     require_saveable(network)
@@ -135,13 +138,21 @@ def prepared(
         recipe.tokenizer if recipe is not None and recipe.is_named else type(tokenizer).__name__,
     )
     told = {"findings": findings, "amounts": amounts, "names": names, "weights_from": weights_from}
-    return Prepared(Parts(task, tokenizer, network), batches, digests, **told, tokenizer_reason=reason)
+    return Prepared(Parts(task, tokenizer, network), batches, digests, monitor=monitor, **told, tokenizer_reason=reason)
 
 
 def tell(findings: Iterable[str], aloud: bool) -> None:
     """Logs what is odd about the data, one line each, if `aloud`."""
     for line in findings if aloud else ():
         _log.warning(line)
+
+
+def calibrated(parts: Parts, held_out) -> Parts:
+    """The parts with what the task chooses after training on the corpus `held_out`; the same parts if it is None."""
+    if held_out is None:
+        return parts
+    runner = parts.task.runner(parts.network, parts.tokenizer)
+    return parts._replace(task=parts.task.calibrated(runner, held_out))
 
 
 def require_saveable(network: Network) -> None:

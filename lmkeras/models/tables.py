@@ -108,7 +108,7 @@ def _cells(values: Iterable[object]) -> Iterator[object]:
     for value in values:
         if isinstance(value, Mapping):
             yield from _cells(value.values())
-        elif isinstance(value, list | tuple) and all(isinstance(one, Mapping) for one in value):
+        elif isinstance(value, list | tuple) and value and all(isinstance(one, Mapping) for one in value):
             yield from _cells(value)
         elif isinstance(value, list | tuple):
             yield as_json(value)

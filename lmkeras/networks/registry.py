@@ -12,6 +12,7 @@ from lmkeras.training.settings import ClassifierFitSettings, FitSettings
 
 #: the modules whose import registers the bodies that come with lmkeras
 _MODULES = ("dense", "convolutional", "recurrent", "bidirectional", "transformer", "bert")
+_HEADS = ("classes", "labels", "language")
 _bodies: dict[str, dict[str, "Family"]] = {"readers": {}, "writers": {}}
 #: for each kind of body the options of the tasks that use it, by the task's name
 _options: dict[str, dict[str, frozenset[str]]] = {kind: {} for kind in _bodies}
@@ -186,9 +187,9 @@ def pretrained_names(kind: str) -> list[str]:
 
 
 def import_families() -> None:
-    """Imports every family, so that its bodies are found by name and Keras knows their classes."""
-    for module in _MODULES:
-        importlib.import_module(f"lmkeras.networks.bodies.{module}")
+    """Imports every family, so that its bodies are found by name and Keras knows their classes, and every head."""
+    for module in (*(f"bodies.{module}" for module in _MODULES), *(f"heads.{module}" for module in _HEADS)):
+        importlib.import_module(f"lmkeras.networks.{module}")
 
 
 def family(name: str, kind: str) -> Family:

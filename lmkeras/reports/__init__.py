@@ -1,5 +1,6 @@
 """How well a model does on a corpus: scores, tables and pictures."""
 
 from lmkeras.reports.classification import ClassificationReport
+from lmkeras.reports.multi_label import MultiLabelReport
 
-__all__ = ["ClassificationReport"]
+__all__ = ["ClassificationReport", "MultiLabelReport"]

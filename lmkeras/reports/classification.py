@@ -100,6 +100,10 @@ class ClassificationReport(Described):
         occurs = self._true_counts + self._predicted_counts > 0
         return float(share(self._f1[occurs].sum(), occurs.sum()))
 
+    def scores(self) -> dict[str, float]:
+        """The scores of all classes together, by name."""
+        return {"accuracy": self.accuracy, "macro_f1": self.macro_f1}
+
     @classmethod
     def together(cls, reports: Sequence["ClassificationReport"]) -> "ClassificationReport":
         """One report on the examples of several reports on the same classes."""

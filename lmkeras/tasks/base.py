@@ -238,6 +238,15 @@ class Task(abc.ABC):
 
     # with a trained network
 
+    def calibrated(self, runner: Runner, held_out) -> "Task":
+        """The task with what is chosen after training, such as thresholds; by default, itself.
+
+        Args:
+            runner: the Runner of the trained network, with the best weights.
+            held_out: the corpus on which the training was validated.
+        """
+        return self
+
     def row(self, answer: Any, **options) -> Mapping[str, object]:
         """An answer of the Runner as a JSON object, for `predict`; `options` are the fields of `Task.Showing`."""
         return {"answer": answer}

@@ -103,10 +103,45 @@ class Prediction:
         return sorted(self.probabilities.items(), key=lambda item: -item[1])[:count]
 
     def __repr__(self) -> str:
-        parts = [f"{label!r}: {probability:.4g}" for label, probability in self.top(_MOST_SHOWN)]
-        parts += [f"… {len(self.probabilities) - len(parts)} more"] * (len(self.probabilities) > len(parts))
-        return f"Prediction(label={self.label!r}, probabilities={{{', '.join(parts)}}})"
+        return f"Prediction(label={self.label!r}, probabilities={_shown(self)})"
 
     def _repr_html_(self) -> str:
         rows = [[label, f"{probability:.4f}"] for label, probability in self.top(_MOST_SHOWN)]
         return html_table([["label", "probability"], *rows])
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class MultiLabelPrediction:
+    """The labels that a text is predicted to have, and the probability of every label.
+
+    Attributes:
+        labels: the labels whose probability is at least their threshold, the likeliest first; there may be none.
+        probabilities: the probability of every label, in the order of the model's labels. Each label is decided for
+            itself, so they do not sum to 1.
+
+    Example:
+        >>> MultiLabelPrediction(("b",), {"a": 0.25, "b": 0.9})
+        MultiLabelPrediction(labels=('b',), probabilities={'b': 0.9, 'a': 0.25})
+    """
+
+    labels: tuple[str, ...]
+    probabilities: dict[str, float]
+
+    def top(self, count: int) -> list[tuple[str, float]]:
+        """The likeliest labels with their probabilities, the likeliest first; at most `count` of them."""
+        return sorted(self.probabilities.items(), key=lambda item: -item[1])[:count]
+
+    def __repr__(self) -> str:
+        return f"MultiLabelPrediction(labels={self.labels!r}, probabilities={_shown(self)})"
+
+    def _repr_html_(self) -> str:
+        likeliest = self.top(max(_MOST_SHOWN, len(self.labels)))
+        rows = [[label, f"{probability:.4f}", "yes" * (label in self.labels)] for label, probability in likeliest]
+        return html_table([["label", "probability", "predicted"], *rows])
+
+
+def _shown(prediction: Prediction | MultiLabelPrediction) -> str:
+    """The likeliest labels of a prediction with their probabilities, and how many more there are."""
+    parts = [f"{label!r}: {probability:.4g}" for label, probability in prediction.top(_MOST_SHOWN)]
+    parts += [f"… {len(prediction.probabilities) - len(parts)} more"] * (len(prediction.probabilities) > len(parts))
+    return f"{{{', '.join(parts)}}}"

@@ -235,8 +235,12 @@ class TextRunner(Runner):
 
     def judge(self, corpus):
         """Values by name, and the report of a corpus."""
+        return self._task.judged(*self.outputs_and_targets(corpus))
+
+    def outputs_and_targets(self, corpus) -> tuple[np.ndarray, np.ndarray]:
+        """The head's outputs for each text of a corpus, and the right answers as `WholeTextTask.targets` gives them."""
         examples, targets = self._task.encode(corpus, self._tokenizer, self._network)
-        return self._task.judged(self.outputs(examples), targets)
+        return self.outputs(examples), targets
 
     def predict(self, texts, at_a_time=1024) -> Iterator[tuple[Text, Any]]:
         """Each text with its answer, in the order of the texts, which are read and answered `at_a_time` at a time."""

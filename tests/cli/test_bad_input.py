@@ -64,11 +64,11 @@ TABLE = {
         constant.csv                           | expected examples with at least two labels, got 2 examples that are
         lonely.csv                             | it has 2 examples and no two of them with the same label
         unlabelled.csv                         | unlabelled.csv: 1 of 3 examples have no label (first: line 3)
-        labels.jsonl                           | labels.jsonl line 1: expected a string or a number as label, got list
+        labels.jsonl                           | labels.jsonl line 1: expected a string or a number as label, got dict
         pair.jsonl --pair-column pair          | pair.jsonl line 2: expected an object with a string under 'pair'
         tabless.txt --pair-column pair         | expected .csv, .tsv or .jsonl files, which can hold pairs of texts
         tabless.txt                            | tabless.txt line 2: expected label<TAB>text as in the lines before
-        fasttext.txt                           | fasttext.txt line 2: expected one label, got 2
+        fasttext.txt                           | fasttext.txt line 2: expected the label at the beginning
         textless.txt                           | textless.txt holds no text
         bomb.txt.gz                            | bomb.txt.gz line 1 has more than 1048576 characters
         deep                                   | expected files in subfolders that are the labels, got deep/a/b/c.txt
@@ -139,11 +139,11 @@ TABLE = {
         missing --text text.txt                | no saved model in missing
         damaged-model.safetensors --text text.txt | damaged-model.safetensors/model.safetensors is damaged
         lm --text latin.txt                    | latin.txt line 3: the byte at offset 11 is not utf-8
-        lm --text text.txt --pair-column a     | --pair-column is for a text classifier, and lm is a language model
-        lm --text text.txt --label-column a    | --label-column is for a text classifier, and lm is a language model
+        lm --text text.txt --pair-column a     | --pair-column is for a text classifier or a multi-label classifier, and
+        lm --text text.txt --label-column a    | --label-column is for a text classifier or a multi-label classifier
         lm --text text.txt --stride 0          | stride must be from 1 to 16, the length of a window, got 0
         lm --text text.txt --stride 17         | stride must be from 1 to 16, the length of a window, got 17
-        lm --text text.txt --picture new.png   | --picture is for a text classifier, and lm is a language model
+        lm --text text.txt --picture new.png   | --picture is for a text classifier or a multi-label classifier, and
         classifier --text other.csv --stride 3 | --stride is for a language model, and classifier is a text classifier
         classifier --text other.csv            | 1 of 2 examples have labels that were not learnt: 'maybe' (1)
         classifier --text pairs.csv --pair-column pair             | this model takes single texts, and got a pair
@@ -193,7 +193,7 @@ TABLE = {
         score classifier fizzy                 | classifier is a text classifier, and this is for a language model
         predict lm Ann                         | lm is a language model, and this is for a text classifier
         tarin                                  | did you mean 'train'?; see lmkeras --help
-        train --text text.txt --output new     | train needs a task: say one of train lm, train classifier
+        train --text text.txt --output new     | train needs a task: say one of train lm, train classifier, train
         train raterr --text x --output new     | unknown task 'raterr': expected one of lm, classifier
         train clasifier --text x --output new  | did you mean 'classifier'?; see lmkeras train --help""",
 }

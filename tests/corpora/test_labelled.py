@@ -129,8 +129,8 @@ def test_readers_follow_each_other_and_start_anew():
         (["a", "b", "c"], ["x", None, None], "the list: 2 of 3 examples have no label (first: label 2)"),
         (["a", "b"], [" ", "x"], "the list: 1 of 2 examples have no label (first: label 1)"),
         (["a", "b"], np.array([1, np.nan]), "the list: 1 of 2 examples have no label (first: label 2)"),
-        (["a", "b"], [[1, 0], [0, 1]], "label 1: expected a string or a number as label, got list"),
-        (["a", "b"], np.eye(2), "label 1: expected a string or a number as label, got ndarray"),
+        (["a", "b"], [[[1]], []], "label 1: expected a string or a number as label, got list"),
+        (["a", "b"], np.zeros((2, 3, 1)), "label 1: expected a string or a number as label, got ndarray"),
         (["a"], [b"x"], "label 1: expected a string or a number as label, got bytes"),
     ],
 )
@@ -175,9 +175,15 @@ def test_values_that_are_no_labelled_corpus(value, message):
 
 
 def test_one_label_is_nothing_to_learn():
-    require_several_labels({"x": 1, "y": 1})
+    def corpus(labels):
+        return LabelledCorpus.from_examples(list("abcde"), labels)
+
+    require_several_labels(corpus(list("xyxyx")))
+    require_several_labels(corpus([["x"], [], [], [], []]))  # a text may have it or not
+    with pytest.raises(InputError, match="none of the texts has a label"):
+        require_several_labels(corpus([[]] * 5))
     with pytest.raises(InputError, match=r"got 5 examples that are all 'x' \(5\).*--label-column"):
-        require_several_labels({"x": 5})
+        require_several_labels(corpus(["x"] * 5))
 
 
 def test_labels_that_were_not_learnt():

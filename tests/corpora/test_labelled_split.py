@@ -1,5 +1,6 @@
 """Random cuts of labelled corpora: they are whole, in order, fair to every label, and depend on the seed alone."""
 
+import random
 from collections import Counter
 from decimal import ROUND_HALF_UP, Decimal
 
@@ -111,3 +112,45 @@ def test_corpora_too_small_to_split():
 def test_numbers_of_folds_that_cannot_be(num_folds):
     with pytest.raises(InputError, match=f"expected 2 to 4, the number of examples, got {num_folds}"):
         folds(corpus_of("aabb"), num_folds)
+
+
+def shares(corpus, of):
+    counts, all_counts = corpus.label_counts(), of.label_counts()
+    return [counts.get(label, 0) / all_counts[label] for label in all_counts]
+
+
+def multi_label_corpus(size, names="abcdef"):
+    choose = random.Random(3)
+    labels = [[name for number, name in enumerate(names) if choose.random() < 0.4 / 2**number] for _ in range(size)]
+    return LabelledCorpus.from_examples([f"text {number}" for number in range(size)], labels)
+
+
+def test_every_label_and_none_have_their_share_where_texts_have_several():
+    corpus = multi_label_corpus(2000)
+    train, validation = split_labelled(corpus, 0.2, seed=1)
+    assert sorted([*train, *validation]) == sorted(corpus)
+    assert len(list(validation)) == pytest.approx(400, abs=8)
+    assert shares(validation, corpus) == pytest.approx([0.2] * 6, abs=0.02)
+    without = [sum(1 for _, label in part if not label) for part in (validation, corpus)]
+    assert without[0] / without[1] == pytest.approx(0.2, abs=0.01)
+    assert list(split_labelled(corpus, 0.2, seed=1)[1]) == list(validation) != list(split_labelled(corpus, 0.2)[1])
+
+
+def test_no_label_leaves_the_training_part():
+    """Each of these labels has few examples, and each example is chosen for a label that another one shares."""
+    pairs = ["ab", "ac", "bd", "cd", "ef", "fe", "gh", "g", "h", "i"]
+    corpus = LabelledCorpus.from_examples(pairs, [list(pair) for pair in pairs])
+    for seed in range(20):
+        train, validation = split_labelled(corpus, 0.5, seed)
+        assert set(train.label_counts()) == set("abcdefghi")
+        assert 2 <= len(list(validation)) <= 5
+
+
+def test_folds_of_texts_with_several_labels():
+    corpus = multi_label_corpus(500)
+    parts = list(folds(corpus, 5, seed=2))
+    assert sorted(example for _, held_out in parts for example in held_out) == sorted(corpus)
+    for train, held_out in parts:
+        assert sorted([*train, *held_out]) == sorted(corpus)
+        assert shares(held_out, corpus) == pytest.approx([0.2] * 6, abs=0.1)
+        assert len(list(held_out)) == pytest.approx(100, abs=6)

@@ -8,7 +8,8 @@ from lmkeras.errors import InputError
 from lmkeras.networks import registry as bodies
 from lmkeras.tasks import registry
 from lmkeras.tasks.base import NoOptions
-from lmkeras.tasks.classification import Classification, ClassifierOptions
+from lmkeras.tasks.classification import Classification
+from lmkeras.tasks.labelled import ClassifierOptions
 
 
 @pytest.fixture

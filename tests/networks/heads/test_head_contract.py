@@ -17,6 +17,7 @@ from lmkeras.layers.precision import in_step
 from lmkeras.networks import heads, registry
 from lmkeras.networks.contract import Head
 from lmkeras.networks.heads.classes import ClassesHead
+from lmkeras.networks.heads.labels import LabelsHead
 from lmkeras.networks.heads.language import LanguageHead
 from lmkeras.networks.network import Network
 from lmkeras.training.devices import precision
@@ -28,6 +29,8 @@ IDS = RNG.integers(1, VOCABULARY, (4, 5)).astype("int32")
 HEADS = {
     "classes": lambda: ClassesHead(3, dropout=0.25),
     "classes, normal": lambda: ClassesHead(3, 0.0, 0.02),
+    "labels": lambda: LabelsHead(3, dropout=0.25),
+    "labels, normal": lambda: LabelsHead(1, 0.0, 0.02),
     "language": lambda: LanguageHead(VOCABULARY),
     "language, tied": lambda: LanguageHead(VOCABULARY, tied=True),
     "language, last alone": lambda: LanguageHead(VOCABULARY, every_position=False),
@@ -50,9 +53,12 @@ def network(request):
 def targets_and_shares(network):
     """Targets of the outputs' places, and shares that are not equal, some 0, which sum to 1."""
     *places, outputs = network(IDS).shape
+    if several := isinstance(network.head, LabelsHead):
+        places, outputs = [*places, outputs], 2  # each label is a target: 0 or 1
     rng = np.random.default_rng(1)
     shares = rng.random(places) * (rng.random(places) > 0.3)
-    return rng.integers(0, outputs, places).astype("int32"), (shares / shares.sum()).astype("float32")
+    targets = rng.integers(0, outputs, places).astype("int8" if several else "int32")
+    return targets, (shares / shares.sum()).astype("float32")
 
 
 def value_and_gradients(network, loss):
@@ -90,17 +96,26 @@ def test_what_the_head_gets_is_the_bodys(network):
     np.testing.assert_array_equal(network(IDS), network.head(network.features(IDS)))
 
 
+def cross_entropy(network, logits, targets):
+    """In NumPy and in TensorFlow, of a softmax over all logits or of a sigmoid for each."""
+    if isinstance(network.head, LabelsHead):
+        plain = -np.log(1 / (1 + np.exp(np.where(targets, -1, 1) * logits)))
+        return plain, lambda outputs: tf.keras.backend.binary_crossentropy(
+            targets.astype("float32"), outputs, from_logits=True
+        )
+    log_p = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+    plain = -np.take_along_axis(log_p, targets[..., None], axis=-1)[..., 0]
+    return plain, lambda outputs: tf.nn.sparse_softmax_cross_entropy_with_logits(targets, outputs)
+
+
 def test_the_loss_is_the_sum_of_the_targets_by_their_shares(network):
     (targets, shares), logits = targets_and_shares(network), np.asarray(network(IDS), "float64")
-    log_p = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
-    expected = -np.sum(np.take_along_axis(log_p, targets[..., None], axis=-1)[..., 0] * shares)
+    losses, losses_of = cross_entropy(network, logits, targets)
+    expected = np.sum(losses * shares)
     value, *gradients = by_outputs(network)
     assert value.shape == ()
     assert float(value) == pytest.approx(expected, rel=1e-5)
-    like = value_and_gradients(
-        network,
-        lambda: tf.reduce_sum(shares * tf.nn.sparse_softmax_cross_entropy_with_logits(targets, network(IDS))),
-    )
+    like = value_and_gradients(network, lambda: tf.reduce_sum(shares * losses_of(network(IDS))))
     for ours, plain in zip(gradients, like[1:], strict=True):
         np.testing.assert_allclose(ours, plain, atol=1e-6)
 
@@ -112,7 +127,7 @@ def direct(network, ids=IDS):
 
 def test_a_loss_without_outputs_is_the_same_with_the_same_gradients(network):
     if direct(network) is None:
-        assert type(network.head) is ClassesHead, "whose few logits are no burden"
+        assert type(network.head) in (ClassesHead, LabelsHead), "whose few logits are no burden"
         return
     for ours, plain in zip(value_and_gradients(network, lambda: direct(network)), by_outputs(network), strict=True):
         np.testing.assert_allclose(ours, plain, atol=1e-6)
