@@ -60,7 +60,7 @@ def test_help_of_the_program_lists_all_verbs(words, capsys):
     code, out, err = run(capsys, *words)
     assert (code, err) == (0, "")
     for verb in VERBS:
-        assert re.search(rf"^  {verb} +[A-Z]", out, re.MULTILINE)
+        assert re.search(rf"^  {verb}\s+[A-Z]", out, re.MULTILINE)
 
 
 def test_help_of_a_verb_comes_in_several_ways(capsys):
