@@ -46,15 +46,15 @@ class LabelFormat:
             )
 
     def reader(self, first: Sequence[object], source: str) -> LabelReader:
-        """How the labels of a source are read, recognised from those of its first examples.
+        """How the labels of a source are read, recognised from those of its first examples, or from all.
 
-        Lists written as text, such as "['a', 'b']" from a table, are read as lists if all of `first` are such lists.
-        Lists of equal length with nothing but 0 and 1 have a 0 or 1 for each label; a log message says both.
+        Lists written as text, such as "['a', 'b']" from a table, are read as lists if the first ten are such lists.
+        Arrays and lists of equal length with nothing but 0 and 1 have a 0 or 1 for each label; a log message says both.
         """
         if self.separator is not None:
             return functools.partial(_separated, separator=self.separator)
         read, lists = _unchanged, [members(value) for value in first]
-        given = [value for value in first if value is not None and str(value).strip()]
+        given = [value for value in first[:FIRST_ROWS] if value is not None and str(value).strip()]
         written = [written_list(value) for value in given]
         if given and None not in written:
             read, lists = _written, written
@@ -66,7 +66,8 @@ class LabelFormat:
                 "(--label-separator)"
             )
         names = self.names
-        if names is None and _are_marks(lists):
+        arrays = all(getattr(value, "ndim", None) == 1 for value in first)
+        if names is None and _are_marks(lists, arrays):
             names = tuple(map(str, range(len(lists[0]))))
             _say_once(
                 f"{source}: labels such as {_short(lists[0])} are read as a 0 or 1 for each of {len(names)} labels, "
@@ -104,14 +105,14 @@ def written_list(value: object) -> list | None:
     return None
 
 
-def _are_marks(lists: Sequence[list | None]) -> bool:
-    """Whether lists cannot be anything but a 0 or 1 for each label: as names, some would name a label twice."""
+def _are_marks(lists: Sequence[list | None], arrays: bool) -> bool:
+    """Whether lists must be a 0 or 1 for each label: they are arrays, or as names some would name a label twice."""
     sizes = {None if one is None else len(one) for one in lists}
     if len(sizes) != 1 or None in sizes or min(sizes) < 2:
         return False
     if not all(not isinstance(mark, str) and str(mark).lower() in _MARKS for one in lists for mark in one):
         return False
-    return any(len(set(one)) < len(one) or one == [1, 0] for one in lists)
+    return arrays or any(len(set(one)) < len(one) or one == [1, 0] for one in lists)
 
 
 def _unchanged(value: object, place: str) -> object:
@@ -148,7 +149,8 @@ def _marked(value: object, place: str, names: Sequence[str]) -> list[str]:
 
 
 def _short(value: object) -> str:
-    text = str(value)
+    # members of arrays would be shown as np.int64(1)
+    text = f"[{', '.join(map(str, value))}]" if isinstance(value, list) else str(value)
     return repr(text if len(text) <= 40 else f"{text[:39]}…") if isinstance(value, str) else text[:40]
 
 

@@ -71,7 +71,8 @@ class LabelledCorpus(Examples):
             raise InputError("expected at least one text and its label, got empty lists")
         texts = [_text(text, f"text {number} of the list", texts[0]) for number, text in enumerate(texts, 1)]
         rows = ((f"label {number}", *example) for number, example in enumerate(zip(texts, labels, strict=True), 1))
-        named = _with_label_names(rows, "the list", advice="", label_format=label_format)
+        how = {"advice": "", "label_format": label_format, "looked_at": len(labels)}
+        named = _with_label_names(rows, "the list", **how)
         return cls(partial(iter, list(named)))
 
     def texts(self) -> Corpus:
@@ -161,10 +162,15 @@ def labelled_rows(
 
 
 def _with_label_names(
-    rows: Iterable[tuple[str, Text, object]], source: str, advice: str, label_format: LabelFormat | None
+    rows: Iterable[tuple[str, Text, object]],
+    source: str,
+    advice: str,
+    label_format: LabelFormat | None,
+    looked_at: int = FIRST_ROWS,
 ) -> Iterator[tuple[Text, Label]]:
+    """The examples of rows; the form of their labels is recognised from the first `looked_at` of them."""
     rows = iter(rows)
-    first = list(islice(rows, FIRST_ROWS))
+    first = list(islice(rows, looked_at))
     read = (label_format or LabelFormat()).reader([label for *_, label in first], source)
 
     def named():

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from lmkeras.corpora.corpus import Examples, Text
 from lmkeras.corpora.records import missing_name
+from lmkeras.corpora.table_files import listed
 from lmkeras.errors import InputError
 
 _log = logging.getLogger("lmkeras")
@@ -140,17 +141,14 @@ def examples_in(value: object, columns: Mapping[str, str]) -> Iterator[tuple]:
     elif isinstance(value, tuple) and len(fields) > 1 and not all(hasattr(part, "_fields") for part in value):
         rows = _rows_of_columns(value, columns)
     else:
-        items = _items(value, f"a file, a corpus, or {_shape(fields)} in memory (a list, a table, an iterator)")
+        kind = "texts" if len(fields) == 1 else f"examples ({', '.join(fields)})"
+        items = _items(value, f"a file, a corpus, or {kind} in memory (a list, a table, an iterator)")
         rows = (_row(item, columns, number) for number, item in enumerate(items, 1))
     return (_plain_row(row, columns, number) for number, row in enumerate(rows, 1))
 
 
 def _fields(columns: Mapping[str, str]) -> list[str]:
     return [option.removesuffix("_column") for option in columns if option != _PAIR]
-
-
-def _shape(fields: Sequence[str]) -> str:
-    return "texts" if len(fields) == 1 else f"examples ({', '.join(fields)})"
 
 
 def _items(value: object, expected: str) -> Iterator:
@@ -163,10 +161,18 @@ def _items(value: object, expected: str) -> Iterator:
         value = value.numpy()
     if not is_column(value):
         raise InputError(f"expected {expected}, got {type(value).__name__}")
-    names = getattr(getattr(value, "features", None), "names", None)  # of a column of classes in a datasets.Dataset
-    if isinstance(names, list):
-        return (None if number is None or number < 0 else names[number] for number in value)
+    feature = getattr(value, "features", None)  # of a column of a datasets.Dataset; its own feature is that of lists
+    for classes in (feature, getattr(feature, "feature", None)):
+        if isinstance(names := getattr(classes, "names", None), list):
+            return (_class_names(one, names) for one in value)
     return iter(value)
+
+
+def _class_names(number: object, names: Sequence[str]):
+    """The name of a class instead of its number, in lists too."""
+    if isinstance(number, Iterable):
+        return [_class_names(one, names) for one in number]
+    return None if number is None or number < 0 else names[number]
 
 
 def _shape_of(value: object) -> tuple | None:
@@ -215,6 +221,8 @@ def _rows_of_columns(parts: tuple, columns: Mapping[str, str]) -> Iterator[tuple
     """The examples of a tuple of columns, one for each field; the texts may also be a table's."""
     fields = _fields(columns)
     expected = f"a tuple ({', '.join(f'{field}s' for field in fields)})"
+    if len(parts) == len(fields):
+        parts = (parts[0], *map(_only_column, parts[1:]))
     if len(parts) != len(fields) or not all(is_column(part) for part in parts[1:]) or isinstance(parts[0], str):
         kinds = ", ".join(type(part).__name__ for part in parts[:5])
         raise InputError(f"expected {expected}, got a tuple of length {len(parts)} ({kinds}); examples go into a list")
@@ -222,6 +230,14 @@ def _rows_of_columns(parts: tuple, columns: Mapping[str, str]) -> Iterator[tuple
     texts = [text for (text,) in examples_in(parts[0], of_text)]
     others = (list(_items(part, expected)) for part in parts[1:])
     return _beside(dict(zip(fields, (texts, *others), strict=True)))
+
+
+def _only_column(part: object):
+    """The column of a table that has one; what is no table, as it is."""
+    if len(names := column_names(part) or ()) > 1:
+        got = f"a {type(part).__name__} of {listed(map(str, names))}"
+        raise InputError(f"expected a list or one column, got {got}: choose one column")
+    return part[names[0]] if names else part
 
 
 def _beside(columns: Mapping[str, list]) -> Iterator[tuple]:

@@ -5,7 +5,15 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from lmkeras.corpora.corpus import Examples
-from lmkeras.corpora.memory import holds_rows, holds_texts, is_column, names_examples, sources_in, texts_in
+from lmkeras.corpora.memory import (
+    column_names,
+    holds_rows,
+    holds_texts,
+    is_column,
+    names_examples,
+    sources_in,
+    texts_in,
+)
 from lmkeras.errors import InputError, unknown_argument
 from lmkeras.tasks.base import Columns, Task
 
@@ -122,6 +130,9 @@ class Given:
 
     def _is_corpus(self, y: object, texts: object) -> bool:
         """Whether what stands in the place of `y` is a corpus to validate on, and not the answers to `texts`."""
+        names = column_names(y)
+        if self._answers and names is not None and self.columns.text_column not in names:
+            return False  # a table of answers alone
         if names_examples(y):
             return True
         if not self._answers:
@@ -132,7 +143,7 @@ class Given:
         answers = self._answers
         if not answers:
             raise InputError(f"{self.task.title} takes no y: it learns from the texts alone")
-        if not is_column(y):
+        if not is_column(y) and column_names(y) is None:
             raise InputError(
                 f"y: expected a list with the {' and '.join(answers)} of each text, got {type(y).__name__}"
             )

@@ -184,8 +184,8 @@ def _no_better(history: History, ready: Prepared, guess: Mapping[str, float]) ->
     said = []
     for name in higher.keys() & guess.keys():
         got = kept[f"{prefix}{name}"]
-        if (got - guess[name]) * (1 if higher[name] else -1) > 1e-6:
-            return ""
+        if (got - guess[name]) * (1 if higher[name] else -1) > 1e-6 or (higher[name] and guess[name] == 1):
+            return ""  # the second: all answers are the same, and a guess is right each time
         said.append(f"{name} {shown_number(got)} (the guess: {shown_number(guess[name])})")
     return ", ".join(said) and f"it is no better than a guess without reading the text: {', '.join(sorted(said))}"
 

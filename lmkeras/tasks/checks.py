@@ -95,7 +95,8 @@ def findings_of_answers(train: NotedTexts, held_out: NotedTexts | None, answer: 
     judged, judged_answers = _with_answers(held_out)
     both = np.isin(judged, distinct)
     if both.any():
-        known = set(zip(texts.tolist(), answers.tolist(), strict=True))
+        again = np.isin(texts, judged[both])
+        known = set(zip(texts[again].tolist(), answers[again].tolist(), strict=True))
         pairs = zip(judged[both].tolist(), judged_answers[both].tolist(), strict=True)
         others = sum(pair not in known for pair in pairs)
         yield _in_both(int(both.sum()), len(judged), f", {others} of them with another {answer}" if others else "")

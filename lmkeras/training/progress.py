@@ -1,6 +1,7 @@
 """Shows how far a training has come: a bar where a person looks on, plain lines where the output goes to a file."""
 
 import io
+import math
 import shutil
 import sys
 import time
@@ -230,7 +231,8 @@ class Progress(keras.callbacks.Callback):
         judged = [name for name in sorted(line, key="val_loss".__ne__) if name.startswith("val_")]
         others = judged or [name for name in line if name not in ("loss", *Evaluations.OWN)]
         values = "".join(f"  {name} {shown_number(line[name])}" for name in ("loss", *others))
-        best = self._best is not None and place_of_best(self._lines, *self._best) == len(self._lines) - 1
+        kept = self._best is not None and math.isfinite(line["val_loss"])
+        best = kept and place_of_best(self._lines, *self._best) == len(self._lines) - 1
         self._say(f"{self._where()}{values}{'  best' * best}")
 
     def _say(self, line: str) -> None:

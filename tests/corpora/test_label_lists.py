@@ -126,6 +126,17 @@ def test_labels_in_memory(labels, expected):
     assert corpus.multi_label == any(isinstance(label, tuple) for label in expected)
 
 
+@pytest.mark.parametrize("labels", [np.array([[0, 1]]), np.array([[0, 1]] * 12 + [[1, 0]]), [[0, 1]] * 12 + [[1, 0]]])
+def test_0_and_1_in_memory_are_marks_although_the_first_might_be_names(labels):
+    corpus = as_labelled_corpus((["x"] * len(labels), labels))
+    assert [label for _, label in corpus] == [("1",), *[("1",)] * 11, ("0",)][: len(labels)]
+
+
+def test_arrays_of_0_and_1_are_shown_as_lists(caplog):
+    list(as_labelled_corpus((["x"], np.array([[0, 1, 0, 1, 1, 1]]))))
+    assert "labels such as [0, 1, 0, 1, 1, 1] are read as a 0 or 1 for each of 6 labels" in caplog.text
+
+
 def test_one_label_each_is_no_multi_label_corpus():
     assert not LabelledCorpus.from_examples(["x", "y"], ["a", "b"]).multi_label
 

@@ -46,6 +46,12 @@ class Classes(Series):
     features = namedtuple("ClassLabel", "names")(["no", "yes"])
 
 
+class ListsOfClasses(Series):
+    """The same of a column of lists."""
+
+    features = namedtuple("List", "feature")(Classes.features)
+
+
 Pair = namedtuple("Pair", "text label")
 
 
@@ -144,6 +150,13 @@ def test_columns_are_chosen_by_name():
     assert list(texts_in(records, named)) == list(zip(TEXTS, "abcd", strict=True))
 
 
+def test_lists_of_classes_have_their_names():
+    assert list(as_labelled_corpus((["a", "b"], ListsOfClasses([[0], [1, 0]])))) == [
+        ("a", ("no",)),
+        ("b", ("yes", "no")),
+    ]
+
+
 def test_pairs_of_texts_need_no_names():
     pairs = [("a", "b"), ("c", "d")]
     for held in (pairs, np.array(pairs), zip("ac", "bd", strict=True), dataset(("a c".split(), ["b", "d"]))):
@@ -211,6 +224,7 @@ NOT_A_NUMBER = float("nan")
         ([("a", "x"), (b"ab\xff", "x")], "text 2: the byte at offset 2 is not UTF-8 (invalid start byte): decode"),
         ([("a", b"\xff")], "label 1: the byte at offset 0 is not UTF-8"),
         ([(3, "x")], "text 1 of the list: expected a string or a pair (first, second) of strings, got int"),
+        ((TEXTS, Table(a=LABELS, b=LABELS)), "expected a list or one column, got a Table of 'a', 'b': choose one"),
         ({("a", "x")}, "got set"),
         (Table(text=[], label=[]), "expected at least one text and its label, got an empty Table"),
         (dataset((TEXTS, LABELS)).repeat(), "repeats without end"),

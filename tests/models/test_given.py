@@ -56,6 +56,11 @@ def test_y_stands_beside_whatever_holds_texts():
     assert corpora({"影评": TEXTS, "星": LABELS[::-1]}, LABELS, text_column="影评") == [EXAMPLES, None]
 
 
+def test_a_table_without_texts_is_y():
+    assert corpora(TEXTS, {"星": LABELS}) == corpora({"text": TEXTS}, {"label": LABELS}) == [EXAMPLES, None]
+    assert corpora(TEXTS, {"text": TEXTS[:2], "label": LABELS[:2]}, task=Language()) == [TEXTS, TEXTS[:2]]
+
+
 def test_a_corpus_in_the_place_of_y_is_for_validation(path):
     texts, labels = (list(part) for part in zip(*HELD_OUT, strict=True))
     held_out = {

@@ -100,6 +100,14 @@ def test_a_model_that_learns_is_not_warned_of(caplog):
     assert ours(caplog) == []
 
 
+def test_where_a_guess_is_always_right_nothing_can_be_said(caplog):
+    with caplog.at_level(logging.WARNING, "lmkeras"):
+        model, _ = classifier(verbose=0)
+        history = model.fit(REVIEWS, [REVIEWS[0]] * 4, epochs=1, verbose=0)
+    assert history[-1]["val_accuracy"] == 1
+    assert not [line for line in ours(caplog) if "LEARNT NOTHING" in line]
+
+
 def test_the_guess_of_a_classifier_is_that_of_scikit_learn():
     train, judged = np.repeat([0, 1, 2], [5, 30, 15]), np.array([0, 1, 1, 2, 1, 0, 2])
     guess = DummyClassifier(strategy="most_frequent").fit(train[:, None], train).predict(judged[:, None])
