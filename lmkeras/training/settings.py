@@ -8,6 +8,8 @@ from typing import Literal, get_args, get_type_hints
 from lmkeras.corpora.labelled import label_name
 from lmkeras.errors import InputError, unknown_argument, unknown_name
 
+_FEW_UPDATES = 50  # a training is given at least so many to bring something better
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainingSettings:
@@ -40,8 +42,9 @@ class TrainingSettings:
     """Value that decides which weights are the best and when patience ends: val_loss, or a metric such as val_accuracy;
     None: the task's main value. If it is equal in two evaluations, the one with the lower val_loss is better."""
     patience: int | Literal["auto", "never"] = "never"
-    """Training ends early after this many evaluations in a row without a better one. auto: after as many as two passes
-    over the training text have; never: it does not end early. Without validation it never does."""
+    """Training ends early after this many evaluations in a row without a better one. auto: after those of two passes
+    over the training text, of a fifth of the training, or of 50 updates, whichever are most; never: it does not end
+    early. Without validation it never does."""
     frozen_groups: int = 0
     """Number of groups of layers, counted from the embedding up, whose weights are not trained."""
     layer_decay: float = 1.0
@@ -139,11 +142,11 @@ class TrainingSettings:
             (60, 4)
         """
         total = self.total_steps(steps_per_epoch)
-        if self.patience == "never":
-            return total
-        # a text that is read for the first time is not overfitted, and one evaluation may be worse by chance
-        enough = max(2, -(-2 * steps_per_epoch // self.steps_between_evaluations(steps_per_epoch)))
-        return enough if self.patience == "auto" else self.patience
+        if self.patience != "auto":
+            return total if self.patience == "never" else self.patience
+        # a text that is read for the first time is not overfitted, and in few updates little changes but by chance
+        updates = max(2 * steps_per_epoch, total // 5, _FEW_UPDATES)
+        return max(2, -(-updates // self.steps_between_evaluations(steps_per_epoch)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,8 +154,9 @@ class FitSettings(TrainingSettings):
     """How to train a language model."""
 
     patience: int | Literal["auto", "never"] = "auto"  # what is read again and again is overfitted early
-    """Training ends early after this many evaluations in a row without a better one. auto: after as many as two passes
-    over the training text have; never: it does not end early. Without validation it never does."""
+    """Training ends early after this many evaluations in a row without a better one. auto: after those of two passes
+    over the training text, of a fifth of the training, or of 50 updates, whichever are most; never: it does not end
+    early. Without validation it never does."""
     window_length: int | None = None
     """Tokens in a training window; None: the network's context length, 64 for recurrent networks."""
 

@@ -174,8 +174,8 @@ def test_patience_waits_for_the_monitor():
 @pytest.mark.parametrize(
     ("make", "monitor", "known"),
     [
-        (classifier, "val_f1", "val_loss, val_accuracy, val_macro_f1$"),
-        (classifier, "accuracy", "val_loss, val_accuracy, val_macro_f1$"),
+        (classifier, "val_f1", r"val_loss, val_accuracy, val_macro_f1; did you mean 'val_macro_f1'\?$"),
+        (classifier, "accuracy", r"val_loss, val_accuracy, val_macro_f1; did you mean 'val_accuracy'\?$"),
         (classifier, "", None),
         (lambda: Model(Surely(), "dense"), "val_doubt", "val_loss, val_accuracy, val_macro_f1, val_sureness$"),
         (lambda: LanguageModel("lstm", "characters", **LSTM), "val_accuracy", "val_loss$"),

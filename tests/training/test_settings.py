@@ -75,6 +75,19 @@ def test_patience_is_two_passes_over_the_text(settings, evaluations):
 
 
 @pytest.mark.parametrize(
+    ("settings", "steps_per_epoch", "evaluations"),
+    [
+        (FitSettings(steps=150), 1, 50),  # at least 50 updates: two passes over so short a text are two updates
+        (FitSettings(steps=150), 10, 5),
+        (FitSettings(steps=1000), 10, 20),  # a fifth of the training
+        (FitSettings(steps=1000), 300, 3),  # two passes
+    ],
+)
+def test_patience_is_never_less_than_a_fifth_of_the_training_or_fifty_updates(settings, steps_per_epoch, evaluations):
+    assert settings.patience_in_evaluations(steps_per_epoch) == evaluations
+
+
+@pytest.mark.parametrize(
     ("field", "value", "received"),
     [
         ("class_weights", "balancd", "unknown class_weights 'balancd': .* did you mean 'balanced'"),
