@@ -38,7 +38,7 @@ def list_of_verbs(program: str, first: str, verbs: Mapping[str, Callable], secon
 def help_of_verb(called: str, verb: Verb, options: Sequence[Option]) -> str:
     """How a verb is called (`called`, such as "lmkeras info"), what it does, and its options in groups."""
     usage = " ".join([called, *(_in_usage(option) for option in options if _stands_in_usage(option))])
-    lines = [f"usage: {usage} ...", "", *_wrapped(description_of(verb))]
+    lines = [f"usage: {usage} [OPTIONS]", "", *_wrapped(description_of(verb))]
     texts = helps_of(verb, options)
     for title in dict.fromkeys(["arguments", *groups_of(verb), "options"]):
         members = [option for option in options if option.group == title]
@@ -119,6 +119,8 @@ def named_as_typed(text: str, options: Iterable[Option], sure: Collection[str] =
         if "_" not in option.name and option.name not in sure:
             name = rf"\A{name}(?= must |: )"
         text = re.sub(name, option.flag, text)
+        # where the text says both names, as in "label_column (--label-column)", one is enough
+        text = re.sub(rf"{option.flag} \({option.flag}\)", option.flag, text)
     return text
 
 

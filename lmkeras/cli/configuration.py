@@ -1,5 +1,6 @@
 """The settings of a run on the command line: kept in settings.json, and given again by --config."""
 
+import glob
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,8 @@ from lmkeras.errors import InputError, unknown_name
 NAME = "settings.json"
 #: what says where a run is written and how it goes on, not what it is
 _OF_THIS_RUN = ("output", "overwrite", "resume", "config")
+#: settings that name files, which are meant as they were found from the folder where the command was typed
+_FILES = ("text", "validation")
 
 
 def entries_of(command: Command) -> dict[str, object]:
@@ -46,9 +49,18 @@ def with_config(verb: str, values: Mapping[str, object], options: Sequence[Optio
             raise unknown_name(f"setting in {path}", name, known)
         try:
             settings[name] = from_json(value, known[name].type)
+            if name in _FILES and settings[name] is not None and isinstance(entries.get("folder"), str):
+                settings[name] = [_where_it_was(file, entries["folder"]) for file in settings[name]]
         except (ValueError, TypeError):
             raise InputError(f"{path}: {value!r} is no value of {name}") from None
     return {**settings, **values}
+
+
+def _where_it_was(file: str, folder: str) -> str:
+    """A file's name, or glob, with the folder from which a run found it; unchanged if it is not there any more."""
+    was = os.path.join(folder, file)
+    there = folder != os.getcwd() and (os.path.exists(was) or glob.glob(was))
+    return was if there else file
 
 
 def read_entries(path: Path) -> dict:

@@ -34,7 +34,7 @@ def evaluate_verb() -> Callable[..., None]:
             json: print one JSON object: the values by name, and under "report" what the tables show.
             encoding: the files' encoding.
             overwrite: replace the picture if the file exists already.
-            device: auto, cpu, gpu or gpu:N.
+            device: where to compute: auto, cpu, gpu or gpu:N.
         """
         task = require_task(run)
         own_columns = own_options(columns, wanted=task.Columns, name="Columns", run=run)

@@ -31,7 +31,7 @@ def score(
         texts: the texts. Without them: one text a line from standard input.
         tokens: also print the log probability of each token, on a line of its own.
         json: print one JSON object for each text, with its tokens and their log probabilities.
-        device: auto, cpu, gpu or gpu:N.
+        device: where to compute: auto, cpu, gpu or gpu:N.
     """
     with loaded(run, device, Language) as model:
         for text in texts or lines_typed():
@@ -124,7 +124,7 @@ def generate(
         output: .csv, .tsv or .jsonl file for the new texts, beside all columns of the prompts; None: standard output.
         json: print one JSON object for each text.
         overwrite: replace the output file if it exists already.
-        device: auto, cpu, gpu or gpu:N.
+        device: where to compute: auto, cpu, gpu or gpu:N.
     """
     require_output(output, overwrite=overwrite, json=json)
     require_counts(max_new_tokens, num_samples)

@@ -46,7 +46,7 @@ def predict_verb() -> Callable[..., None]:
             json: print complete answers as JSON, one object a line.
             encoding: the files' encoding.
             overwrite: replace the output file if it exists already.
-            device: auto, cpu, gpu or gpu:N.
+            device: where to compute: auto, cpu, gpu or gpu:N.
         """
         if texts and text is not None:
             raise InputError("give texts, or files of texts as --text, not both")

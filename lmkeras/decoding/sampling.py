@@ -6,6 +6,7 @@ This module imports no TensorFlow, so that the command line checks numbers befor
 import dataclasses
 import math
 from collections.abc import Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING
 
 from lmkeras.errors import InputError
@@ -42,6 +43,8 @@ class Sampling:
             raise InputError(f"top_p must be greater than 0 and at most 1, got {self.top_p}")
         if not 0 < self.repetition_penalty < math.inf:
             raise InputError(f"repetition_penalty must be greater than 0, got {self.repetition_penalty}")
+        if not isinstance(self.seed, Integral):
+            raise InputError(f"seed must be a whole number, got {self.seed!r}")
         if not -(2**31) <= self.seed < 2**31:
             raise InputError(f"seed must fit in 32 bits, got {self.seed}")
 

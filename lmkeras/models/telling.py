@@ -151,8 +151,9 @@ def say_after(history: History, ready: Prepared, settings: TrainingSettings, mon
     if history.outcome.course == "exploded":
         first, last = (shown_number(history[place]["loss"]) for place in (0, -1))
         _log.warning(
-            "THE LOSS EXPLODED: it was %s at first and %s at the end. Train with a lower learning_rate "
-            "(find_learning_rate suggests one) or with clip_norm; this model is hardly of use",
+            "THE LOSS EXPLODED: it was %s at first and %s at the end. Train with a lower learning rate (find-rate on "
+            "the command line or find_learning_rate in Python suggests one) or with clip_norm; this model is hardly "
+            "of use",
             *(first, last),
         )
     elif missed := _no_better(history, ready, guess):
@@ -160,8 +161,8 @@ def say_after(history: History, ready: Prepared, settings: TrainingSettings, mon
 
 
 _MORE = (
-    "Train longer, with another learning_rate (find_learning_rate suggests one) or another tokenizer or network, and "
-    "look whether texts and labels belong together"
+    "Train longer, with another learning rate (find-rate on the command line or find_learning_rate in Python suggests "
+    "one) or another tokenizer or network, and look whether texts and labels belong together"
 )
 
 

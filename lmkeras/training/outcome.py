@@ -126,7 +126,7 @@ def _course(lines, updates, place, best) -> str:
 
 def _advice(course: str, settings: TrainingSettings, update: int, epoch: float, judged: bool, solved: bool) -> str:
     if course == "exploded":
-        return "a lower learning_rate (find_learning_rate suggests one)"
+        return "a lower learning rate (find-rate on the command line or find_learning_rate in Python suggests one)"
     if not judged:
         return "a validation part, which shows when to stop"
     if solved:
@@ -139,4 +139,4 @@ def _advice(course: str, settings: TrainingSettings, update: int, epoch: float, 
         name = next((name for name in ("steps", "minutes") if getattr(settings, name) is not None), "epochs")
         longer = f"{name} {2 * getattr(settings, name):g}"
         return f"{longer}, since longer training would still help"
-    return "more text, or another network or learning_rate: longer training alone would hardly help"
+    return "more text, or another network or learning rate: longer training alone would hardly help"

@@ -16,7 +16,7 @@ class TrainingSettings:
     """How to train, for every task. None of these settings changes the layers or sizes of the network."""
 
     epochs: int = 10
-    """Passes over the training text, if steps is not given."""
+    """Passes over the training text, where neither steps nor minutes is given."""
     steps: int | None = None
     """Number of updates in the whole training; None: as many as epochs needs."""
     minutes: float | None = None

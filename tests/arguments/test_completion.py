@@ -18,7 +18,7 @@ VERBS = verbs()
     ("words", "expected"),
     [
         (["tra"], ["train"]),
-        (["train", ""], ["lm", "classifier"]),
+        (["train", ""], ["lm", "classifier", "multi-label"]),
         (["train", "c"], ["classifier"]),
         (["help", "train", "l"], ["lm"]),
         (["--v"], ["--version"]),
@@ -72,4 +72,9 @@ def test_bash_completes_a_verb_and_an_option(tmp_path):
         text=True,
         check=True,
     )
-    assert done.stdout.splitlines() == ["train", "lm classifier", "--label-column", "linear cosine constant"]
+    assert done.stdout.splitlines() == [
+        "train",
+        "lm classifier multi-label",
+        "--label-column",
+        "linear cosine constant",
+    ]

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 import pytest
 
 from lmkeras.arguments import Program, Shown, run_verb
+from lmkeras.arguments.options import options_of
+from lmkeras.arguments.showing import named_as_typed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,3 +122,9 @@ def test_what_is_refused(words, says, capsys):
     err = capsys.readouterr().err
     assert err.startswith(f"art: {says}")
     assert err.count("\n") == 1
+
+
+def test_a_text_with_both_names_of_an_option_keeps_the_one_that_is_typed():
+    options = options_of(paint)
+    assert named_as_typed("name one with dry_run (--dry-run)", options) == "name one with --dry-run"
+    assert named_as_typed("name one with dry_run (or not)", options) == "name one with --dry-run (or not)"

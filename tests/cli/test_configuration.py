@@ -44,6 +44,22 @@ def test_what_is_typed_counts_more(kept, tmp_path):
         assert values == {"config": config, "text": ["a.csv"], "epochs": 5, "weight_decay": 1.0}
 
 
+def test_files_are_those_of_the_run_wherever_it_is_repeated(kept, tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    for name in ("数据.csv", "b.csv"):
+        (tmp_path / "data" / name).touch()
+    names = ["数据.csv", "*.csv", "gone.csv", "builtin:python-docstrings"]
+    values = {option.name: option.default for option in OPTIONS} | {"text": names, "validation": ["b.csv"]}
+    monkeypatch.chdir(tmp_path / "data")
+    entries = entries_of(Command(["train", "classifier"], "train classifier", values))
+    (tmp_path / "settings.json").write_text(json.dumps(entries), encoding="utf-8")
+    for folder, there in (("data", ""), ("", f"{tmp_path / 'data'}/")):
+        monkeypatch.chdir(tmp_path / folder)
+        again = with_config("train classifier", {"config": str(tmp_path)}, OPTIONS)
+        assert again["text"] == [f"{there}数据.csv", f"{there}*.csv", "gone.csv", "builtin:python-docstrings"]
+        assert again["validation"] == [f"{there}b.csv"]
+
+
 @pytest.mark.parametrize(
     ("settings", "says"),
     [

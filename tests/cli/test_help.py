@@ -11,8 +11,8 @@ from lmkeras.tasks import tasks
 from tests.cli.command import require_one_line, run, run_line
 
 VERBS = verbs()
-#: what a value of Python, or a type of Python, would look like in the help
-PYTHON = re.compile(r"\bNone\b|\bTrue\b|\bFalse\b|\bINT\b|\bSTR\b|\bFLOAT\b|\bBOOL\b|\w_\w+ must|<class")
+#: what a value of Python, or a type of Python, would look like in the help, and a value that is typed otherwise: auto
+PYTHON = re.compile(r"\bNone\b|\bTrue\b|\bFalse\b|\bINT\b|\bSTR\b|\bFLOAT\b|\bBOOL\b|\w_\w+ must|<class|\bAuto\b")
 
 
 def entries(text: str) -> dict[str, str]:
@@ -68,7 +68,7 @@ def test_help_of_a_verb_comes_in_several_ways(capsys):
         run(capsys, *words)[1] for words in (["help", "train", "lm"], ["train", "lm", "-h"], ["train lm", "--help"])
     }
     assert len(shown) == 1
-    assert shown.pop().startswith("usage: lmkeras train lm --text FILES ... --output RUN ...\n")
+    assert shown.pop().startswith("usage: lmkeras train lm --text FILES ... --output RUN [OPTIONS]\n")
 
 
 @pytest.mark.parametrize("words", [["train"], ["train", "-h"], ["train", "--help"], ["help", "train"]])

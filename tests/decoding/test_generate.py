@@ -255,6 +255,7 @@ def test_first_draws_follow_the_distribution():
         {"top_p": 1.1},
         {"repetition_penalty": 0.0},
         {"seed": 2**31},
+        {"seed": "random"},
     ],
 )
 def test_impossible_sampling_is_refused_by_name(wrong):

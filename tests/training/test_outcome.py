@@ -67,7 +67,7 @@ def test_of_equal_evaluations_the_first_of_the_lowest_loss_is_kept():
 def test_a_loss_that_explodes(losses, guess, exploded):
     told = outcome(losses, [1, 2], guess=guess)
     assert (told.course == "exploded") == exploded
-    assert ("lower learning_rate" in told.advice) == exploded
+    assert ("lower learning rate" in told.advice) == exploded
 
 
 def test_without_validation_the_last_weights_are_kept():
