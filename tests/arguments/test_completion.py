@@ -63,7 +63,7 @@ def test_bash_completes_a_verb_and_an_option(tmp_path):
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -m lmkeras "$@"\n', encoding="utf-8")
     program.chmod(0o755)
     ask = 'COMP_WORDS=(lmkeras {0}); COMP_CWORD={1}; COMPREPLY=(); _lmkeras; echo "${{COMPREPLY[*]}}"'
-    asked = [("tra", 1), ("train ''", 2), ("train classifier --label", 3), ("train lm --schedule ''", 4)]
+    asked = [("tra", 1), ("train ''", 2), ("train classifier --enc", 3), ("train lm --schedule ''", 4)]
     script = "\n".join(["source <(lmkeras completion bash)", *(ask.format(*one) for one in asked)])
     done = subprocess.run(
         ["bash", "-c", script],
@@ -75,6 +75,6 @@ def test_bash_completes_a_verb_and_an_option(tmp_path):
     assert done.stdout.splitlines() == [
         "train",
         "lm classifier multi-label",
-        "--label-column",
+        "--encoding",
         "linear cosine constant",
     ]
