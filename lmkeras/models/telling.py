@@ -148,6 +148,8 @@ def say_after(history: History, ready: Prepared, settings: TrainingSettings, mon
     )
     if level:
         _say_aligned(history.outcome.lines())
+    if not is_chief(strategy_for(settings.distribute)):
+        return
     if history.outcome.course == "exploded":
         first, last = (shown_number(history[place]["loss"]) for place in (0, -1))
         _log.warning(

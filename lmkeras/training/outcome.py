@@ -34,9 +34,9 @@ class Outcome:
         epoch: passes over the corpus until then.
         monitor: the name of the value that chose these weights; None without validation, where the last ones are kept.
         value: its value then; without validation the last loss on the training batches.
-        course: "improving", where the value still got better in the last fifth of the training; "overfitted", where the
-            validation loss rose after the kept weights while the training loss fell; "level", where neither was so; or
-            "exploded", where the loss ended far above its start.
+        course: "improving", where the value or val_loss still got better in the last fifth of the training;
+            "overfitted", where val_loss rose after the kept weights while the training loss fell; "level", where
+            neither was so; or "exploded", where the loss ended far above its start.
         worse_for: how many updates came after the kept weights.
         stopped_early: whether training ended before its last update, because no better evaluation came.
         advice: what to try next, one sentence.
@@ -59,7 +59,7 @@ class Outcome:
         kept += f", the best: {self.monitor} {shown_number(self.value)}"
         after = f"in the {self.worse_for:,} updates after it"
         course = {
-            "improving": f"{self.monitor} still got better at the end",
+            "improving": f"{' or '.join(dict.fromkeys((self.monitor, 'val_loss')))} still got better at the end",
             "overfitted": f"overfitted {after}: val_loss rose while the loss on the training text fell",
             "level": f"{self.monitor} got no better {after}"
             if self.worse_for
@@ -115,13 +115,22 @@ def _course(lines, updates, place, best) -> str:
     kept, last = lines[place], lines[-1]
     if last["loss"] > 2 * lines[0]["loss"] + 1:
         return "exploded"
-    name, sign = (monitor, -1 if higher else 1) if monitor in last else ("loss", 1)
-    before = [sign * line[name] for line, update in zip(lines, updates, strict=True) if update <= 0.8 * updates[-1]]
+    judged = {monitor: -1 if higher else 1, "val_loss": 1} if monitor in last else {"loss": 1}
     if place == len(lines) - 1:
-        gained = before and min(before) - sign * last[name] > _CLEARLY * abs(min(before))
-        return "improving" if gained else "level"
+        early = [line for line, update in zip(lines, updates, strict=True) if update <= 0.8 * updates[-1]]
+        return (
+            "improving"
+            if any(_gained(name, sign, early=early, last=last) for name, sign in judged.items())
+            else "level"
+        )
     rose = last["val_loss"] > (1 + _CLEARLY) * kept["val_loss"]
     return "overfitted" if rose and last["loss"] < kept["loss"] else "level"
+
+
+def _gained(name: str, sign: int, early: Sequence[Mapping[str, float]], last: Mapping[str, float]) -> bool:
+    """Whether a value, of which lower ones are better for the sign 1, ended clearly better than it was early on."""
+    best = min((sign * line[name] for line in early), default=None)
+    return best is not None and best - sign * last[name] > _CLEARLY * abs(best)
 
 
 def _advice(course: str, settings: TrainingSettings, update: int, epoch: float, judged: bool, solved: bool) -> str:

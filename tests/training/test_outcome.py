@@ -34,6 +34,13 @@ def test_a_training_that_still_improves():
     assert outcome([3, 2], [3, 2], TrainingSettings(steps=20)).advice.startswith("steps 40")
 
 
+def test_a_training_whose_loss_falls_before_its_accuracy_rises_still_improves():
+    told = outcome([2.2, 2.1, 2.05], [2.1, 2.07, 2.02], val_accuracy=[0.23, 0.25, 0.25])
+    assert told.course == "improving"
+    assert told.advice.startswith("epochs 6")
+    assert dict(told.lines())["course"] == "val_accuracy or val_loss still got better at the end"
+
+
 @pytest.mark.parametrize("val_losses", [[3, 2, 1.5, 1.5, 1.4999], [3, 2, 1.5, 1.501, 1.502]])
 def test_a_training_that_has_levelled_off(val_losses):
     told = outcome([3, 2, 1.5, 1.5, 1.5], val_losses)
