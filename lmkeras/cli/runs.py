@@ -176,7 +176,8 @@ def print_result(values: Mapping[str, float], report: Any, picture: str | None =
         print(as_json({**values, **({} if report is None else {"report": report.data()})}))
         return
     for name, value in values.items():
-        print(f"{name:<20} {value:.4f}" if isinstance(value, float) else f"{name:<20} {value}")
+        written = ".4f" if isinstance(value, float) and abs(value) < 1e9 else ".6g" if isinstance(value, float) else ""
+        print(f"{name:<20} {value:{written}}")
     if report is not None:
         print(f"\n{report.text()}")
     if picture is not None:

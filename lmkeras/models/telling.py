@@ -1,5 +1,6 @@
 """What a training says before it begins and after it has ended, for every task."""
 
+import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 
@@ -146,25 +147,28 @@ def say_after(history: History, ready: Prepared, settings: TrainingSettings, mon
     history.outcome = outcome_of(
         history, history.updates, steps_per_epoch=steps, settings=settings, best=tuple(monitor), guess=guess
     )
+    exploded = history.outcome.course == "exploded"
+    missed = "" if exploded else _no_better(history, ready, guess)
+    if missed:
+        history.outcome = dataclasses.replace(history.outcome, course="nothing", advice=_MORE)
     if level:
         _say_aligned(history.outcome.lines())
     if not is_chief(strategy_for(settings.distribute)):
         return
-    if history.outcome.course == "exploded":
+    if exploded:
         first, last = (shown_number(history[place]["loss"]) for place in (0, -1))
         _log.warning(
-            "THE LOSS EXPLODED: it was %s at first and %s at the end. Train with a lower learning rate (find-rate on "
-            "the command line or find_learning_rate in Python suggests one) or with clip_norm; this model is hardly "
-            "of use",
-            *(first, last),
+            "THE LOSS EXPLODED: it was %s at first and %s at the end. Train with %s, or with clip_norm; this model is "
+            "hardly of use",
+            *(first, last, history.outcome.advice),
         )
-    elif missed := _no_better(history, ready, guess):
-        _log.warning("THE MODEL HAS LEARNT NOTHING: %s. %s", missed, _MORE)
+    elif missed:
+        _log.warning("THE MODEL HAS LEARNT NOTHING: %s. Try %s", missed, _MORE)
 
 
 _MORE = (
-    "Train longer, with another learning rate (find-rate on the command line or find_learning_rate in Python suggests "
-    "one) or another tokenizer or network, and look whether texts and labels belong together"
+    "longer training, another learning rate (find-rate on the command line, find_learning_rate in Python, suggests one), "
+    "tokenizer or network, and look whether texts and labels belong together"
 )
 
 

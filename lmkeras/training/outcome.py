@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from lmkeras.training.settings import TrainingSettings
 
+_SOLVED = 0.99  # from this share on, a validation part has little left to choose by
 _CLEARLY = 0.01  # by which share of itself a value must change for the change to be worth a word
 
 
@@ -22,7 +23,12 @@ def shown_number(value: float) -> str:
 def place_of_best(lines: Sequence[Mapping[str, float]], monitor: str, higher_is_better: bool) -> int:
     """The place of the evaluation whose weights are kept: the first with the best value, then the lowest val_loss."""
     sign = -1 if higher_is_better else 1
-    return min(range(len(lines)), key=lambda place: (sign * lines[place][monitor], lines[place]["val_loss"]))
+
+    def worth(place: int) -> tuple[float, float]:  # the lower the better; what is no number is the worst
+        values = sign * lines[place][monitor], lines[place]["val_loss"]
+        return tuple(math.inf if math.isnan(value) else value for value in values)
+
+    return min(range(len(lines)), key=worth)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,9 +40,10 @@ class Outcome:
         epoch: passes over the corpus until then.
         monitor: the name of the value that chose these weights; None without validation, where the last ones are kept.
         value: its value then; without validation the last loss on the training batches.
-        course: "improving", where the value or val_loss still got better in the last fifth of the training;
-            "overfitted", where val_loss rose after the kept weights while the training loss fell; "level", where
-            neither was so; or "exploded", where the loss ended far above its start.
+        course: "improving", where the value or the validation loss still got better in the last two fifths of the
+            training, or nothing is known of that; "overfitted", where the validation loss rose after the kept weights
+            while the training loss fell; "level", where neither was so; "exploded", where the loss ended far above its
+            start; or "nothing", where the kept weights are no better than a guess.
         worse_for: how many updates came after the kept weights.
         stopped_early: whether training ended before its last update, because no better evaluation came.
         advice: what to try next, one sentence.
@@ -57,9 +64,10 @@ class Outcome:
         if self.monitor is None:
             return [("kept", f"{kept}, the last ones; loss {shown_number(self.value)}"), ("try next", self.advice)]
         kept += f", the best: {self.monitor} {shown_number(self.value)}"
-        after = f"in the {self.worse_for:,} updates after it"
+        after = f"in the {self.worse_for:,} update{'s' * (self.worse_for != 1)} after it"
         course = {
             "improving": f"{' or '.join(dict.fromkeys((self.monitor, 'val_loss')))} still got better at the end",
+            "nothing": "no better than a guess without reading the text",
             "overfitted": f"overfitted {after}: val_loss rose while the loss on the training text fell",
             "level": f"{self.monitor} got no better {after}"
             if self.worse_for
@@ -93,10 +101,10 @@ def outcome_of(
     judged = monitor in lines[-1]
     place = place_of_best(lines, monitor, higher) if judged else len(lines) - 1
     course = _course(lines, updates, place=place, best=best)
-    if lines[-1]["loss"] > 10 * (guess or {}).get("loss", math.inf) + 1:
+    if max(lines[-1]["loss"], lines[-1].get("val_loss", 0)) > 10 * (guess or {}).get("loss", math.inf) + 1:
         course = "exploded"
     value = lines[place][monitor if judged else "loss"]
-    total, solved = settings.total_steps(steps_per_epoch), judged and higher and value == 1
+    total, solved = settings.total_steps(steps_per_epoch), judged and higher and value >= _SOLVED
     epoch = updates[place] / steps_per_epoch
     return Outcome(
         update=updates[place],
@@ -115,31 +123,28 @@ def _course(lines, updates, place, best) -> str:
     kept, last = lines[place], lines[-1]
     if last["loss"] > 2 * lines[0]["loss"] + 1:
         return "exploded"
-    judged = {monitor: -1 if higher else 1, "val_loss": 1} if monitor in last else {"loss": 1}
-    if place == len(lines) - 1:
-        early = [line for line, update in zip(lines, updates, strict=True) if update <= 0.8 * updates[-1]]
-        return (
-            "improving"
-            if any(_gained(name, sign, early=early, last=last) for name, sign in judged.items())
-            else "level"
-        )
-    rose = last["val_loss"] > (1 + _CLEARLY) * kept["val_loss"]
-    return "overfitted" if rose and last["loss"] < kept["loss"] else "level"
-
-
-def _gained(name: str, sign: int, early: Sequence[Mapping[str, float]], last: Mapping[str, float]) -> bool:
-    """Whether a value, of which lower ones are better for the sign 1, ended clearly better than it was early on."""
-    best = min((sign * line[name] for line in early), default=None)
-    return best is not None and best - sign * last[name] > _CLEARLY * abs(best)
+    judged = monitor in last
+    if judged and last["val_loss"] > (1 + _CLEARLY) * kept["val_loss"] and last["loss"] < kept["loss"]:
+        return "overfitted"
+    watched = [(monitor, -1 if higher else 1), ("val_loss", 1)] if judged else [("loss", 1)]
+    # with a learning rate that falls to zero, little changes in the very last updates whatever longer training would do
+    before = [line for line, update in zip(lines, updates, strict=True) if update <= 0.6 * updates[-1]]
+    if not before:
+        return "improving"
+    for name, sign in watched:
+        reached = min(sign * line[name] for line in before)
+        if reached - sign * last[name] > _CLEARLY * abs(reached):
+            return "improving"
+    return "level"
 
 
 def _advice(course: str, settings: TrainingSettings, update: int, epoch: float, judged: bool, solved: bool) -> str:
     if course == "exploded":
-        return "a lower learning rate (find-rate on the command line or find_learning_rate in Python suggests one)"
+        return "a lower learning rate (find-rate on the command line, find_learning_rate in Python, suggests one)"
     if not judged:
         return "a validation part, which shows when to stop"
     if solved:
-        return "a larger or harder validation part: all of this one is right"
+        return "a larger or harder validation part: all of this one, or nearly all, is right"
     if course == "overfitted":
         by_epochs = settings.steps is None and settings.minutes is None
         shorter = f"epochs {max(1, math.ceil(epoch))}" if by_epochs else f"steps {update}"

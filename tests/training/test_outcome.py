@@ -48,6 +48,25 @@ def test_a_training_that_has_levelled_off(val_losses):
     assert "longer training alone would hardly help" in told.advice
 
 
+@pytest.mark.parametrize(
+    ("val_losses", "val_accuracy"),
+    [
+        ([0.659, 0.65, 0.64, 0.63, 0.622], [0.6, 0.7, 0.8, 0.8, 0.8]),  # one pass over few texts
+        ([0.7, 0.69], [0.5, 0.5]),
+        ([0.7], [0.5]),  # nothing says that it has levelled off
+    ],
+)
+def test_what_has_hardly_begun_is_told_to_go_on(val_losses, val_accuracy):
+    told = outcome(val_losses, val_losses, val_accuracy=val_accuracy)
+    assert (told.course, "longer training would still help" in told.advice) == ("improving", True)
+
+
+def test_what_is_no_number_is_never_the_best():
+    lines = [{"val_accuracy": float("nan"), "val_loss": float("nan")}, {"val_accuracy": 0.1, "val_loss": 9.0}]
+    assert place_of_best(lines, "val_accuracy", higher_is_better=True) == 1
+    assert place_of_best(lines[::-1], "val_loss", higher_is_better=False) == 0
+
+
 def test_accuracy_chooses_and_the_loss_says_whether_it_overfitted():
     told = outcome([1, 0.5, 0.2], [0.9, 0.7, 0.95], val_accuracy=[0.5, 0.8, 0.79])
     assert (told.update, told.value, told.course) == (20, 0.8, "overfitted")
@@ -69,6 +88,7 @@ def test_of_equal_evaluations_the_first_of_the_lowest_loss_is_kept():
         ([9, 8.5], {"loss": 0.7}, True),
         ([7, 6], {"loss": 0.7}, False),
         ([3, 4], None, False),
+        ([0.5, 0.6], {"loss": 0.01}, True),  # by the loss on the validation part
     ],
 )
 def test_a_loss_that_explodes(losses, guess, exploded):
