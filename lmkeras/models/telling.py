@@ -167,8 +167,8 @@ def say_after(history: History, ready: Prepared, settings: TrainingSettings, mon
 
 
 _MORE = (
-    "longer training, another learning rate (find-rate on the command line, find_learning_rate in Python, suggests one), "
-    "tokenizer or network, and look whether texts and labels belong together"
+    "longer training, another learning rate (find-rate on the command line, find_learning_rate in Python, suggests "
+    "one), tokenizer or network, and look whether texts and labels belong together"
 )
 
 
