@@ -104,6 +104,8 @@ def _shown_default(value: object) -> str:
 def named_as_typed(text: str, options: Iterable[Option], sure: Collection[str] = ()) -> str:
     """A text that names options as Python does, such as batch_size, with their names on the command line.
 
+    Where the text has both names, as in "say quoting off (--quoting off)", the latter is left.
+
     A name of one word, such as steps, is an English word as well: it counts as an option only where the text begins
     with it and goes on with "must" or a colon.
 
@@ -115,12 +117,12 @@ def named_as_typed(text: str, options: Iterable[Option], sure: Collection[str] =
     for option in options:
         if option.shown.positional:
             continue
+        both = rf"(?<![\w-]){re.escape(option.name)}(?P<value>(?: [^\s()]+)?) \({re.escape(option.flag)}(?P=value)\)"
+        text = re.sub(both, lambda found, flag=option.flag: flag + found["value"], text)
         name = rf"(?<![\w'\"/.\-]){re.escape(option.name)}(?![\w'\"/\-]|\.\w)"
         if "_" not in option.name and option.name not in sure:
             name = rf"\A{name}(?= must |: )"
         text = re.sub(name, option.flag, text)
-        # where the text says both names, as in "label_column (--label-column)", one is enough
-        text = re.sub(rf"{option.flag} \({option.flag}\)", option.flag, text)
     return text
 
 

@@ -6,7 +6,9 @@ import functools
 import json
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import accumulate
 
 from lmkeras.errors import InputError
 
@@ -14,6 +16,9 @@ _log = logging.getLogger("lmkeras")
 
 #: The form of a source's labels is recognised from this many of its first examples.
 FIRST_ROWS = 10
+#: What people write between the labels of a text.
+_USUAL_SEPARATORS = (",", ";", "|", "，", "；", "、")
+_LONGEST_SHOWN = 40
 _BRACKETS = re.compile(r"\s*\[.*\]\s*", re.DOTALL)
 _MARKS = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
 
@@ -58,7 +63,7 @@ class LabelFormat:
         written = [written_list(value) for value in given]
         if given and None not in written:
             read, lists = _written, written
-            _say_once(f"{source}: labels such as {_short(given[0])} are read as lists of labels")
+            _say_once(f"{source}: labels such as {_short(written[0])} are read as lists of labels")
         elif given and all(isinstance(value, str) and _BRACKETS.fullmatch(value) for value in given):
             _say_once(
                 f"{source}: labels such as {_short(given[0])} look like lists, but are neither JSON's nor Python's, so "
@@ -76,6 +81,32 @@ class LabelFormat:
         if names is None:
             return read
         return lambda value, place: _marked(read(value, place), place, names)
+
+    def advice_where_missing(self, labels: Iterable[object]) -> str:
+        """What the user may do where labels are missing and these are other labels of the source; often nothing."""
+        found = separator_in(Counter(label for label in labels if isinstance(label, str)))
+        if found is None or self.separator is not None:
+            return ""
+        return (
+            f". If {found[0]!r} stands between the labels of a text, which may have none, say label_separator "
+            f"{found[0]!r} (--label-separator {found[0]!r})"
+        )
+
+
+def separator_in(counts: Mapping[str, int]) -> tuple[str, int] | None:
+    """The usual separator that stands in most labels, and in how many examples it does; None if none stands in any.
+
+    Args:
+        counts: the number of examples with each label.
+
+    Example:
+        >>> separator_in({"a": 5, "a,b": 2, "b,c": 1, "b; c": 1})
+        (',', 3)
+    """
+    found = Counter()
+    for label, count in counts.items():
+        found.update({separator: count for separator in _USUAL_SEPARATORS if separator in label})
+    return max(found.items(), key=lambda item: item[1], default=None)
 
 
 def members(value: object) -> list | None:
@@ -149,9 +180,14 @@ def _marked(value: object, place: str, names: Sequence[str]) -> list[str]:
 
 
 def _short(value: object) -> str:
-    # members of arrays would be shown as np.int64(1)
-    text = f"[{', '.join(map(str, value))}]" if isinstance(value, list) else str(value)
-    return repr(text if len(text) <= 40 else f"{text[:39]}…") if isinstance(value, str) else text[:40]
+    several = members(value)
+    if several is None:
+        text = str(value) if len(str(value)) <= _LONGEST_SHOWN else f"{str(value)[: _LONGEST_SHOWN - 1]}…"
+        return repr(text) if isinstance(value, str) else text
+    shown = [repr(one) if type(one) is str else str(one) for one in several]  # repr of NumPy's is np.int64(1)
+    lengths = accumulate(len(one) + 2 for one in shown)
+    whole = max(1, sum(length <= _LONGEST_SHOWN for length in lengths))
+    return f"[{', '.join(shown[:whole] + ['…'] * (whole < len(shown)))}]"
 
 
 @functools.lru_cache(maxsize=1024)

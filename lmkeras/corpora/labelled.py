@@ -171,7 +171,8 @@ def _with_label_names(
     """The examples of rows; the form of their labels is recognised from the first `looked_at` of them."""
     rows = iter(rows)
     first = list(islice(rows, looked_at))
-    read = (label_format or LabelFormat()).reader([label for *_, label in first], source)
+    label_format = label_format or LabelFormat()
+    read = label_format.reader([label for *_, label in first], source)
 
     def named():
         for place, text, label in chain(first, rows):
@@ -182,6 +183,7 @@ def _with_label_names(
     for number, (place, text, name) in enumerate(examples, 1):
         if name is None:
             later = [name for *_, name in examples]
+            advice += label_format.advice_where_missing([*(label for *_, label in first), *later])
             raise InputError(
                 f"{source}: {1 + later.count(None)} of {number + len(later)} examples have no label (first: {place}). "
                 f"Give every example its label or leave it out{advice}"

@@ -12,6 +12,9 @@ from lmkeras.errors import InputError, unknown_name
 
 Reader = Callable[[], Iterator]
 
+#: The files that a run of lmkeras writes into its folder; a folder with both of them is not one of texts.
+_OF_A_RUN = ("config.json", "metrics.jsonl")
+
 
 def find_readers(
     sources: str | Path | Sequence[str | Path],
@@ -57,6 +60,11 @@ def files_of(path: str) -> list[str]:
         InputError: there is no such file, or none has a known format.
     """
     if os.path.isdir(path):
+        if all(os.path.isfile(os.path.join(path, name)) for name in _OF_A_RUN):
+            raise InputError(
+                f"{quoted(path)} is the folder of a trained model and its run (it has {' and '.join(_OF_A_RUN)}), not "
+                "of texts: name the files of texts"
+            )
         found = _files_below(path)
     elif os.path.exists(path):
         found = {path}

@@ -123,8 +123,15 @@ def _form(path: str, columns: Mapping[str, str], encoding: str, quoting: str) ->
             message += f". If {form.separator!r} separates them, they are {listed(names)}"
     if not usual.quoted and any(name.startswith('"') for name in header):
         message += ". If they stand between quotation marks, say quoting on (--quoting on)"
-    option = missing[0].split(" ")[0]  # of several columns of one option
-    raise InputError(f"{message}. Name one with {option} (--{option.replace('_', '-')})")
+    option, several, _ = missing[0].partition(" ")  # of several columns of one option
+    flag = f"--{option.replace('_', '-')}"
+    joined = columns[missing[0]].split(",") if several else []
+    if len(joined) > 1 and all(_places(name, header) for name in joined):
+        raise InputError(f"{message}. Give each name for itself, {flag} {' '.join(joined)} on the command line")
+    message += f". Name one with {option} ({flag})"
+    if option == "label_column" and len(marked := _marked(path, encoding, usual)) > 1:
+        message += f", or, as {listed(marked)} hold 0 or 1, name those of labels with label_columns (--label-columns)"
+    raise InputError(message)
 
 
 def _header(path: str, encoding: str, form: _Form) -> tuple[int, list[str]]:
@@ -145,6 +152,15 @@ def _doubt(path: str, encoding: str, form: _Form) -> str:
         if len(row) != len(rows[0][1]):
             return f"line {line} has {len(row)} fields, and the header {len(rows[0][1])}: mend one of them"
     return ""
+
+
+def _marked(path: str, encoding: str, form: _Form) -> list[str]:
+    """The names of the columns that have a 0 or 1 in each of the first rows, as those of labels have."""
+    if _doubt(path, encoding, form):
+        return []
+    (_, header), *rows = islice(_rows(path, encoding, form), 1 + _FIRST_ROWS)
+    cells = zip(*(row for _, row in rows), strict=True)
+    return [name.strip(_NOT_OF_A_NAME) for name, of_one in zip(header, cells, strict=False) if {"0", "1"} >= {*of_one}]
 
 
 def _missing(columns: Mapping[str, str], header: Sequence[str]) -> list[str]:

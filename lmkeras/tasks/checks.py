@@ -129,21 +129,22 @@ def findings_of_lengths(train: NotedTexts, max_length: int, limit: int | None) -
     yield f"{some} have more than {max_length} tokens and are cut: {advice}"
 
 
-def findings_of_labels(counts: Mapping[str, int]) -> Iterator[str]:
+def findings_of_labels(counts: Mapping[str, int], texts: int, metric: str) -> Iterator[str]:
     """Labels with one example, and a label that most examples have.
 
     Args:
         counts: the number of training examples with each label.
+        texts: the number of training examples, each of which may have several labels or none.
+        metric: what is usually watched, such as "accuracy".
     """
     single = [repr(label) for label, count in counts.items() if count == 1]
     if single:
         more = f" and {len(single) - 5} more" if len(single) > 5 else ""
         yield f"one training example alone has the label {', '.join(single[:5])}{more}: give more, or merge labels"
     label, most = max(counts.items(), key=lambda item: item[1])
-    total = sum(counts.values())
-    if most > _UNBALANCED * total:
+    if most > _UNBALANCED * texts:
         yield (
-            f"{_share(most, total, 'training examples')} have the label {label!r}, so that accuracy says little: look "
+            f"{_share(most, texts, 'training examples')} have the label {label!r}, so that {metric} says little: look "
             "at macro_f1 (monitor val_macro_f1), or try class_weights balanced"
         )
 

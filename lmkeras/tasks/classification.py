@@ -30,13 +30,10 @@ class Classification(LabelledTask):
     title: ClassVar[str] = "a text classifier"
     command: ClassVar[str] = "classifier"
     help: ClassVar[dict] = {
+        **LabelledTask.help,
         "summary": "Train a text classifier on labelled text and save it.",
         "text": ".csv, .tsv, .jsonl with columns, .txt of label TAB text or __label__ lines (.gz too), a folder with a "
         "subfolder for each label, tfds:NAME:SPLIT, builtin:python-docstrings.",
-        "validation": "labelled text to validate on; None: examples of every label taken from the training text.",
-        "tokenizer": "how text becomes tokens; auto: words, characters for text such as Chinese, WordPiece for bert.",
-        "vocabulary_size": "the largest number of different tokens; None: 10000 words, every character, 4096 byte "
-        "pairs, 8192 pieces.",
     }
     metrics: ClassVar[tuple] = (Metric("accuracy", higher_is_better=True), Metric("macro_f1", higher_is_better=True))
     monitor: ClassVar[str] = "accuracy"

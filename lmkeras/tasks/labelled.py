@@ -66,6 +66,12 @@ class LabelledTask(WholeTextTask):
     Columns: ClassVar[type] = LabelledColumns
     Options: ClassVar[type] = ClassifierOptions
     Showing: ClassVar[type] = ShownLabels
+    help: ClassVar[dict] = {
+        "validation": "labelled text to validate on; None: examples of every label taken from the training text.",
+        "tokenizer": "how text becomes tokens; auto: words, characters for text such as Chinese, WordPiece for bert.",
+        "vocabulary_size": "the largest number of different tokens; None: 10000 words, every character, 4096 byte "
+        "pairs, 8192 pieces.",
+    }
     Settings: ClassVar[type] = ClassifierFitSettings
     signatures: ClassVar[tuple] = ("classify",)
     reports: ClassVar[bool] = True
@@ -129,12 +135,14 @@ class LabelledTask(WholeTextTask):
         yield from super().findings(train, held_out, tokenizer=tokenizer, network=network)
         if train.noted is not None:
             counts = self.counts(train.noted.targets).tolist()
-            yield from findings_of_labels(dict(zip(self.labels, counts, strict=True)))
+            counts, texts = dict(zip(self.labels, counts, strict=True)), len(train.noted.targets)
+            yield from findings_of_labels(counts, texts, self.monitor)
 
     def described(self):
         """How many labels there are, and the first of them."""
         named = ", ".join(shown(label, _LABEL_CELLS) for label in self.labels[:_LABELS])
-        return f"{self.title} of {len(self.labels)} labels: {named}{', …' * (len(self.labels) > _LABELS)}"
+        count = f"{len(self.labels)} label{'s' * (len(self.labels) != 1)}"
+        return f"{self.title} of {count}: {named}{', …' * (len(self.labels) > _LABELS)}"
 
     def check(self, network, tokenizer):
         """Raises InputError if network and labels differ in their number, or if `layout` raises it."""

@@ -6,11 +6,13 @@ Shape letters: B batch, N texts, C labels.
 import dataclasses
 import logging
 from collections import Counter
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
 
 from lmkeras.corpora import require_known_labels
+from lmkeras.corpora.label_lists import separator_in
 from lmkeras.corpora.labelled import names_in
 from lmkeras.errors import InputError
 from lmkeras.reports import MultiLabelReport
@@ -21,6 +23,9 @@ from lmkeras.tasks.registry import register_task
 from lmkeras.tasks.thresholds import best_thresholds
 
 _log = logging.getLogger("lmkeras")
+
+#: A separator in more than this share of the labels may well separate labels.
+_MANY_SEPARATED = 0.05
 
 
 @register_task
@@ -35,14 +40,11 @@ class MultiLabelClassification(LabelledTask):
     title: ClassVar[str] = "a multi-label classifier"
     command: ClassVar[str] = "multi-label"
     help: ClassVar[dict] = {
+        **LabelledTask.help,
         "summary": "Train a classifier of texts that may have several labels, or none, and save it. (train classifier "
         "does the same where it finds lists of labels.)",
         "text": ".csv, .tsv, .jsonl with a column of lists, of labels with a separator, or columns of 0 and 1; .txt of "
         "__label__ lines (.gz too).",
-        "validation": "labelled text to validate on; None: examples of every label taken from the training text.",
-        "tokenizer": "how text becomes tokens; auto: words, and for bert WordPiece.",
-        "vocabulary_size": "the largest number of different tokens; None: 10000 words, every character, 4096 byte "
-        "pairs, 8192 pieces.",
     }
     metrics: ClassVar[tuple] = (Metric("micro_f1", higher_is_better=True), Metric("macro_f1", higher_is_better=True))
     # of all decisions together: the mean over labels would hang on labels that few texts of the validation part have
@@ -59,10 +61,7 @@ class MultiLabelClassification(LabelledTask):
     def learned(self, train, held_out, settings, trained):
         """Learns the labels, unless they are known; thresholds are chosen anew after training."""
         if not train.multi_label:
-            _log.warning(
-                "every text has exactly one label here: if the labels are lists, say how they are written with "
-                "label_separator (--label-separator) or label_columns (--label-columns)"
-            )
+            _log.warning("every text has exactly one label here: %s", _how_to_say_several(train.label_counts()))
         known = dataclasses.replace(self, thresholds=None)
         return super(MultiLabelClassification, known).learned(
             train, held_out=held_out, settings=settings, trained=trained
@@ -173,6 +172,20 @@ class MultiLabelClassification(LabelledTask):
     def _limits(self) -> np.ndarray:
         """The thresholds, float64 [C]."""
         return np.full(len(self.labels), 0.5) if self.thresholds is None else np.asarray(self.thresholds)
+
+
+def _how_to_say_several(counts: Mapping[str, int]) -> str:
+    """What a user should say so that labels, which count as one for each text, are read as several."""
+    separator, examples = separator_in(counts) or ("", 0)
+    if examples > _MANY_SEPARATED * sum(counts.values()):
+        return (
+            f"{examples} of {sum(counts.values())} contain {separator!r}; if it stands between several labels, say "
+            f"label_separator {separator!r} (--label-separator {separator!r})"
+        )
+    return (
+        "if the labels are lists, say how they are written with label_separator (--label-separator) or label_columns "
+        "(--label-columns)"
+    )
 
 
 def _probabilities(outputs: np.ndarray) -> np.ndarray:

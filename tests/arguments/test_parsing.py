@@ -124,7 +124,17 @@ def test_what_is_refused(words, says, capsys):
     assert err.count("\n") == 1
 
 
-def test_a_text_with_both_names_of_an_option_keeps_the_one_that_is_typed():
-    options = options_of(paint)
-    assert named_as_typed("name one with dry_run (--dry-run)", options) == "name one with --dry-run"
-    assert named_as_typed("name one with dry_run (or not)", options) == "name one with --dry-run (or not)"
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("name it with dry_run (--dry-run)", "name it with --dry-run"),
+        ("dry_run (--dry-run) or colour (--colour)", "--dry-run or --colour"),
+        ("say colour red (--colour red); colour stays", "say --colour red; colour stays"),
+        ("say title ',' (--title ',')", "say --title ','"),
+        ("name one with dry_run (or not)", "name one with --dry-run (or not)"),
+        ("a colour (or --colour)", "a colour (or --colour)"),
+        ("dry_run must be", "--dry-run must be"),
+    ],
+)
+def test_an_option_with_both_of_its_names_is_shown_once(text, shown):
+    assert named_as_typed(text, options_of(paint)) == shown

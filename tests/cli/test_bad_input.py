@@ -63,6 +63,9 @@ TABLE = {
         examples.csv --label-column text       | expected columns that differ from each other
         constant.csv                           | expected examples with at least two labels, got 2 examples that are
         lonely.csv                             | it has 2 examples and no two of them with the same label
+        combined.csv                           | another column, name it with --label-column. If ',' stands between
+        combined.csv --label-column label      | none, say --label-separator ','
+        run                                    | 'run' is the folder of a trained model and its run (it has config
         unlabelled.csv                         | unlabelled.csv: 1 of 3 examples have no label (first: line 3)
         labels.jsonl                           | labels.jsonl line 1: expected a string or a number as label, got dict
         pair.jsonl --pair-column pair          | pair.jsonl line 2: expected an object with a string under 'pair'

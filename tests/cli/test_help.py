@@ -80,6 +80,12 @@ def test_train_alone_lists_the_tasks(words, capsys):
     assert "evaluate" not in out
 
 
+@pytest.mark.parametrize("task", ["classifier", "multi-label"])
+def test_the_tokenizer_of_text_without_spaces_is_in_the_help(task, capsys):
+    help_text = " ".join(run(capsys, "train", task, "--help")[1].split())
+    assert "auto: words, characters for text such as Chinese, WordPiece for bert" in help_text
+
+
 def test_version(capsys):
     assert run(capsys, "--version") == (0, f"lmkeras {__version__}\n", "")
 

@@ -7,7 +7,7 @@ import logging
 import numpy as np
 import pytest
 
-from lmkeras.corpora import LabelledCorpus, as_labelled_corpus, open_labelled_corpus
+from lmkeras.corpora import LabelledCorpus, as_labelled_corpus, label_lists, open_labelled_corpus
 from lmkeras.errors import InputError
 
 TEXTS = ["a kind word", "你这个笨蛋", "I will find you", "rain"]
@@ -135,6 +135,47 @@ def test_0_and_1_in_memory_are_marks_although_the_first_might_be_names(labels):
 def test_arrays_of_0_and_1_are_shown_as_lists(caplog):
     list(as_labelled_corpus((["x"], np.array([[0, 1, 0, 1, 1, 1]]))))
     assert "labels such as [0, 1, 0, 1, 1, 1] are read as a 0 or 1 for each of 6 labels" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("row", "shown"),
+    [
+        (np.array([1.0, 0.0]), "[1.0, 0.0]"),
+        ((np.float64(1), np.float64(0)), "[1.0, 0.0]"),
+        (str([1.0, 0.0] * 20), "[1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0, …]"),
+        ("['脏话', 'a']", "['脏话', 'a']"),
+        (str(["l" * 50, "b"]), f"['{'l' * 50}', …]"),
+    ],
+)
+def test_lists_in_messages_have_plain_and_whole_items(row, shown, caplog):
+    label_lists._say_once.cache_clear()
+    list(as_labelled_corpus((["x"], [row])))
+    assert f"labels such as {shown} are read as" in caplog.messages[0]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "|", "，", "；", "、"])
+def test_missing_beside_labels_with_a_separator(tmp_path, separator):
+    advice = f"say label_separator '{separator}' (--label-separator '{separator}')"
+    lines = ["text\tlabel", "x\ta", f"x\ta{separator}b", f"x\t脏话{separator}b", *["x\tb"] * 20, "x\t"]
+    for rows in (lines, [lines[0], lines[-1], *lines[1:-1]]):
+        file = written(tmp_path / "a.tsv", rows)
+        with pytest.raises(InputError, match="1 of 24 examples have no label") as refused:
+            list(open_labelled_corpus(file))
+        assert str(refused.value).endswith(advice)
+        open_labelled_corpus(file, label_separator=separator).label_counts()  # as advised
+    with pytest.raises(InputError, match="1 of 24 examples have no label") as refused:
+        list(open_labelled_corpus(written(tmp_path / "a.tsv", [line.replace(separator, "-") for line in lines])))
+    assert "label_separator" not in str(refused.value)
+
+
+def test_columns_of_0_and_1_are_named_where_there_is_no_column_of_labels(tmp_path):
+    file = written(tmp_path / "a.csv", ["text,id,cheap,脏话", "x,7,0,1", "y,1,1,0"])
+    with pytest.raises(InputError, match=r"'cheap', '脏话' hold 0 or 1, name .* label_columns \(--label-columns\)$"):
+        list(open_labelled_corpus(file))
+    with pytest.raises(InputError, match=r"each name for itself, --label-columns cheap 脏话 on the command line$"):
+        list(open_labelled_corpus(file, label_columns=["cheap,脏话"]))
+    with pytest.raises(InputError, match=r"Name one with label_columns \(--label-columns\)$"):
+        list(open_labelled_corpus(file, label_columns=["cheap,other"]))
 
 
 def test_one_label_each_is_no_multi_label_corpus():

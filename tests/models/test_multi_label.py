@@ -177,6 +177,20 @@ def test_one_label_each_is_taken_by_the_task_itself_and_said(caplog):
     assert "label_separator" in caplog.text
 
 
+@pytest.mark.parametrize("separator", ["，", ","])
+def test_labels_that_are_combinations_are_told_with_their_separator(caplog, separator):
+    task = MultiLabelClassification()
+    corpus = task.corpus([("x", "好评"), ("y", f"好评{separator}酒店"), ("z", "酒店")] * 3)
+    task.learned(corpus, None, settings=task.Settings(), trained=False)
+    assert f"3 of 9 contain '{separator}'; if it stands" in caplog.text
+    assert f"label_separator '{separator}' (--label-separator '{separator}')" in caplog.text
+
+
+@pytest.mark.parametrize(("labels", "count"), [(("a",), "1 label: a"), (("a", "b"), "2 labels: a, b")])
+def test_described(labels, count):
+    assert MultiLabelClassification(labels=labels).described() == f"a multi-label classifier of {count}"
+
+
 @pytest.mark.parametrize(
     ("examples", "message"),
     [

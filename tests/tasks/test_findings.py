@@ -116,12 +116,20 @@ def test_a_validation_part_is_too_small_where_a_share_of_it_is_uncertain(texts, 
 
 def test_labels_with_one_example_and_labels_of_most():
     counts = {"a": 90, "b": 1, "c": 1, "d": 8}
-    assert list(findings_of_labels(counts)) == [
+    assert list(findings_of_labels(counts, 100, "accuracy")) == [
         "one training example alone has the label 'b', 'c': give more, or merge labels",
         "90 of 100 training examples (90.0%) have the label 'a', so that accuracy says little: look at macro_f1 "
         "(monitor val_macro_f1), or try class_weights balanced",
     ]
-    assert not list(findings_of_labels({"a": 80, "b": 20}))
+    assert not list(findings_of_labels({"a": 80, "b": 20}, 100, "accuracy"))
+
+
+@pytest.mark.parametrize(("having", "expected"), [(9, "9 of 10 training examples (90.0%) have the label 'a'"), (8, "")])
+def test_of_texts_with_several_labels_the_texts_are_counted(having, expected):
+    labels = [["a"] * (number < having) + ["b", "c"][: number % 3] for number in range(10)]
+    train = [(f"text {chr(0x4E00 + number)} so", of_one) for number, of_one in enumerate(labels)]
+    said = [line for line in found(train, model=characters()) if "have the label" in line]
+    assert [line.partition(", so that micro_f1 says little")[0] for line in said] == [expected] * bool(expected)
 
 
 def test_a_task_of_the_users_own_names_its_answers():
