@@ -19,7 +19,7 @@ ARGUMENTS_word_piece_parity := --texts 0 --vocabulary .reference/minilm/gt_all_m
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .NOTPARALLEL:
-.PHONY: gpu-check demo test slow parity bench $(BENCHMARKS:%=bench/%) readme lint clean
+.PHONY: gpu-check demo test slow parity bench $(BENCHMARKS:%=bench/%) readme notebooks lint clean
 
 demo: .venv/ready
 	$(BIN)/lmkeras train lm --text builtin:python-docs --output $(RUN) --overwrite \
@@ -58,6 +58,10 @@ gpu-check:
 
 readme: .venv/ready
 	$(BIN)/python -m pytest -m readme
+
+# Runs the notebooks anew and keeps what they print and draw.
+notebooks: .venv/ready
+	$(BIN)/python notebooks/execute.py
 
 lint: .venv/ready
 	$(BIN)/ruff check .
