@@ -3,7 +3,7 @@
 Every decision of this kind is made here. It depends on the device that the work runs on, which need not be the best
 one of the machine: training with `device="cpu"` beside a GPU is work on a CPU.
 
-What is said of CPUs was measured, see the table in README.md. What is said of GPUs follows the documentation of
+What is said of CPUs was measured, see the table in docs/measured.md. What is said of GPUs follows the documentation of
 TensorFlow and NVIDIA; `make gpu-check` shows on a machine with a GPU whether it holds there.
 """
 
