@@ -43,7 +43,7 @@ pretrained pretrained.checkpoint pretrained.bert
 layers layers.precision layers.fused layers.dropout layers.position layers.attention layers.blocks
 layers.vocabulary_loss layers.recurrent
 networks networks.settings networks.registry networks.contract networks.judged networks.network
-networks.heads networks.heads.language networks.heads.classes networks.heads.labels
+networks.heads networks.heads.summary networks.heads.language networks.heads.classes networks.heads.labels
 networks.bodies networks.bodies.embedding
 networks.bodies.dense networks.bodies.convolutional networks.bodies.recurrent
 networks.bodies.bidirectional networks.bodies.transformer
