@@ -62,8 +62,9 @@ def test_they_have_the_options_of_train_and_their_help(capsys):
     assert all(option in out for option in ("--num-rates", "--optimizer", "--context-length", "--picture"))
 
 
-def test_a_task_is_left_out_only_where_there_is_one(tmp_path, capsys):
+def test_a_task_must_be_named(tmp_path, capsys):
     missing = tmp_path / "no.csv"
-    require_one_line(*run(capsys, "cross-validate", "--text", missing), "no.csv")
+    says = "cross-validate needs a task: say one of cross-validate classifier, cross-validate multi-label"
+    require_one_line(*run(capsys, "cross-validate", "--text", missing), says)
     require_one_line(*run(capsys, "find-rate", "--text", missing), "find-rate needs a task: say one of find-rate lm")
     require_one_line(*run(capsys, "cross-validate", "lm", "--text", missing), "unknown task 'lm'")

@@ -133,7 +133,7 @@ def test_data_frames_and_series_of_pandas():
             as_corpus(pandas.Series(["a", missing]))
         with pytest.raises(InputError, match="1 of 2 examples have no label"):
             as_labelled_corpus((["a", "b"], pandas.Series([1, missing], dtype="Int64")))
-    with pytest.raises(InputError, match="the columns are label, text"):
+    with pytest.raises(InputError, match="the columns are 'label', 'text'"):
         as_corpus(frame, text_column="review")
 
 
