@@ -13,6 +13,7 @@ import random
 import sys
 from pathlib import Path
 
+from lmkeras.decoding import generate
 from lmkeras.models.language_model import LanguageModel
 from lmkeras.models.text_classifier import TextClassifier
 from lmkeras.tasks.classification import Classification
@@ -94,6 +95,7 @@ def resident_bytes() -> int:
 
 def main(rounds: int, folder: Path) -> None:
     """Prints what was found after the warm-up and after each tenth of the rounds, as JSON."""
+    generate._WORTH_COMPILING = 1  # so that short texts show whether anything is compiled again
     soaking, found = Soaking(), []
     soaking.warm_up()
     for part in range(11):
