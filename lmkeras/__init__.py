@@ -61,7 +61,7 @@ def __getattr__(name: str):
 
         raise AttributeError(f"module 'lmkeras' has no attribute {name!r}{did_you_mean(name, _NAMES)}")
     if _NAMES[name].startswith(_WITH_TENSORFLOW) and "tensorflow" not in sys.modules:
-        importlib.import_module("lmkeras.arguments").quiet_tensorflow()  # else its notes stand in every notebook
+        importlib.import_module("lmkeras.quiet").quiet_tensorflow()  # else its notes stand in every notebook
     value = getattr(importlib.import_module(_NAMES[name]), name)
     globals()[name] = value  # found at once the next time
     return value

@@ -20,7 +20,7 @@ PACKAGE = Path(lmkeras.__file__).parent
 
 # The street: a module imports only from modules above it.
 STREET = """
-errors display durable archives
+errors quiet display durable archives
 corpora.corpus corpora.characters corpora.table_files corpora.records corpora.memory
 corpora.files corpora.paths corpora.tfds corpora.sources
 corpora.docstrings corpora.unlabelled corpora.tables
@@ -229,6 +229,11 @@ def test_import_brings_no_tensorflow():
 def test_tensorflow_starts_without_its_notes():
     code = "import lmkeras; lmkeras.TextClassifier"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stderr == ""
+
+
+def test_tensorflow_starts_without_standard_error():
+    code = "import os, sys; os.close(2); sys.stderr = None; import lmkeras; lmkeras.TextClassifier; print('here')"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "here\n"
 
 
 def test_help_and_settings_bring_no_tensorflow():

@@ -6,7 +6,7 @@ errors, and runs the verb.
 
 from lmkeras.arguments.completion import Shell, script_for
 from lmkeras.arguments.options import Option, Shown
-from lmkeras.arguments.running import Command, Program, quiet_tensorflow, run_verb, running_command
+from lmkeras.arguments.running import Command, Program, run_verb, running_command
 
 __all__ = [
     "Command",
@@ -14,7 +14,6 @@ __all__ = [
     "Program",
     "Shell",
     "Shown",
-    "quiet_tensorflow",
     "run_verb",
     "running_command",
     "script_for",

@@ -7,7 +7,6 @@ import os
 import re
 import sys
 import sysconfig
-import tempfile
 from collections.abc import Mapping, Sequence
 
 from lmkeras.arguments import completion, showing
@@ -191,26 +190,9 @@ def _is_of_users_path(error: OSError) -> bool:
     return isinstance(error.filename, str | bytes | os.PathLike) and not _is_of_python(os.fsdecode(error.filename))
 
 
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # that of lmkeras
+
+
 def _is_of_python(path: str) -> bool:
     homes = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    return any(os.path.abspath(path).startswith(home + os.sep) for home in (*homes, os.path.dirname(__file__)))
-
-
-def quiet_tensorflow() -> None:
-    """Imports TensorFlow and hides the notes that it prints at start whatever the log level; shows them if it fails."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    with tempfile.TemporaryFile("w+", errors="replace") as notes:
-        terminal = os.dup(2)
-        os.dup2(notes.fileno(), 2)
-        try:
-            import tensorflow as tf
-
-            tf.config.list_physical_devices()  # the search for GPUs prints notes too
-        except BaseException:
-            notes.seek(0)
-            os.write(terminal, notes.read().encode())
-            raise
-        finally:
-            os.dup2(terminal, 2)
-            os.close(terminal)
+    return any(os.path.abspath(path).startswith(home + os.sep) for home in (*homes, _PACKAGE))

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import Annotated
 
-from lmkeras.arguments import Shown, quiet_tensorflow
+from lmkeras.arguments import Shown
 from lmkeras.cli.runs import Files, Run, loaded, of_all_tasks, own_options, print_judgement, require_task
 from lmkeras.errors import InputError
 from lmkeras.models.tables import require_writable_file
+from lmkeras.quiet import quiet_tensorflow
 from lmkeras.tasks import tasks
 
 

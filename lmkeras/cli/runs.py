@@ -8,12 +8,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from lmkeras.arguments import Shown, quiet_tensorflow, running_command
+from lmkeras.arguments import Shown, running_command
 from lmkeras.cli.configuration import entries_of
 from lmkeras.durable import local
 from lmkeras.errors import InputError
 from lmkeras.models.folder import read_config
 from lmkeras.models.tables import as_json
+from lmkeras.quiet import quiet_tensorflow
 from lmkeras.tasks import task_of, tasks
 from lmkeras.tasks.base import Task
 from lmkeras.training.checkpoints import Checkpoints

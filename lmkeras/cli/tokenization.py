@@ -8,11 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
-from lmkeras.arguments import Shown, quiet_tensorflow
+from lmkeras.arguments import Shown
 from lmkeras.cli.runs import Files
 from lmkeras.corpora import Corpus, open_corpus
 from lmkeras.errors import InputError
 from lmkeras.models.folder import read_config
+from lmkeras.quiet import quiet_tensorflow
 from lmkeras.tasks.base import Columns
 from lmkeras.tasks.language import Language
 from lmkeras.tokenizers import new_tokenizer, tokenizer_from_json

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
-from lmkeras.arguments import Shown, quiet_tensorflow
+from lmkeras.arguments import Shown
 from lmkeras.cli.configuration import with_config
 from lmkeras.cli.network_options import network_settings
 from lmkeras.cli.runs import Files, Output, fit_and_save, new_run, print_judgement, verbosity
+from lmkeras.quiet import quiet_tensorflow
 from lmkeras.tasks.base import Task
 
 _HELP = {

@@ -10,7 +10,7 @@ import keras
 
 import lmkeras
 from lmkeras.durable import replacing
-from lmkeras.training.optimizers import LEARNING_RATES
+from lmkeras.training.optimizers import chosen_optimizer
 from lmkeras.training.settings import TrainingSettings
 from lmkeras.training.strategies import is_chief, strategy_for
 
@@ -44,14 +44,12 @@ class SettingsFile(keras.callbacks.Callback):
                 self._before = float(json.loads(self._path.read_text(encoding="utf-8"))["seconds"])
             except (OSError, ValueError, KeyError, TypeError):
                 self._before = 0.0  # it is not known: the run was killed
-        body = self.model.body
-        name = self._settings.optimizer or body.default_optimizer
-        own_rate = self.model.default_learning_rate if name == body.default_optimizer else None
+        optimizer, learning_rate = chosen_optimizer(self.model, self._settings)
         self._entries |= {
             "acting": {
                 "parameters": self.model.count_params(),
-                "optimizer": name,
-                "learning_rate": self._settings.learning_rate or own_rate or LEARNING_RATES[name],
+                "optimizer": optimizer,
+                "learning_rate": learning_rate,
             },
             "version": lmkeras.__version__,
             "began": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
