@@ -98,6 +98,8 @@ def _plan(ready: Prepared, settings: TrainingSettings) -> list[tuple[str, str]]:
     policy = training_policy(network, settings.precision, settings.distribute == "none")
     replicas = replicas_of(settings.distribute)
     length = f"{total:,} updates, {total / steps:.3g} epochs" if total else f"updates for {settings.minutes:g} min"
+    if settings.minutes is not None and settings.epochs is not None:
+        length += f" or {settings.epochs:,} epochs, whichever end first"
     length = f"{length}, an epoch has {steps:,}"
     device = "GPU" if device_in_use().is_gpu else "CPU"
     return [

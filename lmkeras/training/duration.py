@@ -1,4 +1,7 @@
-"""How many updates fit into some minutes: found from the speed of the first updates, which are then undone."""
+"""How many updates fit into some minutes: found from the speed of the first updates, which are then undone.
+
+Where epochs are given beside minutes, the training ends with whichever ends first.
+"""
 
 import bisect
 import logging
@@ -23,7 +26,7 @@ from lmkeras.training.state import TrainingState
 
 _log = logging.getLogger("lmkeras")
 _MOST_SECONDS = 30.0  # of measuring updates
-_SHARE = 0.05  # of the minutes, if that is less: as these updates are undone, their time is lost
+_SHARE = 0.05  # of the minutes, or of the updates, if that is less: as these are undone, their time is lost
 _MOST_UPDATES = 1000
 _FEWEST_UPDATES = 3
 _UNSTEADY = 3  # updates that are left out if there are many more: they are traced and compiled, and fill caches
@@ -84,7 +87,7 @@ def settings_in_time(
     data: tuple[Batches, Callable[[Batches], tuple]],
     level: int = 0,
 ) -> TrainingSettings:
-    """The settings with the number of updates for which their minutes have room.
+    """The settings with the number of updates for which their minutes have room, but no more than epochs ask for.
 
     The network's learning-rate schedule gets this length too. So what follows is the training of so many steps.
 
@@ -95,19 +98,22 @@ def settings_in_time(
         level: whether to print what was found; 0 for no.
     """
     late = LateLogs(device_in_use().runs_ahead)
-    with failures_of_batches():
-        speed = measured_speed(network, averages, data=data, minutes=settings.minutes, late=late)
     steps = data[0].steps_per_epoch
-    total = speed.updates_in(settings.minutes, lambda total: settings.of_length(total).steps_between_evaluations(steps))
+    most = settings.most_steps(steps)
+    with failures_of_batches():
+        speed = measured_speed(network, averages, data=data, minutes=settings.minutes, late=late, most=most)
+    room = speed.updates_in(settings.minutes, lambda total: settings.of_length(total).steps_between_evaluations(steps))
+    total = room if most is None else min(room, most)
     learning_rate_schedule(network.optimizer).set_lengths(*schedule_lengths(total, settings.warmup_steps))
     if speed.spent >= 60 * settings.minutes:
         _log.warning(
             "minutes %g: compiling and measuring alone took %.0f s; one update follows", settings.minutes, speed.spent
         )
     elif level:
+        asked = f"; the {settings.epochs:,} epochs end before, with {total:,}" if total < room else ""
         say(
-            f"{settings.minutes:g} minutes have room for {total:,} updates of {speed.update:.3g} s, and evaluations of "
-            f"{speed.evaluation:.3g} s; {speed.spent:.3g} s are gone for compiling and measuring"
+            f"{settings.minutes:g} minutes have room for {room:,} updates of {speed.update:.3g} s, and evaluations of "
+            f"{speed.evaluation:.3g} s; {speed.spent:.3g} s are gone for compiling and measuring{asked}"
         )
     return settings.of_length(total)
 
@@ -118,6 +124,7 @@ def measured_speed(
     data: tuple[Batches, Callable[[Batches], tuple]],
     minutes: float,
     late: LateLogs,
+    most: int | None = None,
 ) -> Speed:
     """Trains for some updates and evaluates on some batches, to see how long each takes, and undoes all of it.
 
@@ -133,16 +140,19 @@ def measured_speed(
         minutes: how long the training will take; a twentieth of them, at most 30 seconds, is spent on measuring, or as
             long as three updates take.
         late: the callback that lets a GPU run ahead, as in the training.
+        most: the number of updates that the training will not exceed, of which as small a share is spent; None: no
+            limit is known.
     """
     (batches, shared), state = data, TrainingState(network, list(averages), None)
     before = state.arrays(within_epoch=False), state.facts()
+    enough = _MOST_UPDATES if most is None else min(_MOST_UPDATES, max(_FEWEST_UPDATES, int(_SHARE * most)))
     parts = 0 if batches.validation is None else max(0, int(batches.validation(WHOLE).cardinality()))
     train, validation = shared(_sampled(batches, parts))
     watch = _Watch(min(_MOST_SECONDS, _SHARE * 60 * minutes))
     try:
         network.fit(
             train(0),
-            steps_per_epoch=_MOST_UPDATES,
+            steps_per_epoch=enough,
             validation_data=validation,
             callbacks=[late, watch],
             verbose=0,

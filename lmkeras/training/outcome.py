@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
-from lmkeras.training.settings import TrainingSettings
+from lmkeras.training.settings import EPOCHS, TrainingSettings
 
 _SOLVED = 0.99  # from this share on, a validation part has little left to choose by
 _CLEARLY = 0.01  # by which share of itself a value must change for the change to be worth a word
@@ -105,7 +105,10 @@ def outcome_of(
         course = "exploded"
     value = lines[place][monitor if judged else "loss"]
     total, solved = settings.total_steps(steps_per_epoch), judged and higher and value >= _SOLVED
-    epoch = updates[place] / steps_per_epoch
+    epoch, most = updates[place] / steps_per_epoch, settings.most_steps(steps_per_epoch)
+    limit = "steps" if settings.steps is not None else "epochs"
+    if settings.minutes is not None and (most is None or updates[-1] < most):
+        limit = "minutes"
     return Outcome(
         update=updates[place],
         epoch=epoch,
@@ -114,7 +117,7 @@ def outcome_of(
         course=course,
         worse_for=updates[-1] - updates[place],
         stopped_early=total is not None and updates[-1] < total,
-        advice=_advice(course, settings, update=updates[place], epoch=epoch, judged=judged, solved=solved),
+        advice=_advice(course, settings, limit=limit, update=updates[place], epoch=epoch, judged=judged, solved=solved),
     )
 
 
@@ -138,7 +141,10 @@ def _course(lines, updates, place, best) -> str:
     return "level"
 
 
-def _advice(course: str, settings: TrainingSettings, update: int, epoch: float, judged: bool, solved: bool) -> str:
+def _advice(
+    course: str, settings: TrainingSettings, limit: str, update: int, epoch: float, judged: bool, solved: bool
+) -> str:
+    """What to try next; `limit` is the setting that ended the training: epochs, steps or minutes."""
     if course == "exploded":
         return "a lower learning rate (find-rate on the command line, find_learning_rate in Python, suggests one)"
     if not judged:
@@ -146,11 +152,9 @@ def _advice(course: str, settings: TrainingSettings, update: int, epoch: float, 
     if solved:
         return "a larger or harder validation part: all of this one, or nearly all, is right"
     if course == "overfitted":
-        by_epochs = settings.steps is None and settings.minutes is None
-        shorter = f"epochs {max(1, math.ceil(epoch))}" if by_epochs else f"steps {update}"
+        shorter = f"epochs {max(1, math.ceil(epoch))}" if limit == "epochs" else f"steps {update}"
         return f"more text, more dropout or a smaller network; {shorter} would do about as well in less time"
     if course == "improving":
-        name = next((name for name in ("steps", "minutes") if getattr(settings, name) is not None), "epochs")
-        longer = f"{name} {2 * getattr(settings, name):g}"
+        longer = f"{limit} {2 * (getattr(settings, limit) or EPOCHS):g}"
         return f"{longer}, since longer training would still help"
     return "more text, or another network or learning rate: longer training alone would hardly help"

@@ -8,6 +8,8 @@ from typing import Literal, get_args, get_type_hints
 from lmkeras.corpora.labelled import label_name
 from lmkeras.errors import InputError, unknown_argument, unknown_name
 
+#: passes over the training text, if nothing says how long to train
+EPOCHS = 10
 _FEW_UPDATES = 50  # a training is given at least so many to bring something better
 
 
@@ -15,13 +17,13 @@ _FEW_UPDATES = 50  # a training is given at least so many to bring something bet
 class TrainingSettings:
     """How to train, for every task. None of these settings changes the layers or sizes of the network."""
 
-    epochs: int = 10
-    """Passes over the training text, where neither steps nor minutes is given."""
+    epochs: int | None = None
+    """Passes over the training text; None: 10, where neither steps nor minutes is given."""
     steps: int | None = None
     """Number of updates in the whole training; None: as many as epochs needs."""
     minutes: float | None = None
     """How long training takes, from the first update to the last evaluation: its number of updates is fixed from the
-    speed of the first ones. None: epochs or steps decide."""
+    speed of the first ones. With epochs, whichever ends first. None: epochs or steps decide."""
     batch_size: int = 32
     """Number of training windows (language model) or of texts (classifier) in one update."""
     optimizer: Literal["muon", "adamw", "adam"] | None = None
@@ -82,10 +84,10 @@ class TrainingSettings:
                 raise InputError(f"{name} must be a whole number, got {value!r}")
             if value is not None and value < 1:
                 raise InputError(f"{name} must be at least 1, got {value}")
-        lengths = [name for name in ("epochs", "steps", "minutes") if getattr(self, name) != getattr(type(self), name)]
-        if len(lengths) > 1:
+        lengths = [name for name in ("epochs", "steps", "minutes") if getattr(self, name) is not None]
+        if self.steps is not None and len(lengths) > 1:
             given = " and ".join(f"{name} {getattr(self, name)}" for name in lengths)
-            raise InputError(f"{given}: each of them says how long to train, give one")
+            raise InputError(f"{given}: steps say how long to train, give them alone")
         if self.minutes is not None and self.distribute == "multi_worker":
             raise InputError("minutes are measured in one process: give steps or epochs with distribute multi_worker")
         for name in ("learning_rate", "clip_norm", "minutes"):
@@ -120,13 +122,26 @@ class TrainingSettings:
         Args:
             steps_per_epoch: number of updates in one pass over the corpus.
         """
-        if self.minutes is not None:
-            return None
-        return self.epochs * steps_per_epoch if self.steps is None else self.steps
+        return None if self.minutes is not None else self.most_steps(steps_per_epoch)
+
+    def most_steps(self, steps_per_epoch: int) -> int | None:
+        """The number of updates that epochs or steps ask for, even if minutes end before; None: minutes alone decide.
+
+        Args:
+            steps_per_epoch: number of updates in one pass over the corpus.
+
+        Example:
+            >>> TrainingSettings(epochs=3, minutes=5).most_steps(100), TrainingSettings(minutes=5).most_steps(100)
+            (300, None)
+        """
+        if self.steps is not None:
+            return self.steps
+        epochs = EPOCHS if self.epochs is None and self.minutes is None else self.epochs
+        return None if epochs is None else epochs * steps_per_epoch
 
     def of_length(self, total: int) -> "TrainingSettings":
-        """The same settings, with a number of updates in place of minutes."""
-        return dataclasses.replace(self, minutes=None, steps=total)
+        """The same settings, with a number of updates in place of epochs and minutes."""
+        return dataclasses.replace(self, epochs=None, minutes=None, steps=total)
 
     def steps_between_evaluations(self, steps_per_epoch: int) -> int:
         """Number of updates from one evaluation to the next; it is not known while the total is not."""

@@ -101,6 +101,42 @@ def test_a_run_of_so_many_minutes_is_not_resumed_as_one_of_other_length(seconds,
             fit(tiny(), run_folder=tmp_path, resume=True, tensorboard=False, **{"steps": None, **settings})
 
 
+@pytest.mark.parametrize(("epochs", "total"), [(1, 5), (4, 20), (8, 40), (100, TOTAL)])
+def test_of_epochs_and_minutes_those_decide_that_end_first(seconds, tmp_path, epochs, total):
+    network, other = tiny(dropout=0.2), tiny(dropout=0.2)
+    limits = {"epochs": epochs, "minutes": 1, "evaluate_every": 4, "tensorboard": False}
+    history = fit(network, run_folder=tmp_path, steps=None, an_epoch=5, **limits)
+    assert int(network.optimizer.iterations) == total
+    assert history == fit(other, steps=total, evaluate_every=4)
+    assert same_weights(network, other)
+    recorded = Checkpoints(tmp_path, 2).newest().facts["made_of"]
+    assert (recorded["epochs"], recorded["minutes"], recorded["total"]) == (epochs, 1, total)
+
+
+def test_epochs_and_minutes_are_resumed_exactly(seconds, tmp_path, monkeypatch):
+    settings = {"steps": None, "epochs": 4, "minutes": 1, "checkpoint_every": 1, "tensorboard": False, "an_epoch": 5}
+    with pytest.raises(RuntimeError, match="killed"):
+        fit(tiny(dropout=0.2), run_folder=tmp_path, callbacks=[Killed(7)], **settings)
+    with pytest.raises(InputError, match="of a training with another epochs: 4 there, 5 now"):
+        fit(tiny(), run_folder=tmp_path, resume=True, **{**settings, "epochs": 5})
+    monkeypatch.setattr(duration, "measured_speed", None)  # it would fail if it was called
+    network, other = tiny(dropout=0.2), tiny(dropout=0.2)
+    history = fit(network, run_folder=tmp_path, resume=True, **settings)
+    assert history == fit(other, steps=20)
+    assert same_weights(network, other)
+
+
+def test_measuring_takes_no_more_than_a_twentieth_of_the_updates_that_epochs_ask_for(monkeypatch):
+    made, end = [], duration._Watch.on_train_batch_end
+    monkeypatch.setattr(
+        duration._Watch, "on_train_batch_end", lambda self, batch, logs=None: made.append(batch) or end(self, batch)
+    )
+    fit(tiny(), steps=None, minutes=60, epochs=2, an_epoch=5)
+    assert len(made) == 3  # the fewest, of 10 updates
+    fit(tiny(), steps=None, minutes=60, epochs=20, an_epoch=5)
+    assert len(made) == 3 + 5
+
+
 def test_minutes_that_are_over_before_training_begins_are_said(seconds, caplog):
     network = tiny()
     fit(network, steps=None, minutes=0.1)
@@ -109,12 +145,12 @@ def test_minutes_that_are_over_before_training_begins_are_said(seconds, caplog):
 
 
 @pytest.mark.parametrize(
-    "given", [{"steps": 3, "minutes": 1}, {"epochs": 3, "minutes": 1}, {"epochs": 3, "steps": 3}, {"minutes": 0}]
+    "given", [{"steps": 3, "minutes": 1}, {"epochs": 3, "steps": 3}, {"epochs": 10, "steps": 3}, {"minutes": 0}]
 )
 @pytest.mark.parametrize("settings", [TrainingSettings, ClassifierFitSettings])
 def test_lengths_that_contradict_each_other_are_refused(given, settings):
     words = " and ".join(f"{name} {value}" for name, value in given.items())
-    message = "minutes must be greater than 0" if "minutes 0" in words else f"^{words}: each of them says how long"
+    message = "minutes must be greater than 0" if "minutes 0" in words else f"^{words}: steps say how long"
     with pytest.raises(InputError, match=message):
         settings(**given)
 

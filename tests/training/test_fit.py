@@ -44,9 +44,9 @@ def tiny(**sizes):
     return transformer_language_model(5, d_model=16, num_heads=2, num_layers=1, context_length=6, **sizes)
 
 
-def fit(network, validation=True, run_folder=None, callbacks=(), resume=False, **settings):
+def fit(network, validation=True, run_folder=None, callbacks=(), resume=False, an_epoch=100, **settings):
     settings = FitSettings(**{"steps": 12, "evaluate_every": 4, "xla": "off", **settings})
-    read = Batches(from_update(batches()), 100, (lambda share: batches(1)) if validation else None)
+    read = Batches(from_update(batches()), an_epoch, (lambda share: batches(1)) if validation else None)
     run = run_folder and Run(run_folder, resume)
     return harness.fit(network, read, settings, run=run, callbacks=callbacks, verbose=0)
 

@@ -32,6 +32,14 @@ def test_a_training_that_still_improves():
     assert (told.course, told.update, told.stopped_early) == ("improving", 50, False)
     assert told.advice.startswith("epochs 10")
     assert outcome([3, 2], [3, 2], TrainingSettings(steps=20)).advice.startswith("steps 40")
+    assert outcome([3, 2], [3, 2], TrainingSettings()).advice.startswith("epochs 20")
+    assert outcome([3, 2], [3, 2], TrainingSettings(minutes=1.5)).advice.startswith("minutes 3")
+
+
+@pytest.mark.parametrize(("epochs", "advice"), [(2, "epochs 4"), (3, "minutes 3")])
+def test_the_advice_is_to_lengthen_what_ended_the_training(epochs, advice):
+    told = outcome([3, 2], [3, 2], TrainingSettings(epochs=epochs, minutes=1.5))  # after two epochs
+    assert told.advice.startswith(advice)
 
 
 def test_a_training_whose_loss_falls_before_its_accuracy_rises_still_improves():
