@@ -58,7 +58,7 @@ decoding decoding.samplers decoding.sampling decoding.generate decoding.score de
 tasks.registry tasks.columns tasks.data tasks.base tasks.checks
 tasks.in_graph tasks.in_graph.whole_texts tasks.in_graph.language
 tasks.whole_texts tasks.predictions tasks.labelled tasks.thresholds tasks.multi_label tasks.classification
-tasks.language tasks
+tasks.scaling tasks.language tasks
 export export.saved_model
 models models.folder models.network_file models.keras_file models.recipe models.saving models.given models.preparing
 models.telling models.showing models.signatures models.model models.loading
