@@ -47,6 +47,7 @@ _NAMES = {
     "LanguageModel": "lmkeras.models.language_model",
     "TextClassifier": "lmkeras.models.text_classifier",
     "cross_validate": "lmkeras.models.cross_validation",
+    "tune": "lmkeras.models.tuning",
     "load": "lmkeras.models.loading",
 }
 

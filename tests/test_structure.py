@@ -20,7 +20,7 @@ PACKAGE = Path(lmkeras.__file__).parent
 
 # The street: a module imports only from modules above it.
 STREET = """
-errors quiet display durable archives
+errors quiet display durable archives arguments.values
 corpora.corpus corpora.characters corpora.table_files corpora.records corpora.memory
 corpora.files corpora.paths corpora.tfds corpora.sources
 corpora.docstrings corpora.unlabelled corpora.tables
@@ -42,7 +42,7 @@ training training.settings training.policy training.keras_contract training.rand
 pretrained pretrained.checkpoint pretrained.bert
 layers layers.precision layers.fused layers.dropout layers.position layers.attention layers.blocks
 layers.vocabulary_loss layers.recurrent
-networks networks.settings networks.registry networks.contract networks.judged networks.network
+networks networks.settings networks.size_types networks.registry networks.contract networks.judged networks.network
 networks.heads networks.heads.summary networks.heads.language networks.heads.classes networks.heads.labels
 networks.bodies networks.bodies.embedding
 networks.bodies.dense networks.bodies.convolutional networks.bodies.recurrent
@@ -63,9 +63,11 @@ export export.saved_model
 models models.folder models.network_file models.keras_file models.recipe models.saving models.given models.preparing
 models.telling models.showing models.signatures models.model models.loading
 models.language_model models.text_classifier models.tables models.cross_validation
-arguments.values arguments.options arguments.parsing arguments.showing arguments.completion arguments.running arguments
+models.search_space models.search_defaults models.studies models.trials models.tuning_pictures models.tuning_results
+models.searching models.tuning
+arguments.options arguments.parsing arguments.showing arguments.completion arguments.running arguments
 cli.completion cli.configuration cli.runs cli.tokenization cli.network_options
-cli.training cli.trial cli.language cli.prediction cli.evaluation cli.comparison
+cli.training cli.trial cli.tuning cli.language cli.prediction cli.evaluation cli.comparison
 cli __main__
 """.split()
 

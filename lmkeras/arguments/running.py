@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import sysconfig
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from lmkeras.arguments import completion, showing
 from lmkeras.arguments.options import Option, Verb, call_of, options_of
@@ -45,11 +45,13 @@ class Command:
         words: what was typed after the program's name.
         verb: the verb.
         values: the values of all its options by name, the defaults of those included that were not given.
+        given: the names of the options that were given.
     """
 
     words: Sequence[str]
     verb: str
     values: Mapping[str, object]
+    given: Collection[str] = ()
 
 
 _running: contextvars.ContextVar[Command | None] = contextvars.ContextVar("running", default=None)
@@ -123,7 +125,8 @@ def _run(words: list[str], program: Program, options: list[Option]) -> None:
         see = f"{error.message}; see {program.name} {name} --help"
         raise InputError(see, arguments=error.arguments) from None
     call = call_of(verb, options, values)
-    _running.set(Command(words, name, {option.name: values.get(option.name, option.default) for option in options}))
+    all_values = {option.name: values.get(option.name, option.default) for option in options}
+    _running.set(Command(words, name, all_values, given=tuple(values)))
     call()
 
 

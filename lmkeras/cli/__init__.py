@@ -13,16 +13,18 @@ from lmkeras.cli.runs import export, info
 from lmkeras.cli.tokenization import tokenize
 from lmkeras.cli.training import train_verb
 from lmkeras.cli.trial import cross_validate_verb, find_rate_verb
+from lmkeras.cli.tuning import tune_verb
 from lmkeras.tasks import tasks
 
 
 def verbs() -> dict[str, Callable[..., None]]:
-    """All verbs by name; there are `train` and `find-rate` for every task that is registered."""
+    """All verbs by name; there are `train`, `find-rate` and `tune` for every task that is registered."""
     return {
         "tokenize": tokenize,
         **{f"train {task.command}": train_verb(task) for task in tasks().values()},
         **{f"find-rate {task.command}": find_rate_verb(task) for task in tasks().values()},
         **{f"cross-validate {task.command}": cross_validate_verb(task) for task in tasks().values() if task.reports},
+        **{f"tune {task.command}": tune_verb(task) for task in tasks().values()},
         "evaluate": evaluate_verb(),
         "score": score,
         "generate": generate,
@@ -44,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code, see `run_verb`.
     """
     summary = "Language models and text classifiers on Keras 3 and TensorFlow: text in, text out."
-    second_words = dict.fromkeys(("train", "find-rate", "cross-validate"), "task")
+    second_words = dict.fromkeys(("train", "find-rate", "cross-validate", "tune"), "task")
     return run_verb(
         Program("lmkeras", lmkeras.__version__, summary, verbs=verbs(), second_words=second_words), arguments
     )

@@ -3,13 +3,14 @@
 import dataclasses
 import inspect
 from collections.abc import Callable, Iterable
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Literal, Union, get_args, get_origin, get_type_hints
 
 from lmkeras.arguments import Shown
 from lmkeras.arguments.options import documented
 from lmkeras.arguments.values import SEQUENCES, members
 from lmkeras.networks.registry import names_that_come_with_lmkeras, parameters_of, registered_here
 from lmkeras.networks.settings import FROM_ELSEWHERE, NETWORK_SETTINGS
+from lmkeras.networks.size_types import type_read
 
 #: an option takes the first of its types that can read what was typed, and as a string everything can be read
 _ORDER = (bool, *SEQUENCES, int, float, Literal, str)
@@ -45,41 +46,6 @@ def network_settings(kind: str) -> type:
             option = Annotated[option, Shown(help=help_[name] or _HELP)]
         fields.append((name, option, None))
     return dataclasses.make_dataclass(settings.__name__, fields, bases=(settings,), frozen=True)
-
-
-def type_read(parameter: inspect.Parameter) -> object | None:
-    """The type as which the command line reads a size: its annotation, or the type of its default if it has none.
-
-    Returns:
-        None for a size of a type that cannot be typed, such as a function; it is for Python alone.
-
-    Example:
-        >>> type_read(inspect.Parameter("widths", inspect.Parameter.KEYWORD_ONLY, default=(3, 4)))
-        tuple[int, ...]
-    """
-    type_, default = parameter.annotation, parameter.default
-    if isinstance(type_, str) or any(type_ is vague for vague in (parameter.empty, Any, *SEQUENCES)):
-        type_ = type(default)
-        elements = {type(element) for element in default} if type_ in (tuple, list) else set()
-        if len(elements) == 1:
-            type_ = tuple[(*elements, ...)]
-    return type_ if _is_read(type_) else None
-
-
-def _is_read(type_: object) -> bool:
-    read = members(type_)
-    return bool(read) and all(_is_scalar(member) or _is_sequence(member) for member in read)
-
-
-def _is_scalar(type_: object) -> bool:
-    if get_origin(type_) is Literal:
-        return all(isinstance(choice, bool | int | str) for choice in get_args(type_))
-    return any(type_ is scalar for scalar in (bool, int, float, str))
-
-
-def _is_sequence(type_: object) -> bool:
-    elements = [element for element in get_args(type_) if element is not ...]
-    return get_origin(type_) in SEQUENCES and bool(elements) and all(map(_is_scalar, elements))
 
 
 def any_of(types_: Iterable[object]) -> object:
