@@ -131,6 +131,7 @@ def default_space(
     *,
     fixed: Collection[str],
     learning_rate: float,
+    own_sizes: Mapping[str, object],
     pretrained: bool,
 ) -> dict[str, Range | Choices]:
     """What is searched if the user names nothing: learning rate, batch size, weight decay, dropout and main sizes.
@@ -141,6 +142,7 @@ def default_space(
         settings: how training will be done.
         fixed: the names of settings that the user has given a value, which are left out.
         learning_rate: the one that the network is trained with if none is given.
+        own_sizes: the sizes that it has if none are given, by name.
         pretrained: whether the network begins from pretrained weights, which bring their sizes.
     """
     low, high = (float(f"{learning_rate * times:.2g}") for times in (1 / _TIMES, _TIMES))
@@ -150,12 +152,11 @@ def default_space(
     }
     if settings.optimizer != "adam":  # which has no weight decay
         space["weight_decay"] = Range(0.001, 0.3, log=True)
-    known = sizes_of(network, task) is not None
-    sizes = registry.parameters_of(registry.family(network, task.bodies).new) if known else {}
+    sizes = sizes_of(network, task) or ()
     if "dropout" in sizes:
         space["dropout"] = Range(0.0, 0.6)
     for name in () if pretrained else _MAIN_SIZES:
-        own = sizes[name].default if name in sizes else None
-        if type(own) is int:  # of some bodies it follows from other sizes, or is None for a layer that they leave out
+        own = own_sizes.get(name) if name in sizes else None
+        if type(own) is int:  # it may be None, for a layer that is left out
             space[name] = Choices(tuple(sorted({max(1, own // 2), own, 2 * own})))
     return {name: values for name, values in space.items() if name not in fixed}

@@ -106,8 +106,9 @@ def run_search(model: Model, train, held_out, *, settings: TrainingSettings, pla
         trials = Trials(model, recipe, **common, space=space or {}, verbose=2 if level > 2 else 0)
         trials.remember = train.in_memory and held_out.in_memory
         if space is None:
-            own = {"fixed": plan.fixed, "pretrained": recipe.weights is not None}
-            trials.space = default_space(recipe.network, task, settings, **own, learning_rate=trials.learning_rate())
+            rate, sizes = trials.usual()
+            own = {"learning_rate": rate, "own_sizes": sizes, "pretrained": recipe.weights is not None}
+            trials.space = default_space(recipe.network, task, settings, fixed=plan.fixed, **own)
         if folder is not None and plan.overwrite:
             clear(folder)
         facts = _facts(trials, plan, digests={"text": train.digest, "validation": held_out.digest})

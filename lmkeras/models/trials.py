@@ -144,12 +144,13 @@ class Trials:
         named = chosen.get("tokenizer", recipe.tokenizer) if tokenizer is None else tokenizer
         return self.model.of_task(task, network, named, **others, **{**self.fixed_sizes(network), **sizes})
 
-    def learning_rate(self) -> float:
-        """The learning rate that the network has if none is given."""
+    def usual(self) -> tuple[float, dict[str, object]]:
+        """The learning rate and the sizes that the network has if none are given."""
         fresh = self.untrained({})._recipe
         task = fresh.task.learned(self.train, self.held_out, settings=self.settings, trained=False)
         network = fresh.network_for(task, self._tokenizer({}), self.settings.seed)
-        return chosen_optimizer(network, dataclasses.replace(self.settings, learning_rate=None))[1]
+        _, learning_rate = chosen_optimizer(network, dataclasses.replace(self.settings, learning_rate=None))
+        return learning_rate, network.body.get_config()
 
     def _tokenizer(self, chosen: Mapping[str, object]) -> BaseTokenizer:
         """The fitted tokenizer of a trial: one for all trials of the same network, tokenizer and vocabulary size."""

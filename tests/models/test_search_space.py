@@ -1,6 +1,5 @@
 """What a search tries: ranges and choices, as typed and from Python, and which settings there are."""
 
-import inspect
 from typing import Literal
 
 import numpy as np
@@ -101,7 +100,7 @@ def test_everything_that_networks_and_settings_have_can_be_searched():
         (Classification(), {"filters": [3]}, "filters is a size of cnn"),
         (Classification(), {"learning_rate": (-1, 1)}, "learning_rate must be greater than 0"),
         (Classification(), {"batch_size": [0, 8]}, "batch_size must be at least 1"),
-        (Classification(), {"epochs": [2, 3], "steps": [5]}, "each of them says how long to train"),
+        (Classification(), {"epochs": [2, 3], "steps": [5]}, "steps say how long to train"),
         (Classification(), {"max_length": [0]}, "max_length must be at least"),
     ],
 )
@@ -116,17 +115,17 @@ def test_a_search_is_checked_before_anything_is_trained(task, search, says):
 def test_by_default_what_the_network_has_is_searched_around_its_own_numbers(task):
     for network in ("transformer", "lstm"):
         own = registry.parameters_of(registry.family(network, task.bodies).new)
-        how = {"fixed": {"dropout"}, "learning_rate": 0.02, "pretrained": False}
+        sizes = {name: size.default for name, size in own.items()}
+        how = {"fixed": {"dropout"}, "learning_rate": 0.02, "own_sizes": sizes, "pretrained": False}
         space = default_space(network, task, task.Settings(), **how)
         assert space["learning_rate"] == Range(0.002, 0.2, log=True)
-        sizes = set(space) - {"learning_rate", "batch_size", "weight_decay"}
-        assert sizes
-        assert sizes <= set(own) - {"dropout"}
-        for name in sizes:
-            assert own[name].default in space[name].values
-            assert own[name].default is not inspect.Parameter.empty
+        searched = set(space) - {"learning_rate", "batch_size", "weight_decay"}
+        assert searched
+        assert searched <= set(own) - {"dropout"}
+        for name in searched:
+            assert space[name].values[-2:] == (sizes[name], 2 * sizes[name])
         check_space(space, network, task=task, settings=task.Settings())
         assert set(default_space(network, task, task.Settings(optimizer="adam"), **how)) == set(space) - {
             "weight_decay"
         }
-        assert not sizes & set(default_space(network, task, task.Settings(), **{**how, "pretrained": True}))
+        assert not searched & set(default_space(network, task, task.Settings(), **{**how, "pretrained": True}))
