@@ -202,14 +202,19 @@ class Trials:
 
 @contextlib.contextmanager
 def _without_warnings(quiet: bool) -> Iterator[None]:
-    """A context in which lmkeras logs no warnings, if `quiet`: what they say of a trial stands beside it."""
-    before = _log.level
-    if quiet:
-        _log.setLevel(logging.ERROR)
+    """A context without warnings, if `quiet`: what lmkeras says of a trial stands beside it.
+
+    TensorFlow warns of graphs that are traced again and again, which every trial needs.
+    """
+    loggers = (_log, tf.get_logger()) if quiet else ()
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        _log.setLevel(before)
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
 
 
 class Kept(NamedTuple):

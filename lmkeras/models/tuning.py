@@ -86,5 +86,7 @@ def _plan(model: Model, settings: TrainingSettings, changes: Collection[str], **
     fixed |= {*changes, *recipe.sizes}
     fixed |= {name for name in ("vocabulary_size", "weights") if getattr(recipe, name) is not None}
     fixed |= {"tokenizer"} if recipe.tokenizer not in (None, "auto") else set()
-    asked = {"network": recipe.network, **recipe.sizes, **dataclasses.asdict(settings)}
+    tokenizer = recipe.tokenizer if isinstance(recipe.tokenizer, str) else type(recipe.tokenizer).__name__
+    asked = {"network": recipe.network, "tokenizer": tokenizer, "vocabulary_size": recipe.vocabulary_size}
+    asked |= {"weights": recipe.weights and str(recipe.weights), **recipe.sizes, **dataclasses.asdict(settings)}
     return Plan(fixed=fixed, entries={"settings": asked}, **how)
