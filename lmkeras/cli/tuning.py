@@ -10,6 +10,7 @@ from lmkeras.cli.runs import verbosity
 from lmkeras.cli.training import corpus_of, train_verb, untrained
 from lmkeras.cli.trial import with_options_of_train
 from lmkeras.models.search_space import words_by_name
+from lmkeras.models.studies import imported_optuna
 from lmkeras.models.tables import as_json
 from lmkeras.tasks.base import Task
 
@@ -34,7 +35,7 @@ def tune_verb(task: type[Task]) -> Callable[..., None]:
         """Search the settings that do best on the validation part. Each trial trains a new model.
 
         All options of train that are not searched are the same in all trials. At the end the best trials are printed,
-        and the command that trains with the best settings. Optuna makes the suggestions: pip install 'lmkeras[tune]'.
+        and how to train with their settings. Optuna makes the suggestions: pip install 'lmkeras[tune]'.
 
         Args:
             output: the search's folder: study.db (of Optuna), trials.csv, tune.png, settings.json of the best trial.
@@ -53,9 +54,9 @@ def tune_verb(task: type[Task]) -> Callable[..., None]:
             json: print one JSON object: all trials, and the best one.
             validation_fraction: share of the examples or the text by which trials are compared.
         """
-        shown = verbosity(quiet=training["quiet"], verbose=training["verbose"])
-        parts = _parts(task, **training)
-        model = untrained(task, **training)
+        imported_optuna()  # raises the error before TensorFlow starts
+        level = 0 if json else verbosity(training["quiet"], training["verbose"])
+        parts, model = _parts(task, **training), untrained(task, **training)
         from lmkeras.models.searching import Plan, run_search
 
         plan = Plan(
@@ -70,7 +71,7 @@ def tune_verb(task: type[Task]) -> Callable[..., None]:
             entries=_entries(task),
             next_step=f"train with the best: lmkeras train {task.command} --config {output} --output RUN",
         )
-        found = run_search(model, *parts, settings=training["settings"], plan=plan, verbose=0 if json else shown)
+        found = run_search(model, *parts, settings=training["settings"], plan=plan, verbose=level)
         if json:
             print(as_json(found.data()))
 

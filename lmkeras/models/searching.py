@@ -185,7 +185,11 @@ class _Search:
         number = len(self._results) + 1
         trial = self._study.ask(number)
         try:
-            result = self._trials.run(trial, number, self._trials.suggested(trial))
+            chosen = self._trials.suggested(trial)
+            if self._level > 2:
+                said = described_settings(chosen, list(self._trials.space))
+                say(f"\ntrial {number}/{self._plan.trials} begins: {said}")
+            result = self._trials.run(trial, number, chosen)
             self._study.tell(trial, result)
         except KeyboardInterrupt:
             self._study.forget(trial)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _BEST_ROWS = 10
 _CELLS = 24
 _NEAR_END = 0.05  # of a range
+_FEW = 5
 _ARE = ("is at the end", "are at the ends")
 
 
@@ -87,14 +88,17 @@ class Tuning(Described):
         return f"{before}{reasons.most_common(1)[0][0]}" if reasons else ""
 
     def advice(self) -> str:
-        """The ranges at whose ends the best settings are, so that wider ones may hold better ones; "" for none."""
-        near = [
-            name
-            for name, values in self.searched.items()
-            if isinstance(values, Range)
-            and name in self.best.settings
-            and not _NEAR_END < values.share_below(self.best.settings[name]) < 1 - _NEAR_END
-        ]
+        """Which of the best settings are at an end of their range, where better ones may lie beyond it; "" for none.
+
+        Only ranges by their logarithm count: others often end where there is nothing beyond, such as dropout 0. Of a
+        few trials nothing is said.
+        """
+        if len(self._ranked()) < _FEW:
+            return ""
+        wide = {name: values for name, values in self.searched.items() if isinstance(values, Range) and values.log}
+        best = self.best_settings
+        shares = {name: values.share_below(best[name]) for name, values in wide.items() if name in best}
+        near = [name for name, share in shares.items() if not _NEAR_END < share < 1 - _NEAR_END]
         return f"the best {' and '.join(near)} {_ARE[len(near) > 1]} of what was searched" if near else ""
 
     def table(self, most: int = _BEST_ROWS) -> str:

@@ -130,6 +130,11 @@ def test_what_cannot_be_searched_is_said_before_anything_is_made(table, tmp_path
     assert not (tmp_path / "study").exists()
 
 
+def test_without_optuna_it_says_what_to_install(table, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    require_one_line(*run(capsys, *command(table, tmp_path / "study")), "pip install 'lmkeras[tune]'")
+
+
 def test_every_task_has_it_with_the_options_of_train_and_its_help(capsys):
     listed = run(capsys, "tune")[1]
     for task in tasks().values():

@@ -211,19 +211,19 @@ def test_the_time_in_all_is_limited(pretended, capsys):
     assert "minutes in total are over" in capsys.readouterr().out
 
 
-def test_a_best_setting_at_the_end_of_its_range_is_named(pretended, capsys):
-    how = {"trials": 1, "search": {"learning_rate": (0.1, 0.2), "units": (4, 400), "dropout": [0.1, 0.2]}}
-    found = lmkeras.tune(classifier(), ROWS, verbose=0, **how)
-    best = dict(found.best.settings)
+def test_a_best_setting_at_the_end_of_a_wide_range_is_named(pretended):
+    search = {"learning_rate": (0.001, 0.1), "units": (4, 400), "dropout": (0.1, 0.2)}
+    found = lmkeras.tune(classifier(), ROWS, verbose=0, prune=False, trials=5, search=search)
 
-    def advice(**settings):
-        trial = dataclasses.replace(found.best, settings={**best, **settings})
-        return dataclasses.replace(found, trials=(trial,)).advice()
+    def advice(trials=5, **settings):
+        trial = dataclasses.replace(found.best, settings={**found.best_settings, **settings})
+        return dataclasses.replace(found, trials=(trial,) * trials).advice()
 
-    assert advice(learning_rate=0.15, units=40) == ""
-    assert advice(learning_rate=0.104, units=40) == "the best learning_rate is at the end of what was searched"
-    assert advice(learning_rate=0.15, units=390) == "the best units is at the end of what was searched"
-    assert advice(learning_rate=0.196, units=4).startswith("the best learning_rate and units are at the ends")
+    assert advice(learning_rate=0.01, units=40, dropout=0.1) == ""
+    assert advice(learning_rate=0.09, units=40) == "the best learning_rate is at the end of what was searched"
+    assert advice(learning_rate=0.01, units=390) == "the best units is at the end of what was searched"
+    assert advice(learning_rate=0.00105, units=4).startswith("the best learning_rate and units are at the ends")
+    assert advice(trials=4, learning_rate=0.00105, units=4) == ""
 
 
 def test_it_shows_what_it_found(pretended, tmp_path, caplog):
