@@ -14,9 +14,9 @@ _LEAST_VOCABULARY, _MOST_VOCABULARY = 257, 4096  # 257 is padding and every byte
 _BYTES_PER_TOKEN = 1000  # bytes of text for each token of the vocabulary, since a token must come often to be learnt
 _VOCABULARY_STEP = 64  # products with a matrix of so many columns, or a multiple, are the fastest
 
-#: From so many bytes of text on: layers, width, heads and context. A transformer that is too large for its text costs
-#: time and learns it by heart; a context that is too long leaves too few windows.
-_NETWORKS = {0: (4, 128, 4, 128), 50_000: (4, 128, 4, 256), 200_000: (6, 192, 4, 256), 600_000: (6, 256, 4, 256)}
+#: From so many bytes of text on: layers, width, heads and context. A little text is learnt by heart by a large network.
+#: Much text is read only a few times in the minutes, where more updates of fewer layers bring more.
+_NETWORKS = {0: (4, 128, 4, 128), 50_000: (4, 128, 4, 256), 200_000: (6, 192, 4, 256), 2_000_000: (4, 192, 4, 256)}
 
 _BATCH_SIZE = 8  # ten minutes of two cores bring more by many updates on few tokens than by few on many
 _WEIGHT_DECAY = 0.1
@@ -25,13 +25,14 @@ _WEIGHT_DECAY = 0.1
 #: factor of ten that there is less.
 _WITHOUT_DROPOUT, _DROPOUT_PER_FACTOR, _MOST_DROPOUT = 10_000_000, 0.1, 0.3
 
-#: Passes over so many bytes; the less text there is, the more, as the root of the ratio: a small network needs them.
-_EPOCHS, _BYTES_OF_EPOCHS, _FEWEST_EPOCHS, _MOST_EPOCHS = 16, 100_000, 16, 40
+#: The most passes: so many over 100 kB, and more the less text there is, as the root of the ratio, since few updates
+#: make a pass then. They end the training where a machine is so fast that its minutes would overfit.
+_EPOCHS, _BYTES_OF_EPOCHS, _FEWEST_EPOCHS, _MOST_EPOCHS = 16, 100_000, 10, 40
 
 _PROCESS_SECONDS = 600
 #: What the process needs beside the minutes: to import, to compile the last evaluation, and in case that updates get
 #: slower; and for each megabyte, to fit the tokenizer, to evaluate a last time and to compare with xz.
-_SECONDS_BESIDE, _SECONDS_PER_MEGABYTE, _FEWEST_MINUTES = 40, 8, 7
+_SECONDS_BESIDE, _SECONDS_PER_MEGABYTE, _FEWEST_MINUTES = 40, 8, 7.0
 
 
 class TextAmount(NamedTuple):
@@ -89,14 +90,14 @@ def language_defaults(amount: TextAmount) -> LanguageDefaults:
         amount: how much text there is to train on, without the part that validates.
 
     Returns:
-        The defaults. More text never makes vocabulary, network or context smaller, nor dropout or epochs more.
+        The defaults. More text never makes vocabulary, width or context smaller, nor dropout, epochs or minutes more.
 
     Example:
         >>> novel = language_defaults(TextAmount(size=3_000_000, different=110))
         >>> novel.vocabulary_size, novel.sizes["num_layers"], novel.sizes["d_model"], novel.sizes["dropout"]
-        (3008, 6, 256, 0.05)
+        (3008, 4, 192, 0.05)
         >>> novel.settings["epochs"], novel.reason
-        (16, '3.00 MB of text')
+        (10, '3.00 MB of text')
     """
     size = max(1, amount.size)
     place = bisect.bisect_right(list(_NETWORKS), size) - 1
