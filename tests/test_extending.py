@@ -75,7 +75,7 @@ class Rating(WholeTextTask):
     title: ClassVar[str] = "a rater"
     command: ClassVar[str] = "rater"
     Example: ClassVar[type] = Rated
-    default_network: ClassVar[str] = "toy"
+    auto_networks: ClassVar[tuple] = ("toy",)
     metrics: ClassVar[tuple] = (Metric("absolute_error", higher_is_better=False),)
     monitor: ClassVar[str] = "absolute_error"
     signatures: ClassVar[tuple] = ("rate",)

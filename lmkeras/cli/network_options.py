@@ -38,7 +38,7 @@ def network_settings(kind: str) -> type:
             if type_ is not None and name not in FROM_ELSEWHERE:
                 read.setdefault(name, []).append(type_)
                 help_[name] = help_.get(name) or documented_size(body, name)
-    names = Annotated[Literal[(*known, *new)], Shown(help="The kind of network.")]
+    names = Annotated[Literal[("auto", *known, *new)], Shown(help="The kind of network; auto: what suits the text.")]
     fields = [("network", names, settings.network)]
     for name, types_ in read.items():
         option = Union[(any_of(types_), None)]  # noqa: UP007 - of types that are only known now

@@ -84,7 +84,7 @@ def train_verb(task: type[Task]) -> Callable[..., None]:
         tokenizer: Literal[("auto", *task.tokenizers)] = "auto",
         vocabulary_size: int | None = None,
         options: task.Options = task.Options(),  # noqa: B008
-        network: network_type = network_type(network=task.default_network),  # noqa: B008
+        network: network_type = network_type(),  # noqa: B008
         settings: task.Settings = task.Settings(),  # noqa: B008
         overwrite: bool = False,
         resume: bool = False,

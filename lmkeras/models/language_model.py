@@ -32,7 +32,7 @@ class LanguageModel(Model):
 
     def __init__(
         self,
-        network: str | Network = "transformer",
+        network: str | Network = "auto",
         tokenizer: str | BaseTokenizer = "auto",
         vocabulary_size: int | None = None,
         **sizes,

@@ -20,7 +20,7 @@ from lmkeras.models.preparing import (
     settings_for,
     tell,
 )
-from lmkeras.models.recipe import Recipe, require_built
+from lmkeras.models.recipe import AUTO, Recipe, require_built
 from lmkeras.models.saving import save_model
 from lmkeras.models.showing import ShownModel
 from lmkeras.models.telling import fit_and_tell
@@ -41,8 +41,8 @@ class Model(ShownModel):
 
     Args:
         task: what the model does with texts, such as continuing (Language) or classifying (Classification) them.
-        network: the name of a body for this kind of task, or a built network for a fitted tokenizer; None for the
-            task's default.
+        network: the name of a body for this kind of task, or a built network for a fitted tokenizer. "auto" (or None):
+            the network that suits the corpus, with sizes and settings that suit it too.
         tokenizer: the name of a tokenizer that `fit` fits on the corpus; or a fitted tokenizer. "auto" (or None): the
             tokenizer that suits network and corpus.
         vocabulary_size: the most ids that a tokenizer given by name may have; None for its default.
@@ -65,7 +65,7 @@ class Model(ShownModel):
         weights: str | Path | None = None,
         **sizes,
     ):
-        network = task.default_network if network is None else network
+        network = AUTO if network is None else network
         self.task = task
         self.network = self.tokenizer = self._recipe = self._kept_runner = None
         self.findings: tuple[str, ...] = ()
@@ -146,7 +146,9 @@ class Model(ShownModel):
             ready = prepared(self._parts, self._recipe, train, held_out=held_out, settings=settings, replicas=replicas)
             run = run_of(ready, folder=run_folder, resume=resume)
             self._become(ready.parts)  # all checks have been passed
-            how = {"run": run, "callbacks": noted(callbacks, run, self._recipe, corpus=corpus, settings=settings)}
+            asked = {"recipe": self._recipe, "settings": settings}
+            self._recipe, settings = ready.recipe, ready.settings
+            how = {"run": run, "callbacks": noted(callbacks, run, corpus=corpus, **asked)}
             self.findings = ready.findings
             tell(ready.findings, bool(verbose) and is_chief(strategy_for(settings.distribute)))
             with self._training(settings) as factors:
@@ -177,6 +179,7 @@ class Model(ShownModel):
         with place(settings.device), random_seed(settings.seed):
             ready = prepared(self._parts, self._recipe, given.corpus(corpus, y), settings=settings)
             self._become(ready.parts)
+            self._recipe, settings = ready.recipe, ready.settings
             batches = ready.batches.train(0)
             with self._training(settings) as factors:
                 return find_learning_rate(self.network, batches, settings, steps=steps, rate_factors=factors)

@@ -17,6 +17,7 @@ from lmkeras.models.saving import without_names
 from lmkeras.networks.network import Network
 from lmkeras.networks.weights import named_weights, shapes_of
 from lmkeras.tasks.base import Metric, Task
+from lmkeras.tasks.data import Defaults
 from lmkeras.tokenizers.base import BaseTokenizer
 from lmkeras.training.layer_rates import freeze, layer_factors
 from lmkeras.training.run import Batches, Run
@@ -46,6 +47,9 @@ class Prepared(NamedTuple):
         amounts: how much there is to train and to validate on, for people.
         names: what the user called network and tokenizer, or what their classes are called.
         weights_from: where the network's weights come from, for people.
+        settings: how training will be done, with a value for everything that the user left to lmkeras.
+        recipe: how tokenizer and network were made, with the name of the network that was chosen; None if not by name.
+        network_reason: what the choice of the network follows from, for people; "" if the user named or gave it.
         tokenizer_reason: the tokenizer and why it was chosen, for people; "" where the user named or gave it.
     """
 
@@ -57,6 +61,9 @@ class Prepared(NamedTuple):
     amounts: str
     names: tuple[str, str]
     weights_from: str
+    settings: TrainingSettings
+    recipe: Recipe | None
+    network_reason: str = ""
     tokenizer_reason: str = ""
 
 
@@ -68,7 +75,7 @@ def settings_for(task: Task, settings: TrainingSettings | None, changes: Mapping
     return changed(settings or wanted(), changes)
 
 
-def noted(callbacks: Sequence, run: Run | None, recipe: Recipe | None, corpus: object, settings: TrainingSettings):
+def noted(callbacks: Sequence, run: Run | None, *, recipe: Recipe | None, corpus: object, settings: TrainingSettings):
     """The callbacks, with one that writes settings.json if there is a run's folder and none of them does that yet.
 
     Args:
@@ -120,6 +127,8 @@ def prepared(
     """
     task = parts.task.learned(train, held_out, settings=settings, trained=parts.network is not None)
     monitor = task.monitored(settings)
+    recipe, defaults = recipe.settled(task, train) if recipe is not None else (None, Defaults(""))
+    settings = settings.filled(defaults.settings)
     tokenizer, reason = (parts.tokenizer, "") if parts.tokenizer else recipe.tokenizer_for(train)
     network = parts.network or recipe.network_for(task, tokenizer, settings.seed)
     require_saveable(network)
@@ -137,7 +146,15 @@ def prepared(
         type(network.body).__name__ if recipe is None else recipe.network,
         recipe.tokenizer if recipe is not None and recipe.is_named else type(tokenizer).__name__,
     )
-    told = {"findings": findings, "amounts": amounts, "names": names, "weights_from": weights_from}
+    told = {
+        "settings": settings,
+        "recipe": recipe,
+        "findings": findings,
+        "network_reason": defaults.reason,
+        "amounts": amounts,
+        "names": names,
+        "weights_from": weights_from,
+    }
     return Prepared(Parts(task, tokenizer, network), batches, digests, monitor=monitor, **told, tokenizer_reason=reason)
 
 

@@ -8,10 +8,14 @@ from lmkeras.errors import InputError
 from lmkeras.networks import registry
 from lmkeras.networks.network import Network
 from lmkeras.tasks.base import Task
+from lmkeras.tasks.data import Defaults
 from lmkeras.tokenizers import new_tokenizer
 from lmkeras.tokenizers.base import BaseTokenizer
 from lmkeras.tokenizers.choice import Choice, choose, warn_of_sentences
 from lmkeras.training.randomness import random_seed
+
+#: the name that stands for a network which suits the corpus
+AUTO = "auto"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +24,7 @@ class Recipe:
 
     Args:
         task: the task of the network.
-        network: the name of the body.
+        network: the name of the body; "auto" for what suits the corpus.
         tokenizer: the name of a tokenizer; "auto" or None for what suits network and text; or a fitted tokenizer.
         vocabulary_size: the most ids that a tokenizer given by name may have; None for its default.
         weights: a folder or hub name of pretrained weights; None for fresh weights.
@@ -38,7 +42,12 @@ class Recipe:
     sizes: dict
 
     def __post_init__(self):
-        if self.weights is None:
+        if self.network == AUTO and self.weights is not None:
+            names = registry.pretrained_names(self.task.bodies)
+            object.__setattr__(self, "network", names[0] if names else self.task.auto_networks[0])
+        if self.network == AUTO:
+            self._candidates()  # raises InputError if none has these sizes
+        elif self.weights is None:
             registry.check(self.network, self.sizes, self.task.bodies)
         else:
             self._check_weights()
@@ -50,6 +59,32 @@ class Recipe:
             raise InputError(f"tokenizer must be a name or a fitted tokenizer, got {kind}")
         else:
             new_tokenizer(self._tokenizer_name, self.vocabulary_size)  # raises InputError for a wrong name or size
+
+    def _candidates(self) -> list[str]:
+        """The networks that may be chosen: those that have all sizes which the user has given."""
+        names = self.task.auto_networks
+        has = [name for name in names if not set(self.sizes).difference(registry.sizes_of(name, self.task.bodies))]
+        if not has:
+            registry.check(names[0], self.sizes, self.task.bodies)
+            raise InputError(f"none of {', '.join(names)} has all of {', '.join(self.sizes)}: name the network")
+        return has
+
+    def settled(self, task: Task, corpus) -> "tuple[Recipe, Defaults]":
+        """The recipe with a network, a tokenizer and sizes for a corpus, and what they follow from.
+
+        Args:
+            task: the task, with what it has learnt from the corpus.
+            corpus: the corpus to train on.
+        """
+        if self.network != AUTO:
+            return self, Defaults(self.network)
+        found = task.defaults(corpus, self._candidates())
+        made = {"network": found.network, "sizes": {**found.sizes, **self.sizes}}
+        own = isinstance(self.tokenizer, BaseTokenizer) or self.is_named or task.tokenizer_in(corpus) is not None
+        if not own and found.tokenizer is not None:
+            made["tokenizer"] = found.tokenizer
+            made["vocabulary_size"] = self.vocabulary_size or found.vocabulary_size
+        return dataclasses.replace(self, **made), found
 
     def _check_weights(self) -> None:
         names = registry.pretrained_names(self.task.bodies)
@@ -72,7 +107,7 @@ class Recipe:
     def _tokenizer_name(self) -> str:
         if self.is_named:
             return self.tokenizer
-        return self._tokenizer_of_network or self.task.default_tokenizer
+        return (self.network != AUTO and self._tokenizer_of_network) or self.task.default_tokenizer
 
     @property
     def _tokenizer_of_network(self) -> str | None:

@@ -78,7 +78,7 @@ def _parts(ready: Prepared) -> list[tuple[str, str]]:
         ("task", task.described()),
         ("tokenizer", ready.tokenizer_reason or ready.names[1]),
         ("vocabulary", f"{tokenizer.vocabulary_size:,} different tokens"),
-        ("network", f"{ready.names[0]}: {shown}"),
+        ("network", f"{ready.names[0]}: {shown}{f'; chosen for {ready.network_reason}' * bool(ready.network_reason)}"),
         ("parameters", f"{trained:,}, of which {embedded:,} in the embedding"),
         ("weights", ready.weights_from),
     ]

@@ -40,7 +40,7 @@ class TextClassifier(Model):
 
     def __init__(
         self,
-        network: str | Network = "cnn",
+        network: str | Network = "auto",
         tokenizer: str | BaseTokenizer | None = "auto",
         vocabulary_size: int | None = None,
         max_length: int | None = None,

@@ -166,7 +166,7 @@ def parameters_of(body: Callable) -> dict[str, inspect.Parameter]:
 
 def names_that_come_with_lmkeras(kind: str) -> tuple[str, ...]:
     """The names of the bodies of a kind that come with lmkeras; imports nothing."""
-    return get_args(get_type_hints(NETWORK_SETTINGS[kind])["network"])
+    return tuple(name for name in get_args(get_type_hints(NETWORK_SETTINGS[kind])["network"]) if name != "auto")
 
 
 def registered_here(kind: str, known: Iterable[str]) -> dict[str, Callable]:

@@ -19,8 +19,8 @@ class _Sizes:
 class WriterSettings(_Sizes):
     """The network of a language model: its kind and sizes. A size that is not given has the default of its kind."""
 
-    network: Literal["transformer", "lstm", "gru", "simple_rnn"] = "transformer"
-    """The kind of network."""
+    network: Literal["auto", "transformer", "lstm", "gru", "simple_rnn"] = "auto"
+    """The kind of network; auto: a transformer with sizes and settings for the amount of text."""
     num_layers: int | None = None
     """Number of blocks, or of recurrent layers; None: 4 for transformers, 1 for recurrent networks."""
     dropout: float | None = None
@@ -47,8 +47,8 @@ class WriterSettings(_Sizes):
 class ReaderSettings(_Sizes):
     """A network that reads whole texts: its kind and sizes. A size that is not given has the default of its kind."""
 
-    network: Literal["dense", "cnn", "lstm", "transformer", "bert"] = "cnn"
-    """The kind of network."""
+    network: Literal["auto", "dense", "cnn", "lstm", "transformer", "bert"] = "auto"
+    """The kind of network; auto: what suits the number and length of the texts, with settings that suit them too."""
     weights: str | None = dataclasses.field(default=None, metadata={"metavar": "FOLDER"})
     """For bert, a folder or hub name of pretrained weights; None: fresh, random weights."""
     dropout: float | None = None

@@ -16,7 +16,7 @@ from lmkeras.corpora.memory import sources_in
 from lmkeras.corpora.tables import Rows, as_rows, fold_rows, open_rows, split_rows
 from lmkeras.errors import unknown_name
 from lmkeras.tasks.columns import Columns, TextColumns
-from lmkeras.tasks.data import Metric, TrainingData, ValidationData
+from lmkeras.tasks.data import Defaults, Metric, TrainingData, ValidationData
 from lmkeras.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ class Task(abc.ABC):
     Settings: ClassVar[type[TrainingSettings]] = TrainingSettings
     #: the kind of bodies that suit the task: "readers" of whole texts, or "writers"
     bodies: ClassVar[str] = "readers"
-    default_network: ClassVar[str] = "cnn"
+    #: the networks among which `defaults` chooses for a corpus, the usual one first
+    auto_networks: ClassVar[Sequence[str]] = ("cnn",)
     tokenizers: ClassVar[Sequence[str]] = ("words", "characters", "byte_pair", "word_piece")
     default_tokenizer: ClassVar[str] = "words"
     #: the default for text of scripts without spaces between words, such as Chinese; if it is one of `tokenizers`
@@ -172,6 +173,15 @@ class Task(abc.ABC):
             InputError: this task cannot be learnt from the corpus.
         """
         return self
+
+    def defaults(self, corpus, networks: Sequence[str]) -> Defaults:
+        """What is taken for a corpus where the user says nothing; by default, the first of the networks.
+
+        Args:
+            corpus: the corpus to train on.
+            networks: those of `auto_networks` that have all sizes which the user has given.
+        """
+        return Defaults(networks[0])
 
     # the network
 

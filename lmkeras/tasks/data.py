@@ -1,6 +1,7 @@
 """What a task gives a training: the names of its metrics, and the batches to train and to validate on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -19,6 +20,26 @@ class Metric(NamedTuple):
 
     name: str
     higher_is_better: bool
+
+
+class Defaults(NamedTuple):
+    """What a task takes for a corpus where its user says nothing.
+
+    Attributes:
+        network: the name of the body.
+        tokenizer: the name of the tokenizer; None for what suits network and text.
+        vocabulary_size: the most ids that this tokenizer may have; None for its default.
+        sizes: those of the network, by name.
+        settings: those of the training, by name: of epochs and minutes, what ends first.
+        reason: what all of it follows from, for people; "" if it follows from nothing.
+    """
+
+    network: str
+    tokenizer: str | None = None
+    vocabulary_size: int | None = None
+    sizes: Mapping[str, Any] = MappingProxyType({})
+    settings: Mapping[str, Any] = MappingProxyType({})
+    reason: str = ""
 
 
 class TrainingData(NamedTuple):

@@ -15,11 +15,14 @@ from lmkeras.errors import InputError
 from lmkeras.metrics import bits_per_character, perplexity, xz_bits_per_character
 from lmkeras.tasks.base import Runner, Task, TrainingData, ValidationData
 from lmkeras.tasks.checks import NotedStream, findings_of_streams
+from lmkeras.tasks.data import Defaults
 from lmkeras.tasks.registry import register_task
+from lmkeras.tasks.scaling import TextAmount, language_defaults
 from lmkeras.training.settings import FitSettings
 
 _WINDOW = 64  # tokens in a training window, if neither the user nor the network says how many
 _EVALUATION_WINDOW = 512  # tokens in a window of an evaluation, for networks without a limit
+_BYTES_A_TOKEN = 4  # of text that is tokenized already, for byte pairs
 _XZ_CHARACTERS = 20_000_000  # xz is slow: with more text than this, training ends without the comparison
 
 
@@ -58,7 +61,7 @@ class Language(Task):
     Evaluation: ClassVar[type] = LanguageEvaluation
     Settings: ClassVar[type] = FitSettings
     bodies: ClassVar[str] = "writers"
-    default_network: ClassVar[str] = "transformer"
+    auto_networks: ClassVar[tuple] = ("transformer",)
     tokenizers: ClassVar[tuple] = ("byte_pair", "characters", "words")
     default_tokenizer: ClassVar[str] = "byte_pair"
     # measured on Chinese reviews: in the same time, byte pairs reach fewer bits per character than characters do
@@ -94,6 +97,18 @@ class Language(Task):
     def tokenizer_in(self, corpus):
         """The tokenizer of a tokenized corpus."""
         return corpus.tokenizer if isinstance(corpus, TokenShards) else None
+
+    def defaults(self, corpus, networks):
+        """See `language_defaults`."""
+        found = language_defaults(_amount_of(corpus))
+        return Defaults(
+            networks[0],
+            found.tokenizer,
+            vocabulary_size=found.vocabulary_size,
+            sizes=found.sizes,
+            settings=found.settings,
+            reason=found.reason,
+        )
 
     def head(self, body, dropout=None):
         """A head that gives logits of the next token; it has no dropout of its own."""
@@ -173,6 +188,12 @@ class Language(Task):
             return
         alone, given = xz_bits_per_character(held_out), xz_bits_per_character(held_out, train)
         yield f"xz -9e, same text    {alone:.4f} bits per character alone, {given:.4f} after the training text"
+
+
+def _amount_of(corpus) -> TextAmount:
+    if isinstance(corpus, TokenShards):
+        return TextAmount(size=_BYTES_A_TOKEN * corpus.num_tokens, different=corpus.tokenizer.vocabulary_size)
+    return TextAmount.of(corpus)
 
 
 class LanguageRunner(Runner):

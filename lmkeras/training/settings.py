@@ -10,6 +10,8 @@ from lmkeras.errors import InputError, unknown_argument, unknown_name
 
 #: passes over the training text, if nothing says how long to train
 EPOCHS = 10
+#: what other settings are, if nothing says otherwise
+_FALLBACKS = {"batch_size": 32, "weight_decay": 0.0}
 _FEW_UPDATES = 50  # a training is given at least so many to bring something better
 
 
@@ -18,14 +20,16 @@ class TrainingSettings:
     """How to train, for every task. None of these settings changes the layers or sizes of the network."""
 
     epochs: int | None = None
-    """Passes over the training text; None: 10, where neither steps nor minutes is given."""
+    """Passes over the training text; None: 10, or what suits the amount of text where the network is auto, if neither
+    steps nor minutes is given."""
     steps: int | None = None
     """Number of updates in the whole training; None: as many as epochs needs."""
     minutes: float | None = None
     """How long training takes, from the first update to the last evaluation: its number of updates is fixed from the
     speed of the first ones. With epochs, whichever ends first. None: epochs or steps decide."""
-    batch_size: int = 32
-    """Number of training windows (language model) or of texts (classifier) in one update."""
+    batch_size: int | None = None
+    """Number of training windows (language model) or of texts (classifier) in one update; None: 32, or what suits the
+    amount of text where the network is auto."""
     optimizer: Literal["muon", "adamw", "adam"] | None = None
     """How gradients become updates; None: muon for transformer language models, adamw for all other networks."""
     learning_rate: float | None = None
@@ -34,8 +38,9 @@ class TrainingSettings:
     """Learning rate after the warm-up: linear and cosine fall to zero at the end, constant does not change."""
     warmup_steps: int | None = None
     """Updates at the start in which the learning rate rises to its highest; None: a twentieth of all, at most 100."""
-    weight_decay: float = 0.0
-    """Pulls weights to zero: each update of muon or adamw multiplies them by 1 minus weight_decay · learning rate."""
+    weight_decay: float | None = None
+    """Pulls weights to zero: each update of muon or adamw multiplies them by 1 minus weight_decay · learning rate.
+    None: 0, or what suits the amount of text where the network is auto."""
     clip_norm: float | None = 1.0
     """Largest norm of the gradient over all weights; a larger gradient is scaled down to it. None: no limit."""
     evaluate_every: int | None = None
@@ -107,7 +112,7 @@ class TrainingSettings:
             raise InputError(
                 f"XLA does not compile what distribute {self.distribute} does between replicas: xla auto or off"
             )
-        if not 0 <= self.weight_decay < math.inf or (self.warmup_steps or 0) < 0:
+        if not 0 <= (self.weight_decay or 0) < math.inf or (self.warmup_steps or 0) < 0:
             raise InputError("weight_decay and warmup_steps must be 0 or more, and finite")
         if self.frozen_groups < 0:
             raise InputError(f"frozen_groups must not be negative, got {self.frozen_groups}")
@@ -115,6 +120,26 @@ class TrainingSettings:
             raise InputError(f"layer_decay must be above 0 and at most 1, got {self.layer_decay}")
         if not 0 <= self.seed < 2**32:
             raise InputError(f"seed must be from 0 to {2**32 - 1}, got {self.seed}")
+
+    def filled(self, defaults: Mapping[str, object]) -> "TrainingSettings":
+        """The settings with a value for each that is None and has one.
+
+        Args:
+            defaults: values by name. Those that say how long to train count only where the settings say nothing of it.
+
+        Example:
+            >>> TrainingSettings(epochs=3).filled({"minutes": 9, "batch_size": 8}).batch_size
+            8
+            >>> TrainingSettings(epochs=3).filled({"minutes": 9}).minutes is None
+            True
+        """
+        lengths = {"epochs", "steps", "minutes"}
+        if any(getattr(self, name) is not None for name in lengths):
+            defaults = {name: value for name, value in defaults.items() if name not in lengths}
+        if self.distribute == "multi_worker":
+            defaults = {name: value for name, value in defaults.items() if name != "minutes"}
+        defaults = {**_FALLBACKS, **defaults}
+        return dataclasses.replace(self, **{name: v for name, v in defaults.items() if getattr(self, name) is None})
 
     def total_steps(self, steps_per_epoch: int) -> int | None:
         """Number of updates in the whole training; None if it has to be measured, because minutes are given.

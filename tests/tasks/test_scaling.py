@@ -26,7 +26,7 @@ def test_the_defaults_are_what_the_tokenizer_the_network_and_the_training_take(a
     found = language_defaults(amount)
     assert found.tokenizer in Language.tokenizers
     new_tokenizer(found.tokenizer, found.vocabulary_size)
-    registry.check(Language.default_network, found.sizes, Language.bodies)
+    registry.check(Language.auto_networks[0], found.sizes, Language.bodies)
     assert found.sizes["d_model"] % found.sizes["num_heads"] == 0
     assert 0 <= found.sizes["dropout"] < 0.5
     assert FitSettings(**found.settings).most_steps(1) == found.settings["epochs"]
