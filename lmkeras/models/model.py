@@ -145,11 +145,10 @@ class Model(ShownModel):
             require_judge(settings, held_out)
             ready = prepared(self._parts, self._recipe, train, held_out=held_out, settings=settings, replicas=replicas)
             run = run_of(ready, folder=run_folder, resume=resume)
+            callbacks = noted(callbacks, run, recipe=self._recipe, corpus=corpus, settings=settings)
             self._become(ready.parts)  # all checks have been passed
-            asked = {"recipe": self._recipe, "settings": settings}
-            self._recipe, settings = ready.recipe, ready.settings
-            how = {"run": run, "callbacks": noted(callbacks, run, corpus=corpus, **asked)}
-            self.findings = ready.findings
+            self._recipe, settings, self.findings = ready.recipe, ready.settings, ready.findings
+            how = {"run": run, "callbacks": callbacks}
             tell(ready.findings, bool(verbose) and is_chief(strategy_for(settings.distribute)))
             with self._training(settings) as factors:
                 history = fit_and_tell(ready, settings, ready.monitor, verbose=verbose, rate_factors=factors, **how)
