@@ -41,11 +41,11 @@ reports.tables reports.classification reports.multi_label reports
 training training.settings training.policy training.keras_contract training.randomness
 pretrained pretrained.checkpoint pretrained.bert
 layers layers.precision layers.fused layers.dropout layers.position layers.attention layers.blocks
-layers.vocabulary_loss layers.recurrent
+layers.vocabulary_loss layers.recurrent layers.ngrams
 networks networks.settings networks.size_types networks.registry networks.contract networks.judged networks.network
 networks.heads networks.heads.summary networks.heads.language networks.heads.classes networks.heads.labels
 networks.bodies networks.bodies.embedding
-networks.bodies.dense networks.bodies.convolutional networks.bodies.recurrent
+networks.bodies.ngrams networks.bodies.dense networks.bodies.convolutional networks.bodies.recurrent
 networks.bodies.bidirectional networks.bodies.transformer
 networks.bodies.bert.calling networks.bodies.bert.packed networks.bodies.bert.reading networks.bodies.bert.encoder
 networks.bodies.bert.classifier networks.bodies.bert networks.version_0_1 networks.weights

@@ -135,6 +135,8 @@ def prepared(
     with freeze(network.layer_groups(), settings.frozen_groups):  # raises InputError for too many
         task.check(network, tokenizer)
     data = task.training_data(train, tokenizer=tokenizer, network=network, settings=settings)
+    if parts.network is None and recipe.weights is None:
+        network.body.begin(data.dataset().take(data.steps_per_epoch), tokenizer, head=network.head)
     judged, digests, amounts = None, {"text": data.digest}, f"{data.amount} to train on"
     if held_out is not None:
         judged = task.validation_data(held_out, tokenizer=tokenizer, network=network, replicas=replicas)

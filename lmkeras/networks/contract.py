@@ -7,13 +7,14 @@ writer; language models need a writer.
 Shape letters: B batch, T tokens, D width of a token's state, S size of the summary of a text.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import keras
 import tensorflow as tf
 from keras import ops
 
 from lmkeras.errors import InputError
+from lmkeras.tokenizers.base import BaseTokenizer
 from lmkeras.training.keras_contract import inner_layers
 
 
@@ -93,6 +94,15 @@ class Body:
     def summary(self, inputs: Mapping, training: bool = False):
         """One vector for each text, [B, S], from inputs by name; by default, the mean of its tokens' states."""
         return masked_mean(self.states(inputs, training), inputs["attention_mask"])
+
+    def begin(self, batches: Iterable[tuple], tokenizer: BaseTokenizer, head: "Head") -> None:
+        """Called once for a network with fresh weights, before it is trained; by default, nothing is done.
+
+        Args:
+            batches: (inputs, targets, weights) of every training example, made while they are read.
+            tokenizer: the fitted tokenizer of the inputs.
+            head: the head of the network.
+        """
 
     def layer_groups(self) -> list[list[keras.layers.Layer]]:
         """The layers with weights, in groups from the embedding up; the lowest may be frozen or learn more slowly.
@@ -190,11 +200,14 @@ class Head(keras.layers.Layer):
         reads: what `call` gets from the body: "states" [B, T, D] or "summary" [B, S].
         targets: the names of the targets, for a head whose targets are a dictionary; None if there is one array.
         keras_loss: the Keras loss that equals `loss` with weights of 1; None if Keras has none.
+        num_answers: C, for a head that gives a whole text a logit for each possible answer, and so has `answers` and
+            `answer_by`; else None.
     """
 
     reads: str = "summary"
     targets: Sequence[str] | None = None
     keras_loss: keras.losses.Loss | None = None
+    num_answers: int | None = None
 
     def __init__(self, **kwargs):
         super().__init__(autocast=False, **kwargs)  # the layers inside cast for themselves
@@ -211,6 +224,23 @@ class Head(keras.layers.Layer):
             targets: as the task encodes them: an array, or a dictionary of arrays for several `targets`.
             shares: each target's weight divided by the sum of all weights in the batch, over all replicas; in the form
                 of `targets`.
+        """
+        raise NotImplementedError
+
+    def answers(self, targets):
+        """Which answers are right, float32 [B, C], from targets as the task encodes them."""
+        raise NotImplementedError
+
+    def answer_by(self, size: int, scores):
+        """Begins so that the logits come from the summary by one matrix, which is changed to suit scores.
+
+        Args:
+            size: S, of the summary.
+            scores: float [N, C], examples of what the logits shall be.
+
+        Returns:
+            The matrix, float32 [S, C]: the identity, if S is C; else that of the S directions in which scores differ
+            most.
         """
         raise NotImplementedError
 

@@ -47,7 +47,7 @@ class WriterSettings(_Sizes):
 class ReaderSettings(_Sizes):
     """A network that reads whole texts: its kind and sizes. A size that is not given has the default of its kind."""
 
-    network: Literal["auto", "dense", "cnn", "lstm", "transformer", "bert"] = "auto"
+    network: Literal["auto", "ngrams", "dense", "cnn", "lstm", "transformer", "bert"] = "auto"
     """The kind of network; auto: what suits the number and length of the texts, with settings that suit them too."""
     weights: str | None = dataclasses.field(default=None, metadata={"metavar": "FOLDER"})
     """For bert, a folder or hub name of pretrained weights; None: fresh, random weights."""
@@ -60,7 +60,12 @@ class ReaderSettings(_Sizes):
     filters: int | None = None
     """Number of filters of each width of cnn; None: 100."""
     widths: tuple[int, ...] | None = None
-    """Widths of the filters of cnn: how many tokens a filter sees at once; None: 3 4 5."""
+    """Widths of the filters of cnn: how many tokens a filter sees at once; None: 3 4 5. Lengths of the n-grams of
+    characters, or other tokens, that ngrams reads; None: 2 3 4 5."""
+    word_widths: tuple[int, ...] | None = None
+    """Lengths of the n-grams of words that ngrams reads; None: 1 2."""
+    buckets: int | None = None
+    """Number of the vectors of n-grams that ngrams has; None: 262144."""
     num_layers: int | None = None
     """Number of layers of lstm, or of blocks of transformer and bert; None: 1, and 2 for bert."""
     bidirectional: bool | None = None
@@ -78,7 +83,7 @@ class ReaderSettings(_Sizes):
 #: the settings of each kind of body
 NETWORK_SETTINGS = {"readers": ReaderSettings, "writers": WriterSettings}
 #: sizes that follow from the tokenizer or from the task's options, so that they are no options of the network
-FROM_ELSEWHERE = ("vocabulary_size", "max_length")
+FROM_ELSEWHERE = ("vocabulary_size", "max_length", "num_labels")
 #: options that `lmkeras train` has for every task and every network
 TRAIN_OPTIONS = (
     *("text", "output", "validation", "validation_fraction", "encoding", "tokenizer", "vocabulary_size"),

@@ -83,6 +83,10 @@ class LabelledTask(WholeTextTask):
                 raise InputError(f"labels must be a list of strings, got {self.labels!r}")
             object.__setattr__(self, "labels", tuple(self.labels))  # JSON gives a list
 
+    def sizes(self):
+        """Also the number of labels, once they are known."""
+        return super().sizes() if self.labels is None else {**super().sizes(), "num_labels": len(self.labels)}
+
     @abc.abstractmethod
     def size_of(self, network) -> int | None:
         """The number of labels that a network's head answers with; None for a head that is not of this task."""

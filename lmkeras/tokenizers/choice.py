@@ -109,6 +109,11 @@ def spacing(texts: Iterable[str]) -> Spacing:
     return Spacing(False, f"{100 - 100 * share:.0f} % of the letters are of scripts with spaces between words")
 
 
+def is_written_without_spaces(character: str) -> bool:
+    """Whether a character is of a script without spaces between words, such as Chinese or Thai."""
+    return _LETTER_WITHOUT_SPACES.match(character) is not None
+
+
 def _evenly(texts: Iterable[str]) -> list[str]:
     """Every k-th piece of the texts, where k doubles whenever there are too many of them."""
     pieces = (

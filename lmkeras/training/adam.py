@@ -1,4 +1,4 @@
-"""Adam and AdamW whose update is one operation for each weight, which changes the weight and the moments in place.
+"""Adam, AdamW and Adagrad whose update is one operation for each weight; it changes weight and moments in place.
 
 Keras' Adam is a chain of operations, each of which reads tensors of the weight's size and writes another one.
 """
@@ -44,6 +44,10 @@ def adam_step(optimizer, gradient, variable, mean, squares, rate):
 
 def _handle(variable):
     return (variable.value if isinstance(variable, keras.Variable) else variable).handle
+
+
+_FIRST_SQUARES = 0.01  # of Adagrad; less would make the first updates of a row as large as the learning rate
+_OTHER_WEIGHTS = 0.01  # learning rate of weights that are no embedding, beside Adagrad
 
 
 class ClipOnce:
@@ -126,3 +130,43 @@ class Adam(OneUpdate, keras.optimizers.Adam):
 @keras.saving.register_keras_serializable("lmkeras")
 class AdamW(OneUpdate, keras.optimizers.AdamW):
     """Keras' AdamW, without amsgrad, with faster updates and clipping. Source: Loshchilov and Hutter 2019."""
+
+
+@keras.saving.register_keras_serializable("lmkeras")
+class Adagrad(OneUpdate, keras.optimizers.AdamW):
+    """Adagrad for embeddings, AdamW for all other weights, at a hundredth of the learning rate.
+
+    An embedding's rows that no token of the batch has are neither read nor written: Adagrad does not change them. So an
+    update takes the same time for an embedding of any size. The sums of squares begin at 0.01.
+
+    Source: Duchi et al. 2011 (Adagrad).
+    """
+
+    def build(self, variables):
+        """Creates the moments of each variable; of an embedding, the second one is Adagrad's sum of squares."""
+        super().build(variables)
+        for variable in filter(_is_embedding, variables):
+            squares = keras_contract.moments(self, variable)[1]
+            squares.assign(tf.fill(squares.shape, _FIRST_SQUARES))
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Updates one variable."""
+        if not _is_embedding(variable):
+            super().update_step(gradient, variable, learning_rate * _OTHER_WEIGHTS)
+            return
+        shared = {
+            "var": _handle(variable),
+            "accum": _handle(keras_contract.moments(self, variable)[1]),
+            "lr": ops.cast(learning_rate, variable.dtype),
+            "epsilon": 0.0,
+        }
+        gradient = _with_rows_once(gradient)
+        if isinstance(gradient, tf.IndexedSlices):
+            rows = ops.cast(gradient.values, variable.dtype)
+            tf.raw_ops.ResourceSparseApplyAdagradV2(**shared, grad=rows, indices=gradient.indices)
+        else:
+            tf.raw_ops.ResourceApplyAdagradV2(**shared, grad=ops.cast(gradient, variable.dtype))
+
+
+def _is_embedding(variable) -> bool:
+    return getattr(variable, "path", variable.name).rpartition("/")[-1].startswith("embeddings")

@@ -7,10 +7,10 @@ import tensorflow as tf
 from keras import ops
 
 from lmkeras.errors import unknown_name
-from lmkeras.training.adam import Adam, AdamW
+from lmkeras.training.adam import Adagrad, Adam, AdamW
 from lmkeras.training.muon import Muon
 
-LEARNING_RATES = {"muon": 0.02, "adamw": 0.003, "adam": 0.003}
+LEARNING_RATES = {"muon": 0.02, "adamw": 0.003, "adam": 0.003, "adagrad": 0.3}
 _SCHEDULES = ("linear", "cosine", "constant")
 
 
@@ -104,8 +104,8 @@ def build_optimizer(
     """Builds an optimizer with its learning-rate schedule.
 
     Args:
-        name: "adam", "adamw", or "muon" (orthogonalised momentum for the matrices inside the network, AdamW for
-            embeddings, last layer and vectors).
+        name: "adam", "adamw", "adagrad" (Adagrad for embeddings, AdamW for other weights), or "muon" (orthogonalised
+            momentum for the matrices inside the network, AdamW for embeddings, last layer and vectors).
         schedule: see `WarmupSchedule`.
         total_steps: number of updates.
         learning_rate: the highest learning rate; None for the optimizer's default.
@@ -115,7 +115,8 @@ def build_optimizer(
         clip_norm: the largest norm of all gradients together, longer ones are scaled down to it; None for no limit.
         policy: the Keras dtype policy of the network, whose precision the matrix products of "muon" have.
 
-    Source: Kingma and Ba 2015 (Adam); Loshchilov and Hutter 2019 (AdamW); Jordan et al. 2024, Liu et al. 2025 (Muon).
+    Source: Kingma and Ba 2015 (Adam); Duchi et al. 2011 (Adagrad); Loshchilov and Hutter 2019 (AdamW); Jordan et al.
+    2024, Liu et al. 2025 (Muon).
     """
     if name not in LEARNING_RATES:
         raise unknown_name("optimizer", name, LEARNING_RATES)
@@ -126,6 +127,8 @@ def build_optimizer(
     clip_norm = clip_norm or 1e9
     if name == "adam":
         return Adam(rate, beta_2=0.99, global_clipnorm=clip_norm)
+    if name == "adagrad":
+        return Adagrad(rate, weight_decay=weight_decay, beta_2=0.99, global_clipnorm=clip_norm)
     if name == "adamw":
         return AdamW(rate, weight_decay=weight_decay, beta_2=0.99, global_clipnorm=clip_norm)
     products = "bfloat16" if policy == "mixed_bfloat16" else "float32"

@@ -30,10 +30,11 @@ class TrainingSettings:
     batch_size: int | None = None
     """Number of training windows (language model) or of texts (classifier) in one update; None: 32, or what suits the
     amount of text where the network is auto."""
-    optimizer: Literal["muon", "adamw", "adam"] | None = None
-    """How gradients become updates; None: muon for transformer language models, adamw for all other networks."""
+    optimizer: Literal["muon", "adamw", "adam", "adagrad"] | None = None
+    """How gradients become updates; None: muon for transformer language models, adagrad
+    for ngrams, adamw for all other networks."""
     learning_rate: float | None = None
-    """Highest learning rate; None: the default of the network, or of the optimizer (muon 0.02, others 0.003)."""
+    """Highest learning rate; None: the default of the network, or of the optimizer (muon 0.02, adagrad 0.3, others 0.003)."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     """Learning rate after the warm-up: linear and cosine fall to zero at the end, constant does not change."""
     warmup_steps: int | None = None

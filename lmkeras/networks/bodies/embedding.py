@@ -13,7 +13,7 @@ from lmkeras.errors import InputError
 from lmkeras.networks.contract import Body, Writer, require_sizes
 
 
-class _Sized:
+class Sized:
     """A layer whose constructor takes a vocabulary_size and the sizes that its class names, with their defaults.
 
     The sizes become attributes, and are what `get_config` gives. Sizes that are whole numbers must be at least 1.
@@ -58,7 +58,7 @@ def _type_of(default: object) -> type:
     return int | None if default is None else type(default)
 
 
-class EmbeddingReader(_Sized, Body, keras.layers.Layer):
+class EmbeddingReader(Sized, Body, keras.layers.Layer):
     """A reader that begins with an embedding; subclasses name the sizes, and make the layers after the embedding.
 
     Among the sizes is `embedding_dim`, the width of the embedding, or `settle_sizes` sets it.
@@ -90,7 +90,7 @@ class EmbeddingReader(_Sized, Body, keras.layers.Layer):
         return self.embedding(inputs["input_ids"])
 
 
-class EmbeddingWriter(_Sized, Writer, keras.layers.Layer):
+class EmbeddingWriter(Sized, Writer, keras.layers.Layer):
     """A writer that begins with an embedding; subclasses name the sizes, and make the layers after the embedding.
 
     Among the sizes are `tie_embeddings` and `embedding_dim`, or `settle_sizes` sets the latter.

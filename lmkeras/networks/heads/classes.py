@@ -26,6 +26,10 @@ class ClassesHead(SummaryHead):
     def __init__(self, num_classes: int, dropout: float = 0.0, initializer_range: float | None = None, **kwargs):
         super().__init__(num_classes, dropout, initializer_range, **kwargs)
 
+    def answers(self, targets):
+        """1 for the right class, 0 for the others, float32 [B, C]."""
+        return tf.one_hot(targets, self.num_classes)
+
     def loss(self, outputs, targets, shares):
         """The sum over the texts of the cross-entropy of the right class, int32 [B], times the text's share."""
         return ops.sum(tf.nn.sparse_softmax_cross_entropy_with_logits(targets, outputs) * shares)

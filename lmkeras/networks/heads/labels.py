@@ -25,6 +25,10 @@ class LabelsHead(SummaryHead):
     def __init__(self, num_labels: int, dropout: float = 0.0, initializer_range: float | None = None, **kwargs):
         super().__init__(num_labels, dropout, initializer_range, **kwargs)
 
+    def answers(self, targets):
+        """1 for labels that a text has, 0 for the others, float32 [B, C]."""
+        return tf.cast(targets, tf.float32)
+
     def loss(self, outputs, targets, shares):
         """The sum over texts and labels of the binary cross-entropy of 0 or 1, [B, C], times the share, [B, C].
 

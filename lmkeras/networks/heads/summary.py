@@ -6,6 +6,7 @@ Shape letters: B batch, S size of the summary, C logits.
 from typing import ClassVar
 
 import keras
+import numpy as np
 from keras import ops
 
 from lmkeras.errors import InputError
@@ -45,6 +46,19 @@ class SummaryHead(Head):
     def call(self, summary, training=False):
         """Logits [B, C]."""
         return ops.cast(self.dense(self.dropout_layer(summary, training=training)), "float32")
+
+    @property
+    def num_answers(self):
+        """C."""
+        return getattr(self, self.size_name)
+
+    def answer_by(self, size, scores):
+        """See `Head.answer_by`."""
+        kernel = np.eye(size, self.num_answers, dtype=np.float32)
+        if size < self.num_answers:  # the eigenvectors of the largest eigenvalues, which numpy gives last
+            kernel = np.linalg.eigh(scores.T @ scores)[1][:, -size:].T.astype(np.float32)
+        self.dense.kernel.assign(np.concatenate([kernel, self.dense.kernel.numpy()[size:]]))
+        return kernel
 
     def get_config(self):
         """The constructor's arguments."""
