@@ -34,7 +34,8 @@ class TrainingSettings:
     """How gradients become updates; None: muon for transformer language models, adagrad
     for ngrams, adamw for all other networks."""
     learning_rate: float | None = None
-    """Highest learning rate; None: the default of the network, or of the optimizer (muon 0.02, adagrad 0.3, others 0.003)."""
+    """Highest learning rate; None: the default of the network, or of the optimizer (muon 0.02, adagrad 0.3, others
+    0.003)."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     """Learning rate after the warm-up: linear and cosine fall to zero at the end, constant does not change."""
     warmup_steps: int | None = None
