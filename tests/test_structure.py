@@ -55,7 +55,7 @@ training.checkpoints training.interruption training.strategies
 training.settings_file training.distribution training.state
 training.callbacks training.progress training.run training.duration training.history training.fit training.rate_finder
 decoding decoding.samplers decoding.sampling decoding.generate decoding.score decoding.text
-tasks.registry tasks.columns tasks.data tasks.base tasks.checks
+tasks.registry tasks.columns tasks.data tasks.base tasks.checks tasks.choosing
 tasks.in_graph tasks.in_graph.whole_texts tasks.in_graph.language
 tasks.whole_texts tasks.predictions tasks.labelled tasks.thresholds tasks.multi_label tasks.classification
 tasks.scaling tasks.language tasks

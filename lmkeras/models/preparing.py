@@ -135,15 +135,16 @@ def prepared(
     with freeze(network.layer_groups(), settings.frozen_groups):  # raises InputError for too many
         task.check(network, tokenizer)
     data = task.training_data(train, tokenizer=tokenizer, network=network, settings=settings)
+    weights_from = "as they are, to be trained further" if parts.network else recipe.weights_from(settings.seed)
     if parts.network is None and recipe.weights is None:
-        network.body.begin(data.dataset().take(data.steps_per_epoch), tokenizer, head=network.head)
+        examples = data.dataset().take(data.steps_per_epoch)
+        weights_from = network.body.begin(examples, tokenizer, head=network.head) or weights_from
     judged, digests, amounts = None, {"text": data.digest}, f"{data.amount} to train on"
     if held_out is not None:
         judged = task.validation_data(held_out, tokenizer=tokenizer, network=network, replicas=replicas)
         digests["validation"], amounts = judged.digest, f"{amounts}, {judged.amount} to validate on"
     batches = Batches(data.dataset, data.steps_per_epoch, judged and judged.dataset)
     findings = tuple(task.findings(data, judged, tokenizer=tokenizer, network=network))
-    weights_from = recipe.weights_from(settings.seed) if parts.network is None else "as they are, to be trained further"
     names = (
         type(network.body).__name__ if recipe is None else recipe.network,
         recipe.tokenizer if recipe is not None and recipe.is_named else type(tokenizer).__name__,

@@ -95,14 +95,18 @@ class Body:
         """One vector for each text, [B, S], from inputs by name; by default, the mean of its tokens' states."""
         return masked_mean(self.states(inputs, training), inputs["attention_mask"])
 
-    def begin(self, batches: Iterable[tuple], tokenizer: BaseTokenizer, head: "Head") -> None:
+    def begin(self, batches: Iterable[tuple], tokenizer: BaseTokenizer, head: "Head") -> str:
         """Called once for a network with fresh weights, before it is trained; by default, nothing is done.
 
         Args:
             batches: (inputs, targets, weights) of every training example, made while they are read.
             tokenizer: the fitted tokenizer of the inputs.
             head: the head of the network.
+
+        Returns:
+            Where the weights come from, for people; "" if they were drawn at random.
         """
+        return ""
 
     def layer_groups(self) -> list[list[keras.layers.Layer]]:
         """The layers with weights, in groups from the embedding up; the lowest may be frozen or learn more slowly.

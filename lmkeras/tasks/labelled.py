@@ -21,6 +21,7 @@ from lmkeras.display import shown
 from lmkeras.errors import InputError
 from lmkeras.tasks.base import TextColumns
 from lmkeras.tasks.checks import findings_of_labels
+from lmkeras.tasks.choosing import LabelledAmount, ngram_defaults
 from lmkeras.tasks.predictions import ShownLabels
 from lmkeras.tasks.whole_texts import TextLengths, WholeTextTask
 from lmkeras.training.settings import ClassifierFitSettings
@@ -62,6 +63,7 @@ class LabelledTask(WholeTextTask):
     labels: tuple[str, ...] | None = None
     """The labels' names in the order of the logits, None until a corpus has shown them."""
 
+    auto_networks: ClassVar[tuple] = ("ngrams", "cnn", "dense", "lstm", "transformer")
     Example: ClassVar[type] = LabelledText
     Columns: ClassVar[type] = LabelledColumns
     Options: ClassVar[type] = ClassifierOptions
@@ -86,6 +88,12 @@ class LabelledTask(WholeTextTask):
     def sizes(self):
         """Also the number of labels, once they are known."""
         return super().sizes() if self.labels is None else {**super().sizes(), "num_labels": len(self.labels)}
+
+    def defaults(self, corpus, networks):
+        """For single texts ngrams, with sizes and settings for the amount of text; for pairs the second network."""
+        if self.pairs or "ngrams" not in networks:
+            return super().defaults(corpus, [name for name in networks if name != "ngrams"] or networks)
+        return ngram_defaults(LabelledAmount.of(corpus.texts(), len(self.labels)))
 
     @abc.abstractmethod
     def size_of(self, network) -> int | None:

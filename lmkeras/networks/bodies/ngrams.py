@@ -97,7 +97,7 @@ class NgramSums(Sized, Body, keras.layers.Layer):
             found += ops.cast(self.embedding(grams.ids[..., i]), self.compute_dtype) * real[..., i, None]
         return found / ops.sqrt(number)
 
-    def begin(self, batches: Iterable[tuple], tokenizer: BaseTokenizer, head: Head) -> None:
+    def begin(self, batches: Iterable[tuple], tokenizer: BaseTokenizer, head: Head) -> str:
         """Learns what the tokens are, and begins from the naive-Bayes ratios of the n-grams.
 
         The ratio of an n-gram for a label is log(p / q): p is its share among all n-grams of the texts that have the
@@ -109,7 +109,7 @@ class NgramSums(Sized, Body, keras.layers.Layer):
         for table, values in zip((self.folded, self.roles), kinds_of(tokenizer, self.vocabulary_size), strict=True):
             table.assign(values)
         if (size := head.num_answers) is None:
-            return
+            return ""
         counts = tf.Variable(tf.zeros((self.buckets, size)))
 
         @tf.function(reduce_retracing=True)
@@ -123,6 +123,7 @@ class NgramSums(Sized, Body, keras.layers.Layer):
         ratios = _naive_bayes(counts.numpy())
         kernel = head.answer_by(self.embedding_dim, ratios)
         self.embedding.embeddings.assign(_BEGIN * ratios @ np.linalg.pinv(kernel))
+        return "naive-Bayes ratios of the n-grams in the training text"
 
 
 def _each_itself(shape, dtype=None):
