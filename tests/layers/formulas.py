@@ -9,9 +9,11 @@ import numpy as np
 
 
 def fill(layer, seed=0):
-    """Gives every weight, biases and norms included, values of its own; returns the layer."""
+    """Gives every weight that is no table, biases and norms included, values of its own; returns the layer."""
     rng = np.random.default_rng(seed)
     for weight in layer.weights:
+        if not weight.dtype.startswith("float"):
+            continue  # a table, such as that of what tokens are
         if len(weight.shape) == 1:
             middle = 1.0 if weight.name in ("gamma", "scale") else 0.0
             weight.assign(middle + 0.3 * rng.normal(size=weight.shape))

@@ -46,7 +46,7 @@ def model():
     return learnt()
 
 
-@pytest.mark.parametrize("network", ["dense", "cnn", "lstm", "transformer", "bert"])
+@pytest.mark.parametrize("network", ["ngrams", "dense", "cnn", "lstm", "transformer", "bert"])
 def test_lists_of_labels_make_every_network_a_multi_label_classifier(network):
     # a BERT of fresh weights needs more texts, and gets less far
     others = {"of": some(1000), "learning_rate": 0.003, "epochs": 40} if network == "bert" else {}

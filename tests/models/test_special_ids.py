@@ -85,7 +85,7 @@ def test_a_language_model_needs_an_id_between_texts():
         LanguageModel("lstm", Letters(SpecialIds(unknown=7)), **SIZES["lstm"]).fit(TEXTS, **TRAINING)
 
 
-@pytest.mark.parametrize("network", ["dense", "cnn", "lstm", "transformer", "bert"])
+@pytest.mark.parametrize("network", ["ngrams", "dense", "cnn", "lstm", "transformer", "bert"])
 def test_a_classifier_reads_id_0_as_a_token_and_pads_with_what_is_masked(network, tmp_path):
     texts, labels = ["!!", "a", "!a!", "b!", "!", "ab"] * 6, ["odd", "even", "odd", "even", "odd", "even"] * 6
     sizes = {"d_model": 8, "num_heads": 2, "dff": 8, "num_layers": 1} if network in ("transformer", "bert") else {}

@@ -27,7 +27,7 @@ _BEGIN = 0.3  # how much of the naive-Bayes ratios the first scores are: n-grams
 
 @register_body("ngrams", "readers", tokenizer="characters")
 @keras.saving.register_keras_serializable("lmkeras")
-class NgramSums(Sized, Body, keras.layers.Layer):
+class NGrams(Sized, Body, keras.layers.Layer):
     """The sum of the vectors of a text's n-grams; `ngram_classifier` explains the arguments."""
 
     default_optimizer = "adagrad"
@@ -173,5 +173,5 @@ def ngram_classifier(
         TensorShape([1, 3])
     """
     sizes = {"widths": widths, "word_widths": word_widths, "buckets": buckets, "num_labels": num_classes}
-    body = NgramSums(vocabulary_size, **sizes, dropout=dropout)
+    body = NGrams(vocabulary_size, **sizes, dropout=dropout)
     return Network(body, ClassesHead(num_classes, dropout))
