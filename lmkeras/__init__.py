@@ -31,6 +31,7 @@ _NAMES = {
     "DecoderBlock": "lmkeras.layers.blocks",
     "lstm_language_model": "lmkeras.networks.bodies.recurrent",
     "transformer_language_model": "lmkeras.networks.bodies.transformer",
+    "ngram_classifier": "lmkeras.networks.bodies.ngrams",
     "dense_classifier": "lmkeras.networks.bodies.dense",
     "cnn_classifier": "lmkeras.networks.bodies.convolutional",
     "lstm_classifier": "lmkeras.networks.bodies.bidirectional",

@@ -5,18 +5,26 @@ English and Chinese, with 3,000 to 25,000 texts. It looks at the texts alone and
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from lmkeras.tasks.data import Defaults
 from lmkeras.tokenizers.choice import spacing
 
-_WIDTHS = {"spaces": (2, 3, 4, 5), "none": (1, 2, 3, 4)}
 _MUCH = 8_000_000  # characters; so many n-grams of characters take minutes, and say hardly more than words do
+#: n-grams of characters and of words, and the learning rate
+_WITH_SPACES = {"widths": (2, 3, 4, 5), "word_widths": (1, 2)}, 0.3
+_WITHOUT_SPACES = {"widths": (2, 3, 4), "word_widths": (1, 2)}, 1.0  # each character is a word
+_MUCH_TEXT = {"widths": (), "word_widths": (1, 2, 3)}, 0.3
 _FEWEST_BUCKETS, _MOST_BUCKETS = 2**16, 2**20
 _MOST_NUMBERS = 2**24  # in the vectors of all n-grams
 _EPOCHS, _EPOCHS_OF_MUCH = 6, 3
-_UPDATES = 300  # at least so many, for very few texts
+_UPDATES, _MOST_EPOCHS = 300, 20  # at least so many updates, but no more epochs than these
+
+#: Of short texts with several labels, such as questions, the order of all words says more than n-grams: there cnn is
+#: better, if there are examples enough to learn it from.
+_SHORT, _SEVERAL, _ENOUGH = 80, 4, 2000
+_CNN = {"batch_size": 50, "learning_rate": 0.001, "epochs": 8}
 
 
 class LabelledAmount(NamedTuple):
@@ -50,33 +58,45 @@ class LabelledAmount(NamedTuple):
         return cls(len(lengths), sum(lengths), labels=labels, with_spaces=not spacing(texts).without)
 
 
-def ngram_defaults(amount: LabelledAmount) -> Defaults:
-    """The sizes and settings of the network ngrams for an amount of text.
-
-    There are as many vectors as characters, so that few n-grams share one, within bounds. Little text is read more
-    often. Of much text, only n-grams of words are read.
+def classifier_defaults(amount: LabelledAmount, networks: Sequence[str]) -> Defaults:
+    """Network, sizes and settings of a classifier of single texts, for an amount of text.
 
     Args:
         amount: how much there is to train on.
+        networks: those that may be chosen.
 
     Example:
-        >>> found = ngram_defaults(LabelledAmount(texts=10_000, characters=900_000, labels=2, with_spaces=True))
-        >>> found.sizes["widths"], found.sizes["buckets"], found.settings["epochs"]
-        ((2, 3, 4, 5), 1048576, 6)
+        >>> found = classifier_defaults(LabelledAmount(10_000, 900_000, labels=2, with_spaces=True), ["ngrams", "cnn"])
+        >>> found.network, found.sizes["widths"], found.sizes["buckets"], found.settings["epochs"]
+        ('ngrams', (2, 3, 4, 5), 1048576, 6)
+        >>> classifier_defaults(LabelledAmount(5_000, 250_000, labels=6, with_spaces=True), ["ngrams", "cnn"]).network
+        'cnn'
     """
-    much = amount.characters > _MUCH
+    length = amount.characters / max(1, amount.texts)
+    short = amount.with_spaces and length < _SHORT and amount.labels >= _SEVERAL and amount.texts >= _ENOUGH
+    reason = f"{amount.texts:,} texts of {length:,.0f} characters on average, {amount.labels} labels"
+    if "ngrams" in networks and not (short and "cnn" in networks):
+        return _ngrams(amount, reason)
+    if "cnn" in networks and "ngrams" in networks:
+        return Defaults("cnn", settings=_CNN, reason=reason)
+    return Defaults(networks[0])
+
+
+def _ngrams(amount: LabelledAmount, reason: str) -> Defaults:
+    """As many vectors as characters, within bounds, so that few n-grams share one; little text is read more often."""
+    much = amount.with_spaces and amount.characters > _MUCH
+    sizes, rate = _MUCH_TEXT if much else _WITH_SPACES if amount.with_spaces else _WITHOUT_SPACES
     most = min(_MOST_BUCKETS, _MOST_NUMBERS // max(1, amount.labels))
     wanted = 2 ** math.ceil(math.log2(max(1, amount.characters)))
-    sizes = {"buckets": max(_FEWEST_BUCKETS, min(most, wanted))}
-    if not amount.with_spaces:
-        sizes |= {"widths": _WIDTHS["none"], "word_widths": ()}
-    elif much:
-        sizes |= {"widths": (), "word_widths": (1, 2, 3)}
-    else:
-        sizes |= {"widths": _WIDTHS["spaces"], "word_widths": (1, 2)}
     batch_size = 64 if amount.texts >= 2000 else 32
-    passes = math.ceil(_UPDATES * batch_size / max(1, amount.texts))
-    settings = {"batch_size": batch_size, "epochs": max(_EPOCHS_OF_MUCH if much else _EPOCHS, min(passes, 20))}
-    length = amount.characters / max(1, amount.texts)
-    reason = f"{amount.texts:,} texts of {length:,.0f} characters on average"
-    return Defaults("ngrams", sizes=sizes, settings=settings, reason=reason)
+    passes = min(_MOST_EPOCHS, math.ceil(_UPDATES * batch_size / max(1, amount.texts)))
+    return Defaults(
+        "ngrams",
+        sizes={**sizes, "buckets": max(_FEWEST_BUCKETS, min(most, wanted))},
+        settings={
+            "batch_size": batch_size,
+            "epochs": max(_EPOCHS_OF_MUCH if much else _EPOCHS, passes),
+            "learning_rate": rate,
+        },
+        reason=reason,
+    )

@@ -21,7 +21,7 @@ from lmkeras.display import shown
 from lmkeras.errors import InputError
 from lmkeras.tasks.base import TextColumns
 from lmkeras.tasks.checks import findings_of_labels
-from lmkeras.tasks.choosing import LabelledAmount, ngram_defaults
+from lmkeras.tasks.choosing import LabelledAmount, classifier_defaults
 from lmkeras.tasks.predictions import ShownLabels
 from lmkeras.tasks.whole_texts import TextLengths, WholeTextTask
 from lmkeras.training.settings import ClassifierFitSettings
@@ -90,10 +90,10 @@ class LabelledTask(WholeTextTask):
         return super().sizes() if self.labels is None else {**super().sizes(), "num_labels": len(self.labels)}
 
     def defaults(self, corpus, networks):
-        """For single texts ngrams, with sizes and settings for the amount of text; for pairs the second network."""
-        if self.pairs or "ngrams" not in networks:
+        """For single texts see `classifier_defaults`; for pairs, the first network that tells their texts apart."""
+        if self.pairs:
             return super().defaults(corpus, [name for name in networks if name != "ngrams"] or networks)
-        return ngram_defaults(LabelledAmount.of(corpus.texts(), len(self.labels)))
+        return classifier_defaults(LabelledAmount.of(corpus.texts(), len(self.labels)), networks)
 
     @abc.abstractmethod
     def size_of(self, network) -> int | None:

@@ -138,6 +138,8 @@ class TrainingSettings:
         lengths = {"epochs", "steps", "minutes"}
         if any(getattr(self, name) is not None for name in lengths):
             defaults = {name: value for name, value in defaults.items() if name not in lengths}
+        if self.optimizer is not None:  # a learning rate belongs to an optimizer
+            defaults = {name: value for name, value in defaults.items() if name != "learning_rate"}
         if self.distribute == "multi_worker":
             defaults = {name: value for name, value in defaults.items() if name != "minutes"}
         defaults = {**_FALLBACKS, **defaults}

@@ -5,7 +5,6 @@ Shape letters: B batch, T tokens, D width.
 
 import collections
 import json
-import typing
 
 import keras
 import numpy as np
@@ -18,7 +17,6 @@ from lmkeras.errors import InputError
 from lmkeras.layers.precision import in_step
 from lmkeras.networks import registry
 from lmkeras.networks.network import Network
-from lmkeras.networks.settings import ReaderSettings
 from lmkeras.training.devices import precision
 from tests.layers.formulas import fill
 from tests.networks.made import new_network

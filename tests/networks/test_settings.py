@@ -14,7 +14,7 @@ from lmkeras.networks.bodies.bert import fresh_bert
 from lmkeras.networks.settings import NETWORK_SETTINGS, ReaderSettings, WriterSettings
 
 NETWORKS = {
-    kind: list(typing.get_args(typing.get_type_hints(settings)["network"]))
+    kind: list([name for name in typing.get_args(typing.get_type_hints(settings)["network"]) if name != "auto"])
     for kind, settings in NETWORK_SETTINGS.items()
 }
 NAMED = [(kind, name) for kind, names in NETWORKS.items() for name in names]
