@@ -61,12 +61,14 @@ class Recipe:
             new_tokenizer(self._tokenizer_name, self.vocabulary_size)  # raises InputError for a wrong name or size
 
     def _candidates(self) -> list[str]:
-        """The networks that may be chosen: those that have all sizes which the user has given."""
+        """The networks that may be chosen: those that suit the sizes and the tokenizer which the user has given."""
         names = self.task.auto_networks
         has = [name for name in names if not set(self.sizes).difference(registry.sizes_of(name, self.task.bodies))]
         if not has:
             registry.check(names[0], self.sizes, self.task.bodies)
-            raise InputError(f"none of {', '.join(names)} has all of {', '.join(self.sizes)}: name the network")
+        if isinstance(self.tokenizer, BaseTokenizer) or self.is_named:
+            own = {name: registry.family(name, self.task.bodies).tokenizer for name in has}
+            has = [name for name in has if own[name] in (None, self.tokenizer)] or has
         return has
 
     def settled(self, task: Task, corpus) -> "tuple[Recipe, Defaults]":

@@ -3,7 +3,6 @@
 import dataclasses
 import inspect
 import re
-import typing
 
 import pytest
 
@@ -13,10 +12,7 @@ from lmkeras.networks import registry
 from lmkeras.networks.bodies.bert import fresh_bert
 from lmkeras.networks.settings import NETWORK_SETTINGS, ReaderSettings, WriterSettings
 
-NETWORKS = {
-    kind: list([name for name in typing.get_args(typing.get_type_hints(settings)["network"]) if name != "auto"])
-    for kind, settings in NETWORK_SETTINGS.items()
-}
+NETWORKS = {kind: registry.names_that_come_with_lmkeras(kind) for kind in NETWORK_SETTINGS}
 NAMED = [(kind, name) for kind, names in NETWORKS.items() for name in names]
 SIZES = [
     (kind, field.name)
