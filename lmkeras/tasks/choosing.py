@@ -24,7 +24,7 @@ _UPDATES, _MOST_EPOCHS = 300, 20  # at least so many updates, but no more epochs
 #: Of short texts with several labels, such as questions, the order of all words says more than n-grams: there cnn is
 #: better, if there are examples enough to learn it from.
 _SHORT, _SEVERAL, _ENOUGH = 80, 4, 2000
-_CNN = {"batch_size": 50, "learning_rate": 0.001, "epochs": 8}
+_CNN = {"batch_size": 50, "learning_rate": 0.001, "epochs": 6}
 
 
 class LabelledAmount(NamedTuple):
