@@ -11,6 +11,7 @@ from lmkeras.export.saved_model import write_saved_model
 from lmkeras.models.given import Given, one_validation, options_of
 from lmkeras.models.preparing import (
     Parts,
+    Prepared,
     as_trained,
     calibrated,
     noted,
@@ -145,13 +146,12 @@ class Model(ShownModel):
             require_judge(settings, held_out)
             ready = prepared(self._parts, self._recipe, train, held_out=held_out, settings=settings, replicas=replicas)
             run = run_of(ready, folder=run_folder, resume=resume)
-            callbacks = noted(callbacks, run, recipe=self._recipe, corpus=corpus, settings=settings)
-            self._become(ready.parts)  # all checks have been passed
-            self._recipe, settings, self.findings = ready.recipe, ready.settings, ready.findings
-            how = {"run": run, "callbacks": callbacks}
+            noting = noted(callbacks, run, recipe=self._recipe, corpus=corpus, settings=settings)
+            how = {"run": run, "callbacks": noting, "verbose": verbose}
+            settings = self._become(ready.parts, ready)  # all checks have been passed
             tell(ready.findings, bool(verbose) and is_chief(strategy_for(settings.distribute)))
             with self._training(settings) as factors:
-                history = fit_and_tell(ready, settings, ready.monitor, verbose=verbose, rate_factors=factors, **how)
+                history = fit_and_tell(ready, settings, ready.monitor, rate_factors=factors, **how)
             self._become(calibrated(self._parts, held_out))
             return history
 
@@ -177,8 +177,7 @@ class Model(ShownModel):
         settings = settings_for(self.task, settings, changes)
         with place(settings.device), random_seed(settings.seed):
             ready = prepared(self._parts, self._recipe, given.corpus(corpus, y), settings=settings)
-            self._become(ready.parts)
-            self._recipe, settings = ready.recipe, ready.settings
+            settings = self._become(ready.parts, ready)
             batches = ready.batches.train(0)
             with self._training(settings) as factors:
                 return find_learning_rate(self.network, batches, settings, steps=steps, rate_factors=factors)
@@ -187,9 +186,12 @@ class Model(ShownModel):
     def _parts(self) -> Parts:
         return Parts(self.task, self.tokenizer, self.network)
 
-    def _become(self, parts: Parts) -> None:
+    def _become(self, parts: Parts, ready: Prepared | None = None) -> TrainingSettings | None:
         self.task, self.tokenizer, self.network = parts
         self._kept_runner = None
+        if ready is not None:
+            self._recipe, self.findings = ready.recipe, ready.findings
+        return ready and ready.settings
 
     @contextlib.contextmanager
     def _training(self, settings: TrainingSettings) -> Iterator[Mapping[str, float] | None]:

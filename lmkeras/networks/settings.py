@@ -60,8 +60,8 @@ class ReaderSettings(_Sizes):
     filters: int | None = None
     """Number of filters of each width of cnn; None: 100."""
     widths: tuple[int, ...] | None = None
-    """Widths of the filters of cnn: how many tokens a filter sees at once; None: 3 4 5. Lengths of the n-grams of
-    characters, or other tokens, that ngrams reads; None: 2 3 4 5."""
+    """Widths of the filters of cnn, and of the n-grams of characters (or other tokens) of ngrams: how many tokens each
+    sees at once; None: 3 4 5 for cnn, 2 3 4 5 for ngrams."""
     word_widths: tuple[int, ...] | None = None
     """Lengths of the n-grams of words that ngrams reads; None: 1 2."""
     buckets: int | None = None

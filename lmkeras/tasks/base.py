@@ -175,12 +175,7 @@ class Task(abc.ABC):
         return self
 
     def defaults(self, corpus, networks: Sequence[str]) -> Defaults:
-        """What is taken for a corpus where the user says nothing; by default, the first of the networks.
-
-        Args:
-            corpus: the corpus to train on.
-            networks: those of `auto_networks` that have all sizes which the user has given.
-        """
+        """What a corpus to train on is trained with; `networks` are those of `auto_networks` that suit the request."""
         return Defaults(networks[0])
 
     # the network

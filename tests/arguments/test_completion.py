@@ -24,7 +24,7 @@ VERBS = verbs()
         (["--v"], ["--version"]),
         (["train", "lm", "--learn"], ["--learning-rate"]),
         (["train", "lm", "--no-ten"], ["--no-tensorboard"]),
-        (["train", "lm", "--network", ""], ["transformer", "lstm", "gru", "simple_rnn"]),
+        (["train", "lm", "--network", ""], ["auto", "transformer", "lstm", "gru", "simple_rnn"]),
         (["train", "lm", "--network", "l"], ["lstm"]),
         (["train", "lm", "--text", ""], []),
         (["evaluate", "--pict"], ["--picture"]),

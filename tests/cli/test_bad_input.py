@@ -81,7 +81,7 @@ TABLE = {
     "train lm --output new --text text.txt": """
         --learnin-rate 0.1                     | --learnin-rate; did you mean --learning-rate?; see lmkeras train lm
         --nonsense                             | unknown option --nonsense; see lmkeras train lm --help
-        --network lstn                         | unknown --network 'lstn': expected one of transformer, lstm
+        --network lstn                         | unknown --network 'lstn': expected one of auto, transformer, lstm
         --tokenizer word                       | unknown --tokenizer 'word': expected one of auto,
         --optimizer sgd                        | unknown --optimizer 'sgd': expected one of muon, adamw, adam
         --steps -1                             | --steps must be at least 1, got -1
@@ -119,11 +119,12 @@ TABLE = {
         --network cnn --widths 0               | --widths must be at least 1, got 0
         --network cnn --filters 0              | --filters must be at least 1, got 0
         --max-length 1                         | --max-length must be at least 2
-        --weights folder                       | weights are for the network 'bert', not for 'cnn'
+        --network cnn --weights folder         | weights are for the network 'bert', not for 'cnn'
+        --weights folder                       | folder holds no BERT tokenizer: expected vocab.txt or tokenizer.json
         --network bert --weights folder        | folder holds no BERT tokenizer: expected vocab.txt or tokenizer.json
         --class-weights maybe 2                | unknown label in --class-weights 'maybe': expected one of no, yes
         --class-weights no nan                 | the weight of class 'no' must be 0 or more, got nan
-        --frozen-groups 99                     | cannot freeze 99 of 3 groups of layers
+        --frozen-groups 99                     | cannot freeze 99 of 2 groups of layers
         --layer-decay 0                        | --layer-decay must be above 0 and at most 1, got 0.0
         --output classifier                    | classifier holds a model already""",
     # checkpoints

@@ -159,7 +159,7 @@ def test_class_weights(weights, table, tmp_path, capsys):
         (["train", "classifier", "--text", "MISSING", "--output", "OUT"], "1 of 3 examples have no label"),
         (["train", "classifier", "--text", "TABLE", "--output", "OUT", "--validation", "OTHER"], "not learnt"),
         (["train", "classifier", "--text", "TABLE", "--output", "OUT", "--max-length", "1"], "--max-length"),
-        (["train", "classifier", "--text", "TABLE", "--output", "OUT", "--weights", "x"], "weights"),
+        (["train", "classifier", "--text", "TABLE", "--output", "OUT", "--weights", "x"], "there is no folder 'x'"),
         (
             ["train", "classifier", "--text", "TABLE", "--output", "OUT", "--network", "bert", "--weights", "no/x"],
             "no/x",
