@@ -85,7 +85,7 @@ class Task(abc.ABC):
     Settings: ClassVar[type[TrainingSettings]] = TrainingSettings
     #: the kind of bodies that suit the task: "readers" of whole texts, or "writers"
     bodies: ClassVar[str] = "readers"
-    #: the networks among which `defaults` chooses for a corpus, the usual one first
+    #: the networks among which `defaults` chooses for a corpus
     auto_networks: ClassVar[Sequence[str]] = ("cnn",)
     tokenizers: ClassVar[Sequence[str]] = ("words", "characters", "byte_pair", "word_piece")
     default_tokenizer: ClassVar[str] = "words"
@@ -178,8 +178,6 @@ class Task(abc.ABC):
         """What a corpus to train on is trained with; `networks` are those of `auto_networks` that suit the request."""
         return Defaults(networks[0])
 
-    # the network
-
     def sizes(self) -> dict[str, int]:
         """Sizes of the body that follow from the task's options; they are used for bodies that have such sizes."""
         return {}
@@ -224,7 +222,7 @@ class Task(abc.ABC):
         """What a guess gets that does not read the text: values by name, for a warning where a network is no better.
 
         Args:
-            train: many targets of the training, in one array (or an array for each kind), without those of weight 0.
+            train: many targets of the training, in an array (or one for each kind), without those of weight 0.
             judged: the same of the validation part; without one, `train`.
         """
         return {}

@@ -174,7 +174,7 @@ def _growing_optimizer(network, settings, *, policy, rate_factors, lowest, highe
         name,
         "constant",
         steps,
-        weight_decay=settings.weight_decay,
+        weight_decay=settings.weight_decay or 0.0,
         clip_norm=settings.clip_norm,
         policy=policy,
     )
