@@ -52,7 +52,7 @@ class ReaderSettings(_Sizes):
     weights: str | None = dataclasses.field(default=None, metadata={"metavar": "FOLDER"})
     """For bert, a folder or hub name of pretrained weights; None: fresh, random weights."""
     dropout: float | None = None
-    """Share of values dropped in training, from 0 to below 1; None: 0.5, and 0.1 for transformer and bert."""
+    """Share of values dropped in training, in [0, 1); None: 0.5, 0.1 for transformer and bert, 0.0 for ngrams."""
     embedding_dim: int | None = None
     """Width of the embedding of dense, cnn and lstm; None: 128, and 300 for cnn."""
     units: int | None = None
@@ -60,8 +60,7 @@ class ReaderSettings(_Sizes):
     filters: int | None = None
     """Number of filters of each width of cnn; None: 100."""
     widths: tuple[int, ...] | None = None
-    """Widths of the filters of cnn, and of the n-grams of characters (or other tokens) of ngrams: how many tokens each
-    sees at once; None: 3 4 5 for cnn, 2 3 4 5 for ngrams."""
+    """Widths of the filters of cnn, and of the n-grams of tokens of ngrams; None: 3 4 5, and 2 3 4 5 for ngrams."""
     word_widths: tuple[int, ...] | None = None
     """Lengths of the n-grams of words that ngrams reads; None: 1 2."""
     buckets: int | None = None

@@ -12,6 +12,7 @@ from tests.models.built import built
 
 WORDS = {"nö": "vague", "yes": "fizzy"}
 SIZES = {
+    "ngrams": {"buckets": 4096},
     "dense": {"embedding_dim": 16, "units": 16, "dropout": 0.0},
     "cnn": {"embedding_dim": 8, "filters": 8, "widths": (1, 2), "dropout": 0.0},
     "lstm": {"embedding_dim": 8, "units": 8, "dropout": 0.0},

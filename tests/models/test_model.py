@@ -54,9 +54,9 @@ def test_a_language_model_is_a_model_of_its_task():
 @pytest.mark.parametrize(
     ("make", "network"),
     [
-        (lambda **sizes: Model(Classification(), **sizes), "cnn"),
+        (lambda **sizes: Model(Classification(), **sizes), "ngrams"),
         (lambda **sizes: Model(Language(), None, **sizes), "transformer"),
-        (lambda **sizes: TextClassifier(None, **sizes), "cnn"),
+        (lambda **sizes: TextClassifier(None, **sizes), "ngrams"),
         (lambda **sizes: LanguageModel(None, **sizes), "transformer"),
     ],
     ids=range(4),

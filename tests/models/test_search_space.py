@@ -9,6 +9,7 @@ from lmkeras.errors import InputError
 from lmkeras.models.search_defaults import check_space, default_space, read_space, types_of_settings
 from lmkeras.models.search_space import Choices, Range, read_values, words_by_name
 from lmkeras.networks import registry
+from lmkeras.networks.settings import FROM_ELSEWHERE
 from lmkeras.tasks.classification import Classification
 from lmkeras.tasks.language import Language
 
@@ -82,7 +83,7 @@ def test_everything_that_networks_and_settings_have_can_be_searched():
     for task in (Classification(), Language()):
         known = types_of_settings(task)
         for network in registry.names(task.bodies):
-            assert set(registry.sizes_of(network, task.bodies)) - {"vocabulary_size", "max_length"} <= set(known)
+            assert set(registry.sizes_of(network, task.bodies)) - set(FROM_ELSEWHERE) <= set(known)
         assert {"network", "tokenizer", "learning_rate", "batch_size", "warmup_steps", "schedule"} <= set(known)
         assert not {"seed", "monitor", "device", "text"} & set(known)
     assert {"max_length", "long_texts", "class_weights"} <= set(types_of_settings(Classification()))

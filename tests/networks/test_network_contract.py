@@ -45,6 +45,7 @@ def choices(field):
 NETWORKS = {
     " ".join(filter(None, [name, block, tied and "tied"])): (name, block, tied)
     for name in choices("network")
+    if name != "auto"
     for block, tied in itertools.product(choices("block") if name == "transformer" else [None], [False, True])
 }
 

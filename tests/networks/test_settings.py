@@ -21,7 +21,7 @@ SIZES = [
     if field.name not in ("network", "weights")
 ]
 # what follows from the corpus or the texts' layout
-INNER = {"vocabulary_size", "max_length"}
+INNER = {"vocabulary_size", "max_length", "num_labels"}
 GROUPS = {"transformers": ["transformer"], "recurrent networks": ["lstm", "gru", "simple_rnn"]}
 NO_NUMBER = {"4 times d_model": None, "no hidden layer": None}
 

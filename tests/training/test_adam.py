@@ -90,3 +90,30 @@ def test_what_is_no_number_stays_none():
 def test_amsgrad_is_refused():
     with pytest.raises(InputError, match="amsgrad"):
         after(adam.Adam(0.03, amsgrad=True))
+
+
+def test_adagrad_is_keras_for_embeddings_and_adamw_at_a_hundredth_for_the_rest():
+    embedding, other = keras.layers.Embedding(6, 3), keras.layers.Dense(3)
+    embedding.build((None,))
+    other.build((None, 6))
+    optimizer = adam.Adagrad(0.3, beta_2=0.99, weight_decay=0.0)
+    for layer in (embedding, other):
+        layer.weights[0].assign(START)
+    variables = [embedding.embeddings, other.kernel]
+    for gradient in GRADIENTS:
+        optimizer.apply([rows(gradient), tf.constant(gradient)], variables)
+    expected = keras.optimizers.Adagrad(0.3, initial_accumulator_value=0.01, epsilon=0.0)
+    np.testing.assert_allclose(variables[0], after(expected), atol=2e-6)
+    np.testing.assert_allclose(
+        variables[1], after(keras.optimizers.AdamW(0.003, beta_2=0.99, weight_decay=0.0)), atol=2e-6
+    )
+
+
+def test_adagrad_leaves_rows_without_a_gradient_where_they_are():
+    embedding = keras.layers.Embedding(6, 3)
+    embedding.build((None,))
+    embedding.embeddings.assign(START)
+    gradient = tf.IndexedSlices(tf.ones((2, 3)), tf.constant([1, 4]), tf.constant([6, 3]))
+    adam.Adagrad(0.3, weight_decay=0.0).apply([gradient], [embedding.embeddings])
+    changed = (embedding.embeddings.numpy() != START).any(axis=1)
+    assert changed.tolist() == [False, True, False, False, True, False]
