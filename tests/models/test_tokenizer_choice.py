@@ -34,7 +34,7 @@ ENGLISH = LabelledCorpus.from_examples(["so good, so bad", "déjà vu"], ["a", "
 
 
 def chosen(task, corpus, network=None, tokenizer="auto"):
-    made, reason = Recipe(task, network or task.auto_networks[0], tokenizer, None, None, {}).tokenizer_for(corpus)
+    made, reason = Recipe(task, network or task.auto_networks[-1], tokenizer, None, None, {}).tokenizer_for(corpus)
     return made.to_json(), reason
 
 

@@ -165,7 +165,7 @@ def test_it_goes_on_to_more_trials_and_refuses_other_arguments(pretended, tmp_pa
     assert [trial.settings for trial in found.trials] == [trial.settings for trial in whole.trials]
     assert [trial.state for trial in found.trials] == [trial.state for trial in whole.trials]
     for change, says in (
-        ({"batch_size": 8}, "batch_size 32 there, 8 now"),
+        ({"batch_size": 8}, "batch_size none there, 8 now"),
         ({"search": {"learning_rate": (0.01, 0.6)}}, "search learning_rate 0.01..0.5:log there, 0.01..0.6:log now"),
         ({"validation": ROWS}, "another text; another validation"),
     ):
