@@ -154,18 +154,26 @@ class Adagrad(OneUpdate, keras.optimizers.AdamW):
         if not _is_embedding(variable):
             super().update_step(gradient, variable, learning_rate * _OTHER_WEIGHTS)
             return
-        shared = {
-            "var": _handle(variable),
-            "accum": _handle(keras_contract.moments(self, variable)[1]),
-            "lr": ops.cast(learning_rate, variable.dtype),
-            "epsilon": 0.0,
-        }
+        squares, rate = keras_contract.moments(self, variable)[1], ops.cast(learning_rate, variable.dtype)
         gradient = _with_rows_once(gradient)
         if isinstance(gradient, tf.IndexedSlices):
-            rows = ops.cast(gradient.values, variable.dtype)
-            tf.raw_ops.ResourceSparseApplyAdagradV2(**shared, grad=rows, indices=gradient.indices)
-        else:
-            tf.raw_ops.ResourceApplyAdagradV2(**shared, grad=ops.cast(gradient, variable.dtype))
+            _adagrad_rows(gradient, _handle(variable), squares=_handle(squares), rate=rate)
+            return
+        gradient = ops.cast(gradient, variable.dtype)
+        shared = {"var": _handle(variable), "accum": _handle(squares), "lr": rate, "epsilon": 0.0}
+        tf.raw_ops.ResourceApplyAdagradV2(**shared, grad=gradient)
+
+
+def _adagrad_rows(gradient: tf.IndexedSlices, variable, squares, rate) -> None:
+    """Adagrad's update of the rows of a gradient that has each of them once; `variable` and `squares` are handles.
+
+    XLA knows no operation that does it all at once.
+    """
+    rows = ops.cast(gradient.values, rate.dtype)
+    summed = tf.raw_ops.ResourceGather(resource=squares, indices=gradient.indices, dtype=rate.dtype) + tf.square(rows)
+    changes = rate * rows / tf.sqrt(summed)
+    tf.raw_ops.ResourceScatterUpdate(resource=squares, indices=gradient.indices, updates=summed)
+    tf.raw_ops.ResourceScatterSub(resource=variable, indices=gradient.indices, updates=changes)
 
 
 def _is_embedding(variable) -> bool:
