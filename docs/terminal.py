@@ -17,7 +17,7 @@ _FIRST = 14  # so many lines of what a command prints are shown, and of the othe
 _LATER = re.compile(r"update 1,350|kept|course|try next|saved|accuracy  +\d\.\d{4}$")
 _COMMANDS = [
     "lmkeras train classifier --text builtin:python-docstrings --output classifier",
-    'lmkeras predict classifier "Return the arc cosine of x." "Connect to the server."',
+    'lmkeras predict classifier "Compute the greatest common divisor of the integers." "Connect to the server."',
     "lmkeras export classifier exported",
 ]
 
