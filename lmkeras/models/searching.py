@@ -8,14 +8,15 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import lmkeras
 from lmkeras.durable import replacing
 from lmkeras.errors import InputError
 from lmkeras.models.model import Model
-from lmkeras.models.search_defaults import check_space, default_space, read_space
+from lmkeras.models.recipe import AUTO, Recipe
+from lmkeras.models.search_defaults import check_space, default_space, is_size, read_space
 from lmkeras.models.studies import (
     FINISHED,
     PICTURE,
@@ -31,6 +32,7 @@ from lmkeras.models.studies import (
 )
 from lmkeras.models.trials import Trials, read_once
 from lmkeras.models.tuning_results import Tuning, described_settings
+from lmkeras.tasks.base import Task
 from lmkeras.training.devices import place
 from lmkeras.training.interruption import Interrupted
 from lmkeras.training.outcome import shown_number
@@ -102,6 +104,10 @@ def run_search(model: Model, train, held_out, *, settings: TrainingSettings, pla
     folder = None if plan.folder is None else study_folder(plan.folder, plan.overwrite, plan.resume)
     train, held_out = read_once(train), read_once(held_out)
     with place(settings.device), alone_in(folder):
+        if recipe.network == AUTO and "network" not in (space or {}):
+            task = task.learned(train.corpus, held_out.corpus, settings=settings, trained=False)
+            searched = [name for name in space or {} if is_size(name, task)]
+            recipe, settings = _settled(recipe, searched, task=task, corpus=train.corpus, settings=settings)
         common = {"train": train.corpus, "held_out": held_out.corpus, "settings": settings}
         trials = Trials(model, recipe, **common, space=space or {}, verbose=2 if level > 2 else 0)
         trials.remember = train.in_memory and held_out.in_memory
@@ -114,6 +120,14 @@ def run_search(model: Model, train, held_out, *, settings: TrainingSettings, pla
         facts = _facts(trials, plan, digests={"text": train.digest, "validation": held_out.digest})
         study = Study(folder, facts, higher_is_better=monitor.higher_is_better, seed=settings.seed, prune=plan.prune)
         return _Search(trials, study, folder, plan=plan, level=level).run()
+
+
+def _settled(recipe: Recipe, searched: Sequence[str], *, task: Task, corpus, settings: TrainingSettings):
+    """Recipe and settings with what suits the corpus: one network in all trials, which has the searched sizes."""
+    asked = dataclasses.replace(recipe, sizes={**recipe.sizes, **dict.fromkeys(searched)})
+    settled, found = asked.settled(task, corpus)
+    sizes = {name: size for name, size in settled.sizes.items() if name not in searched}
+    return dataclasses.replace(settled, sizes=sizes), settings.filled(found.settings)
 
 
 def _facts(trials: Trials, plan: Plan, digests: Mapping[str, str]) -> dict[str, object]:
