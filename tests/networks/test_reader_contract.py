@@ -174,7 +174,7 @@ def test_xla_changes_neither_loss_nor_gradients_and_every_weight_has_one(name):
     network = new(name, num_layers=1)
     plain = loss_and_gradients(network)
     compiled = tf.function(lambda: loss_and_gradients(network), autograph=False, jit_compile=True)()
-    assert len(plain) == 1 + len(network.weights)
+    assert len(plain) == 1 + len(network.trainable_weights)
     for expected, value in zip(plain, compiled, strict=True):
         assert np.isfinite(expected).all()
         assert np.abs(expected).max() > 0
