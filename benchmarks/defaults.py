@@ -1,7 +1,8 @@
 """The default `lmkeras train classifier` beside what a user would try first: TF-IDF with logistic regression, fastText.
 
-Every side is a whole process, from the interpreter's start until the test part is judged. TF-IDF: words and pairs of
-words, or characters and pairs of characters for scripts without spaces, sublinear, logistic regression with C = 10.
+Every side is timed from the interpreter's start until the test part is judged, for lmkeras by a second process.
+TF-IDF: words and pairs of words, or characters and pairs of characters for scripts without spaces, sublinear, logistic
+regression with C = 10.
 fastText, if it is installed: its own defaults with pairs of words. Sets without a test part have a tenth held out,
 another one for each seed. The part dev, where there is one, chooses the weights.
 
@@ -67,8 +68,9 @@ def fasttext(folder: Path, name: str) -> None:
     from sklearn.metrics import accuracy_score, f1_score
 
     (texts, labels), (test_texts, test_labels) = read(folder / "train.jsonl"), read(folder / "test.jsonl")
-    joint = " " if name in WITHOUT_SPACES else ""
-    clean = [joint.join(text) if joint else " ".join(text.split()) for text in (*texts, *test_texts)]
+    words = "".join if name in WITHOUT_SPACES else " ".join
+    clean = [words(text.split()) for text in (*texts, *test_texts)]
+    clean = [" ".join(text) for text in clean] if name in WITHOUT_SPACES else clean
     names = sorted(set(labels))
     lines = (f"__label__{names.index(label)} {text}" for label, text in zip(labels, clean, strict=False))
     (folder / "fasttext.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -85,16 +87,16 @@ def read(path: Path) -> tuple[list[str], list[str]]:
 
 
 def lmkeras_side(folder: Path, seed: int) -> tuple[float, float, float]:
-    """Accuracy, macro F1 and seconds of the default command; the part that judges is judged by another command."""
+    """Accuracy, macro F1 and seconds of the default command and of the one that judges, processes of their own."""
     run = folder / f"run-{seed}"
     command = ["train", "classifier", "--text", str(folder / "train.jsonl"), "--output", str(run), "--seed", str(seed)]
     if (folder / "dev.jsonl").exists():
         command += ["--validation", str(folder / "dev.jsonl")]
     start = time.monotonic()
     called([sys.executable, "-m", "lmkeras", *command])
+    judge = ["evaluate", str(run), "--text", str(folder / "test.jsonl"), "--json"]
+    values = json.loads(called([sys.executable, "-m", "lmkeras", *judge]))
     seconds = time.monotonic() - start
-    judged = called([sys.executable, "-m", "lmkeras", "evaluate", str(run), str(folder / "test.jsonl"), "--json"])
-    values = json.loads(judged)
     values = values.get("values", values)
     return values["accuracy"], values["macro_f1"], seconds
 

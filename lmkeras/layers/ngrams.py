@@ -57,7 +57,7 @@ def kinds_of(tokenizer: BaseTokenizer, vocabulary_size: int) -> Kinds:
         return Kinds(folded, roles)
     first: dict[str, int] = {}
     for id, text in enumerate(texts):
-        if len(text) == 1:
+        if len(text) == 1 and text != "\ufffd":  # which a byte of a character is shown as
             folded[id] = first.setdefault(" " if text.isspace() else text.lower(), id)
             roles[id] = _role_of(text)
     return Kinds(folded, roles)

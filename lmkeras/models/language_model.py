@@ -17,7 +17,8 @@ class LanguageModel(Model):
     """A tokenizer and a language network: trains on text, scores it and writes it.
 
     Args:
-        network: a name ("transformer", "lstm", "gru", "simple_rnn"), or a built network for a fitted tokenizer.
+        network: a name ("transformer", "lstm", "gru", "simple_rnn"), or a built network for a fitted tokenizer. "auto":
+            a transformer whose tokenizer, sizes and settings follow the amount of text.
         tokenizer: a name ("byte_pair", "characters", "words") of a tokenizer that `fit` fits on the corpus; or a fitted
             tokenizer. "auto": "byte_pair", or the tokenizer with which the corpus was tokenized.
         vocabulary_size: the most ids that a tokenizer given by name may have; None for its default.

@@ -11,7 +11,6 @@ from lmkeras.export.saved_model import write_saved_model
 from lmkeras.models.given import Given, one_validation, options_of
 from lmkeras.models.preparing import (
     Parts,
-    Prepared,
     as_trained,
     calibrated,
     noted,
@@ -146,9 +145,10 @@ class Model(ShownModel):
             require_judge(settings, held_out)
             ready = prepared(self._parts, self._recipe, train, held_out=held_out, settings=settings, replicas=replicas)
             run = run_of(ready, folder=run_folder, resume=resume)
-            noting = noted(callbacks, run, recipe=self._recipe, corpus=corpus, settings=settings)
-            how = {"run": run, "callbacks": noting, "verbose": verbose}
-            settings = self._become(ready.parts, ready)  # all checks have been passed
+            asked = {"recipe": self._recipe, "corpus": corpus, "settings": settings}
+            how = {"run": run, "callbacks": noted(callbacks, run, ready, **asked), "verbose": verbose}
+            self._become(ready.parts)  # all checks have been passed
+            settings, self.findings = ready.settings, ready.findings
             tell(ready.findings, bool(verbose) and is_chief(strategy_for(settings.distribute)))
             with self._training(settings) as factors:
                 history = fit_and_tell(ready, settings, ready.monitor, rate_factors=factors, **how)
@@ -177,7 +177,8 @@ class Model(ShownModel):
         settings = settings_for(self.task, settings, changes)
         with place(settings.device), random_seed(settings.seed):
             ready = prepared(self._parts, self._recipe, given.corpus(corpus, y), settings=settings)
-            settings = self._become(ready.parts, ready)
+            self._become(ready.parts)
+            settings = ready.settings
             batches = ready.batches.train(0)
             with self._training(settings) as factors:
                 return find_learning_rate(self.network, batches, settings, steps=steps, rate_factors=factors)
@@ -186,12 +187,9 @@ class Model(ShownModel):
     def _parts(self) -> Parts:
         return Parts(self.task, self.tokenizer, self.network)
 
-    def _become(self, parts: Parts, ready: Prepared | None = None) -> TrainingSettings | None:
+    def _become(self, parts: Parts) -> None:
         self.task, self.tokenizer, self.network = parts
         self._kept_runner = None
-        if ready is not None:
-            self._recipe, self.findings = ready.recipe, ready.findings
-        return ready and ready.settings
 
     @contextlib.contextmanager
     def _training(self, settings: TrainingSettings) -> Iterator[Mapping[str, float] | None]:

@@ -75,17 +75,30 @@ def settings_for(task: Task, settings: TrainingSettings | None, changes: Mapping
     return changed(settings or wanted(), changes)
 
 
-def noted(callbacks: Sequence, run: Run | None, *, recipe: Recipe | None, corpus: object, settings: TrainingSettings):
+def noted(
+    callbacks: Sequence,
+    run: Run | None,
+    ready: Prepared,
+    *,
+    recipe: Recipe | None,
+    corpus: object,
+    settings: TrainingSettings,
+):
     """The callbacks, with one that writes settings.json if there is a run's folder and none of them does that yet.
 
     Args:
         callbacks: those of the caller.
         run: the run, or None.
+        ready: the prepared training, which knows how the settings act.
         recipe: how the model is made; None for a model from a built network.
         corpus: what the caller gave as corpus; the name of a source is noted.
-        settings: how training is done.
+        settings: how training is done, as the user asked for it.
     """
-    if run is None or any(isinstance(callback, SettingsFile) for callback in callbacks):
+    for callback in callbacks:
+        if isinstance(callback, SettingsFile):
+            callback.acts(ready.settings, ready.names[0])
+            return callbacks
+    if run is None:
         return callbacks
     asked = dataclasses.asdict(settings)
     if recipe is not None:
@@ -94,7 +107,9 @@ def noted(callbacks: Sequence, run: Run | None, *, recipe: Recipe | None, corpus
         asked = {**own, "weights": recipe.weights and str(recipe.weights), **recipe.sizes, **asked}
     if isinstance(corpus, str | Path):
         asked = {"text": str(corpus), **asked}
-    return [*callbacks, SettingsFile(run.folder, settings, {"settings": asked}, resume=run.resume)]
+    kept = SettingsFile(run.folder, settings, {"settings": asked}, resume=run.resume)
+    kept.acts(ready.settings, ready.names[0])
+    return [*callbacks, kept]
 
 
 def require_judge(settings: TrainingSettings, held_out: object) -> None:
@@ -127,7 +142,7 @@ def prepared(
     """
     task = parts.task.learned(train, held_out, settings=settings, trained=parts.network is not None)
     monitor = task.monitored(settings)
-    recipe, defaults = recipe.settled(task, train) if recipe is not None else (None, Defaults(""))
+    recipe, defaults = (None, Defaults("")) if recipe is None else recipe.settled(task, train, parts.network)
     settings = settings.filled(defaults.settings)
     tokenizer, reason = (parts.tokenizer, "") if parts.tokenizer else recipe.tokenizer_for(train)
     network = parts.network or recipe.network_for(task, tokenizer, settings.seed)

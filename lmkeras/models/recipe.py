@@ -71,16 +71,20 @@ class Recipe:
             has = [name for name in has if own[name] in (None, self.tokenizer)] or has
         return has
 
-    def settled(self, task: Task, corpus) -> "tuple[Recipe, Defaults]":
+    def settled(self, task: Task, corpus, network: Network | None = None) -> "tuple[Recipe, Defaults]":
         """The recipe with a network, a tokenizer and sizes for a corpus, and what they follow from.
 
         Args:
             task: the task, with what it has learnt from the corpus.
             corpus: the corpus to train on.
+            network: the network that was chosen before, for another corpus perhaps; None if none is made yet.
         """
         if self.network != AUTO:
             return self, Defaults(self.network)
-        found = task.defaults(corpus, self._candidates())
+        names = self._candidates()
+        if network is not None:
+            names = [name for name in names if registry.family(name, task.bodies).new is type(network.body)] or names
+        found = task.defaults(corpus, names)
         made = {"network": found.network, "sizes": {**found.sizes, **self.sizes}}
         own = isinstance(self.tokenizer, BaseTokenizer) or self.is_named or task.tokenizer_in(corpus) is not None
         if not own and found.tokenizer is not None:

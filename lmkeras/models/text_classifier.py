@@ -16,10 +16,12 @@ class TextClassifier(Model):
     """A tokenizer, a classification network and the labels: trains on labelled text and labels text.
 
     Args:
-        network: a name ("dense", "cnn", "lstm", "transformer", "bert"), or a built network for a fitted tokenizer.
+        network: a name ("ngrams", "dense", "cnn", "lstm", "transformer", "bert"), or a built network for a fitted
+            tokenizer. "auto": what suits the texts, with sizes and settings that follow their amount.
         tokenizer: a name ("words", "characters", "byte_pair", "word_piece") of a tokenizer that `fit` fits on the
-            corpus; or a fitted tokenizer. "auto" (or None): for "bert" "word_piece", or the tokenizer of the pretrained
-            weights; else "words", or "characters" for text without spaces between words, such as Chinese.
+            corpus; or a fitted tokenizer. "auto" (or None): for "ngrams" "characters"; for "bert" "word_piece", or the
+            tokenizer of the pretrained weights; else "words", or "characters" for text without spaces between words,
+            such as Chinese.
         vocabulary_size: the most ids that a tokenizer given by name may have; None for its default.
         max_length: the most ids of a text (or pair) that the network sees, special ones included; None for the
             network's limit, or 512 if it has none.

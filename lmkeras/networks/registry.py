@@ -70,6 +70,8 @@ def _require_own_name(name: str, kind: str, body: Callable) -> None:
     """Raises ValueError if another body has the name, be it one that comes with lmkeras and is not imported yet."""
     comes_with = name in names_that_come_with_lmkeras(kind)
     own = getattr(_source_of(body), "__module__", None) or ""
+    if name == "auto":
+        raise ValueError("auto is the name for what suits the text: give the body another name")
     other = _bodies[kind].get(name)
     same = other is not None and _qualified_name(other.new) == _qualified_name(body)  # as when its module runs again
     if (comes_with and not own.startswith("lmkeras.networks.bodies.")) or not (other is None or same):

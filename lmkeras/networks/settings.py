@@ -20,7 +20,8 @@ class WriterSettings(_Sizes):
     """The network of a language model: its kind and sizes. A size that is not given has the default of its kind."""
 
     network: Literal["auto", "transformer", "lstm", "gru", "simple_rnn"] = "auto"
-    """The kind of network; auto: a transformer with sizes and settings for the amount of text."""
+    """The kind of network; auto: a transformer whose tokenizer, sizes and training follow the amount of text, where
+    they are not given; the defaults of sizes are those of a network by name."""
     num_layers: int | None = None
     """Number of blocks, or of recurrent layers; None: 4 for transformers, 1 for recurrent networks."""
     dropout: float | None = None
@@ -48,7 +49,8 @@ class ReaderSettings(_Sizes):
     """A network that reads whole texts: its kind and sizes. A size that is not given has the default of its kind."""
 
     network: Literal["auto", "ngrams", "dense", "cnn", "lstm", "transformer", "bert"] = "auto"
-    """The kind of network; auto: what suits the number and length of the texts, with settings that suit them too."""
+    """The kind of network; auto: ngrams, or what suits the texts, with sizes and training that follow their amount,
+    where they are not given; the defaults of sizes are those of a network by name."""
     weights: str | None = dataclasses.field(default=None, metadata={"metavar": "FOLDER"})
     """For bert, a folder or hub name of pretrained weights; None: fresh, random weights."""
     dropout: float | None = None

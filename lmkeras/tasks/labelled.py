@@ -70,7 +70,8 @@ class LabelledTask(WholeTextTask):
     Showing: ClassVar[type] = ShownLabels
     help: ClassVar[dict] = {
         "validation": "labelled text to validate on; None: examples of every label taken from the training text.",
-        "tokenizer": "how text becomes tokens; auto: words, characters for text such as Chinese, WordPiece for bert.",
+        "tokenizer": "how text becomes tokens; auto: words, characters for text such as Chinese, WordPiece for bert, "
+        "characters for ngrams.",
         "vocabulary_size": "the largest number of different tokens; None: 10000 words, every character, 4096 byte "
         "pairs, 8192 pieces.",
     }

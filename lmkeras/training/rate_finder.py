@@ -19,6 +19,9 @@ from lmkeras.training.layer_rates import with_layer_rates
 from lmkeras.training.optimizers import build_optimizer
 from lmkeras.training.settings import TrainingSettings
 
+#: the learning rates that are tried, by optimizer; Adagrad divides by the sum of all gradients' squares
+_RATES, _OTHER_RATES = {"adagrad": (1e-4, 100.0)}, (1e-7, 1.0)
+
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class RateFinding(Described):
@@ -109,8 +112,8 @@ def find_learning_rate(
     network: Network,
     train: tf.data.Dataset,
     settings: TrainingSettings,
-    lowest: float = 1e-7,
-    highest: float = 1.0,
+    lowest: float | None = None,
+    highest: float | None = None,
     steps: int = 100,
     rate_factors: Mapping[str, float] | None = None,
 ) -> RateFinding:
@@ -123,9 +126,9 @@ def find_learning_rate(
         train: batches of (inputs, targets, weights), without end.
         settings: the settings of the planned training, of which optimizer, weight_decay, clip_norm, precision and xla
             are used.
-        lowest: learning rate of the first update.
-        highest: learning rate of the last update. The finder stops earlier if the loss becomes infinite or NaN, or if
-            it grows to four times its lowest value and above its first value.
+        lowest: learning rate of the first update; None: 1e-7, and 1e-4 for adagrad.
+        highest: learning rate of the last update; None: 1, and 100 for adagrad. The finder stops earlier if the loss
+            becomes infinite or NaN, or if it grows to four times its lowest value and above its first value.
         steps: number of updates, at least 10. With more updates the network learns more on the way, which lowers the
             suggestion: by a factor of 2 to 3 for four times as many updates.
         rate_factors: see `with_layer_rates`; None for the same learning rate everywhere.
@@ -139,6 +142,8 @@ def find_learning_rate(
 
     Source: Smith 2017, section 3.3.
     """
+    usual = _RATES.get(settings.optimizer or network.body.default_optimizer, _OTHER_RATES)
+    lowest, highest = usual[0] if lowest is None else lowest, usual[1] if highest is None else highest
     if not 0 < lowest < highest < math.inf or steps < 10:
         raise InputError(
             "expected learning rates 0 < lowest < highest and at least 10 steps, "
@@ -162,7 +167,8 @@ def find_learning_rate(
     if not finding.losses or finding.fall < 1.5:
         raise InputError(
             f"the loss fell at no learning rate from {lowest} to {highest}, or by no more than it varies from batch to "
-            "batch: try other rates, more steps or larger batches"
+            "batch: try other rates, more steps or larger batches. A network that begins near its best, as ngrams "
+            "does, shows too little in so few updates: compare whole trainings instead, as tune does"
         )
     return finding
 

@@ -31,8 +31,18 @@ class SettingsFile(keras.callbacks.Callback):
     def __init__(self, folder: Path, settings: TrainingSettings, entries: Mapping[str, object], resume: bool):
         super().__init__()
         self._path, self._settings, self._resume = folder / NAME, settings, resume
+        self._network = None
         self._writes = is_chief(strategy_for(settings.distribute))  # of several workers, the first
         self._entries, self._start, self._before = dict(entries), time.perf_counter(), 0.0
+
+    def acts(self, settings: TrainingSettings, network: str) -> None:
+        """Says how the settings act, before training begins.
+
+        Args:
+            settings: the settings with a value for everything that the user left to lmkeras.
+            network: the name of the network.
+        """
+        self._settings, self._network = settings, network
 
     def on_train_begin(self, logs=None):
         """Writes the file."""
@@ -47,6 +57,11 @@ class SettingsFile(keras.callbacks.Callback):
         optimizer, learning_rate = chosen_optimizer(self.model, self._settings)
         self._entries |= {
             "acting": {
+                "network": self._network,
+                "epochs": self._settings.epochs,
+                "steps": self._settings.steps,
+                "minutes": self._settings.minutes,
+                "batch_size": self._settings.batch_size,
                 "parameters": self.model.count_params(),
                 "optimizer": optimizer,
                 "learning_rate": learning_rate,

@@ -1,5 +1,7 @@
 """The network auto: chosen for the corpus, and what the user says counts before it."""
 
+import json
+
 import pytest
 
 import lmkeras
@@ -30,7 +32,9 @@ def test_a_classifier_is_made_for_its_texts():
     }
     assert history.updates[-1] == found.settings["epochs"]  # each is one update
     assert model.predict("good").label == "yes"
-    model.fit(TEXTS, LABELS, steps=1, validation_fraction=0, verbose=0)  # the same network goes on
+    again = model.fit(TEXTS, LABELS, validation_fraction=0, verbose=0)  # the same network goes on, for as long
+    assert again.updates[-1] == history.updates[-1]
+    assert model.untrained()._recipe.network == "auto"
 
 
 def test_a_language_model_is_made_for_its_text():
@@ -94,9 +98,9 @@ def test_sizes_that_no_network_has_are_refused_at_once():
 
 def test_a_run_goes_on_as_it_was_chosen(tmp_path):
     first, again = (lmkeras.TextClassifier() for _ in range(2))
-    first.fit(TEXTS, LABELS, run_folder=tmp_path / "run", verbose=0)
+    first_history = first.fit(TEXTS, LABELS, run_folder=tmp_path / "run", verbose=0)
     history = again.fit(TEXTS, LABELS, run_folder=tmp_path / "run", resume=True, verbose=0)
-    assert history.updates[-1] > 0
+    assert history == first_history
     assert again.predict("good").probabilities == first.predict("good").probabilities
 
 
@@ -114,4 +118,19 @@ def test_the_rule_is_bounded(with_spaces, labels):
         assert 3 <= found.settings["epochs"] <= 20
         buckets.append(found.sizes["buckets"])
     assert buckets == sorted(buckets)
-    assert str(texts)[:1] in found.reason
+    assert found.reason.startswith("1,000,000 texts of 200 characters")
+
+
+def test_settings_json_says_how_they_act(tmp_path):
+    lmkeras.TextClassifier().fit(["天地玄黄", "宇宙洪荒"] * 8, LABELS[:16], run_folder=tmp_path / "run", verbose=0)
+    entries = json.loads((tmp_path / "run" / "settings.json").read_text(encoding="utf-8"))
+    assert [entries["settings"]["network"], entries["settings"]["learning_rate"]] == ["auto", None]
+    acting = {name: entries["acting"][name] for name in ("network", "learning_rate", "batch_size", "epochs")}
+    assert acting == {"network": "ngrams", "learning_rate": 1.0, "batch_size": 32, "epochs": 20}
+
+
+def test_learning_again_after_a_search_for_the_rate_is_as_long():
+    model = lmkeras.TextClassifier()
+    with pytest.raises(InputError, match="begins near its best"):
+        model.find_learning_rate(TEXTS, LABELS, steps=10)
+    assert model.fit(TEXTS, LABELS, validation_fraction=0, verbose=0).updates[-1] == 20

@@ -12,7 +12,8 @@ def test_fit_in_python_keeps_what_was_asked(tmp_path):
     asked = {"network": "lstm", "tokenizer": "characters", "units": 8, "steps": 2, "window_length": 8}
     assert asked.items() <= kept["settings"].items()
     acting = {"optimizer": "adamw", "learning_rate": 0.003, "parameters": model.network.count_params()}
-    assert kept["acting"] == acting
+    lengths = {"epochs": None, "steps": 2, "minutes": None, "batch_size": 32}
+    assert kept["acting"] == {"network": "lstm", **lengths, **acting}
     assert kept["version"] == lmkeras.__version__
     assert kept["seconds"] > 0
     before = kept["seconds"]

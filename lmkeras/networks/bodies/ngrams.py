@@ -33,6 +33,7 @@ class NGrams(Sized, Body, keras.layers.Layer):
     default_optimizer = "adagrad"
     max_length = 100_000  # tokens, which are characters
     xla_on_gpu = False
+    keeps_digits = False  # a text has thousands of n-grams, whose vectors and number are summed
 
     SIZES: ClassVar = {
         "widths": (2, 3, 4, 5),
@@ -54,7 +55,11 @@ class NGrams(Sized, Body, keras.layers.Layer):
         """Makes the widths lists; raises InputError where they are no widths."""
         for name in ("widths", "word_widths"):
             widths = getattr(self, name)
-            if not isinstance(widths, Sequence) or isinstance(widths, str) or any(width < 1 for width in widths):
+            if (
+                not isinstance(widths, Sequence)
+                or isinstance(widths, str)
+                or any(not hasattr(width, "__index__") or width < 1 for width in widths)
+            ):
                 raise InputError(f"{name} must be lengths of n-grams, such as (1, 2), got {widths!r}")
             setattr(self, name, sorted(set(widths)))
         if not self.widths and not self.word_widths:
@@ -110,16 +115,21 @@ class NGrams(Sized, Body, keras.layers.Layer):
             table.assign(values)
         if (size := head.num_answers) is None:
             return ""
-        counts = tf.Variable(tf.zeros((self.buckets, size)))
+        counts = tf.Variable(tf.zeros((self.buckets, size + 1)))  # the last column counts all texts
+        signature = [tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None, None], tf.bool)]
 
-        @tf.function(reduce_retracing=True)
-        def count(inputs, answers):
-            for grams in self.grams(self.inputs(inputs)):
+        @tf.function(input_signature=[*signature, tf.TensorSpec([None, size])], autograph=False)
+        def count(ids, mask, answers):
+            inputs = {"input_ids": ids, "attention_mask": mask}
+            answers = tf.pad(answers, ((0, 0), (0, 1)), constant_values=1)
+            for grams in self.grams(inputs):
                 row = tf.where(grams.real)[:, 0]
                 counts.scatter_add(tf.IndexedSlices(tf.gather(answers, row), tf.boolean_mask(grams.ids, grams.real)))
 
+        count = count.get_concrete_function()  # TensorFlow warns if every fit traces a function again
         for inputs, targets, _ in batches:
-            count(inputs, head.answers(targets))
+            inputs = self.inputs(inputs)
+            count(inputs["input_ids"], inputs["attention_mask"], head.answers(targets))
         ratios = _naive_bayes(counts.numpy())
         kernel = head.answer_by(self.embedding_dim, ratios)
         self.embedding.embeddings.assign(_BEGIN * ratios @ np.linalg.pinv(kernel))
@@ -134,8 +144,11 @@ def _naive_bayes(counts: np.ndarray) -> np.ndarray:
     """log(p / q) for each n-gram and label, [buckets, C], from how often each stands in texts of each label.
 
     An n-gram that stands in no text has 0.
+
+    Args:
+        counts: float [buckets, C + 1], in texts that have a label, and in the last column in all texts.
     """
-    total = counts.sum(axis=1, keepdims=True)
+    counts, total = counts[:, :-1], counts[:, -1:]
     seen = total > 0
     having, others = (np.where(seen, part + _SMOOTHING, 0) for part in (counts, total - counts))
     ratios = np.zeros_like(counts)
@@ -165,6 +178,9 @@ def ngram_classifier(
     Returns:
         A built network, int32 ids [B, T] → float32 logits [B, C]: the vectors of all n-grams are added up, those of
         each kind are divided by the square root of their number, and a dense layer follows.
+
+    The network learns what the tokens are, and begins from naive-Bayes ratios, where a model is given its name; built
+    by this function, it takes each token for a word by itself and begins from zeros.
 
     Source: Wang and Manning 2012 (n-grams, naive-Bayes ratios); Joulin et al. 2017 (hashed n-grams).
 

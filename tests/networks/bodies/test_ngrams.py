@@ -162,6 +162,22 @@ def test_training_begins_from_naive_bayes_ratios():
         np.testing.assert_allclose(list(model.predict(text).probabilities.values()), expected, atol=1e-4)
 
 
+def test_several_labels_begin_beside_all_other_texts():
+    texts, labels = ["a b", "b c", "c d", "d"], [["x"], ["x", "y"], [], ["y"]]
+    model = begun(texts, labels, widths=(), word_widths=(1,))
+    having = {label: collections.Counter() for label in model.labels}
+    total = collections.Counter(word for text in texts for word in text.split())
+    for text, of_text in zip(texts, labels, strict=True):
+        for label in of_text:
+            having[label].update(text.split())
+    for word in total:
+        for label, probability in model.predict(word).probabilities.items():
+            p = (having[label][word] + 1) / (sum(having[label].values()) + len(total))
+            others = sum(total.values()) - sum(having[label].values())
+            q = (total[word] - having[label][word] + 1) / (others + len(total))
+            assert math.log(probability / (1 - probability)) == pytest.approx(0.3 * math.log(p / q), abs=1e-4)
+
+
 def test_many_labels_begin_in_the_directions_in_which_they_differ_most():
     from lmkeras.networks.heads.classes import ClassesHead
 
@@ -199,6 +215,7 @@ def test_it_learns_is_saved_and_exported(tmp_path, label):
         ({"widths": (), "word_widths": ()}, "both empty"),
         ({"widths": (0,)}, "widths must be lengths of n-grams"),
         ({"word_widths": "12"}, "word_widths must be lengths of n-grams"),
+        ({"widths": ("2",)}, "widths must be lengths of n-grams"),
         ({"buckets": 0}, "buckets must be at least 1"),
     ],
 )
