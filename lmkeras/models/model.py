@@ -145,13 +145,12 @@ class Model(ShownModel):
             require_judge(settings, held_out)
             ready = prepared(self._parts, self._recipe, train, held_out=held_out, settings=settings, replicas=replicas)
             run = run_of(ready, folder=run_folder, resume=resume)
-            asked = {"recipe": self._recipe, "corpus": corpus, "settings": settings}
-            how = {"run": run, "callbacks": noted(callbacks, run, ready, **asked), "verbose": verbose}
+            noting = noted(callbacks, run, ready, corpus=corpus, settings=settings)
             self._become(ready.parts)  # all checks have been passed
             settings, self.findings = ready.settings, ready.findings
-            tell(ready.findings, bool(verbose) and is_chief(strategy_for(settings.distribute)))
+            tell(self.findings, bool(verbose) and is_chief(strategy_for(settings.distribute)))
             with self._training(settings) as factors:
-                history = fit_and_tell(ready, settings, ready.monitor, rate_factors=factors, **how)
+                history = fit_and_tell(ready, verbose, run=run, callbacks=noting, rate_factors=factors)
             self._become(calibrated(self._parts, held_out))
             return history
 

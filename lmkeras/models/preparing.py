@@ -48,7 +48,7 @@ class Prepared(NamedTuple):
         names: what the user called network and tokenizer, or what their classes are called.
         weights_from: where the network's weights come from, for people.
         settings: how training will be done, with a value for everything that the user left to lmkeras.
-        recipe: how tokenizer and network were made, with the name of the network that was chosen; None if not by name.
+        recipe: how the user asked for tokenizer and network; None for a model from a built network.
         network_reason: what the choice of the network follows from, for people; "" if the user named or gave it.
         tokenizer_reason: the tokenizer and why it was chosen, for people; "" where the user named or gave it.
     """
@@ -80,7 +80,6 @@ def noted(
     run: Run | None,
     ready: Prepared,
     *,
-    recipe: Recipe | None,
     corpus: object,
     settings: TrainingSettings,
 ):
@@ -90,7 +89,6 @@ def noted(
         callbacks: those of the caller.
         run: the run, or None.
         ready: the prepared training, which knows how the settings act.
-        recipe: how the model is made; None for a model from a built network.
         corpus: what the caller gave as corpus; the name of a source is noted.
         settings: how training is done, as the user asked for it.
     """
@@ -100,7 +98,7 @@ def noted(
             return callbacks
     if run is None:
         return callbacks
-    asked = dataclasses.asdict(settings)
+    asked, recipe = dataclasses.asdict(settings), ready.recipe
     if recipe is not None:
         tokenizer = recipe.tokenizer if isinstance(recipe.tokenizer, str) else type(recipe.tokenizer).__name__
         own = {"network": recipe.network, "tokenizer": tokenizer, "vocabulary_size": recipe.vocabulary_size}
@@ -142,7 +140,9 @@ def prepared(
     """
     task = parts.task.learned(train, held_out, settings=settings, trained=parts.network is not None)
     monitor = task.monitored(settings)
-    recipe, defaults = (None, Defaults("")) if recipe is None else recipe.settled(task, train, parts.network)
+    asked, defaults = recipe, Defaults("")
+    if recipe is not None:
+        recipe, defaults = recipe.settled(task, train, parts.network)
     settings = settings.filled(defaults.settings)
     tokenizer, reason = (parts.tokenizer, "") if parts.tokenizer else recipe.tokenizer_for(train)
     network = parts.network or recipe.network_for(task, tokenizer, settings.seed)
@@ -166,7 +166,7 @@ def prepared(
     )
     told = {
         "settings": settings,
-        "recipe": recipe,
+        "recipe": asked,
         "findings": findings,
         "network_reason": defaults.reason,
         "amounts": amounts,

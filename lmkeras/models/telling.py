@@ -25,19 +25,18 @@ _log = logging.getLogger("lmkeras")
 _SAMPLE = 2**17  # how many targets are enough to judge what a predictor that reads nothing would get
 
 
-def fit_and_tell(ready: Prepared, settings: TrainingSettings, monitor: Metric, verbose: str | int, **others) -> History:
+def fit_and_tell(ready: Prepared, verbose: str | int, **others) -> History:
     """Trains, and says before it what is trained and how, and after it what came of it.
 
     Args:
         ready: the prepared training.
-        settings: how to train.
-        monitor: the value that chooses the weights.
         verbose: how much is shown, see `level_of`.
         others: further arguments of `harness.fit`.
 
     Returns:
         The evaluations; the attribute `outcome` is the Outcome of the training.
     """
+    settings, monitor = ready.settings, ready.monitor
     level = level_of(verbose, is_chief(strategy_for(settings.distribute)))
     say_before(ready, settings, level)
     judgement = Judgement(ready.parts.task.keras_metrics, *monitor)

@@ -144,11 +144,7 @@ def find_learning_rate(
     """
     usual = _RATES.get(settings.optimizer or network.body.default_optimizer, _OTHER_RATES)
     lowest, highest = usual[0] if lowest is None else lowest, usual[1] if highest is None else highest
-    if not 0 < lowest < highest < math.inf or steps < 10:
-        raise InputError(
-            "expected learning rates 0 < lowest < highest and at least 10 steps, "
-            f"got lowest {lowest}, highest {highest}, {steps} steps"
-        )
+    _require_rates(lowest, highest, steps)
     before = [variable.numpy() for variable in network.variables]
     # of the same layers, so that the network itself stays compiled as it is
     trial = Network(network.body, network.head, name="trial")
@@ -171,6 +167,14 @@ def find_learning_rate(
             "does, shows too little in so few updates: compare whole trainings instead, as tune does"
         )
     return finding
+
+
+def _require_rates(lowest: float, highest: float, steps: int) -> None:
+    if not 0 < lowest < highest < math.inf or steps < 10:
+        raise InputError(
+            "expected learning rates 0 < lowest < highest and at least 10 steps, "
+            f"got lowest {lowest}, highest {highest}, {steps} steps"
+        )
 
 
 def _growing_optimizer(network, settings, *, policy, rate_factors, lowest, highest, steps):
