@@ -111,7 +111,8 @@ def peer_side(which: str, folder: Path, name: str) -> tuple[float, float, float]
 def called(command: list[str]) -> str:
     """What a process prints; ends this one if it fails."""
     environment = Side("lmkeras").environment()
-    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *environment["PYTHONPATH"].split(os.pathsep)])
+    own = os.environ.get("PYTHONPATH", "")  # where fastText may be
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), environment["PYTHONPATH"], own])
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode:
         sys.exit(f"{' '.join(command)}\n{done.stderr}")
