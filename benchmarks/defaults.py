@@ -82,7 +82,7 @@ def fasttext(folder: Path, name: str) -> None:
 
 def read(path: Path) -> tuple[list[str], list[str]]:
     """Texts and labels."""
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
     return [row["text"] for row in rows], [row["label"] for row in rows]
 
 
@@ -135,7 +135,7 @@ def measure(options, name: str) -> dict[str, list[tuple[float, float, float]]]:
             for side, found in results.items():
                 other = () if side == "lmkeras" else (side,)
                 found.append(peer_side(*other, Path(output), name) if other else lmkeras_side(Path(output), seed))
-            tests = len((Path(output) / "test.jsonl").read_text(encoding="utf-8").splitlines())
+            tests = len(read(Path(output) / "test.jsonl")[0])
     for side, found in results.items():
         accuracy, macro_f1, seconds = map(statistics.mean, zip(*found, strict=True))
         error = math.sqrt(accuracy * (1 - accuracy) / tests)
