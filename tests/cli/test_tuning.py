@@ -84,8 +84,10 @@ def stopped_in(monkeypatch):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_it_and_keeps_what_is_done(table, tmp_path, capsys, stopped_in, number, code):
+def test_a_signal_ends_it_and_keeps_what_is_done(table, tmp_path, capsys, stopped_in, number, code, request):
     stopped_in(2, lambda: os.kill(os.getpid(), number) or time.sleep(5))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs ignore
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     got, _, err = run(capsys, *command(table, tmp_path / "study", "--trials", 3))
     assert got == code
     assert f"stopped in trial 2; the trials before it are kept in {tmp_path / 'study'}: go on with --resume" in err
