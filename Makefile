@@ -22,7 +22,8 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 .PHONY: gpu-check demo test slow parity bench $(BENCHMARKS:%=bench/%) readme notebooks lint clean
 
 demo: .venv/ready
-	$(BIN)/lmkeras train lm --text builtin:python-docs --output $(RUN) --overwrite --minutes 2
+	$(BIN)/lmkeras train lm --text builtin:python-docs --output $(RUN) --overwrite \
+		--network transformer --tokenizer characters --batch-size 16 --steps 800
 	$(BIN)/lmkeras generate $(RUN) --prompt "The " --temperature 0.7
 	$(BIN)/lmkeras export $(RUN) $(EXPORT) --overwrite
 	$(BIN)/python examples/generate_from_saved_model.py $(EXPORT) "The "
