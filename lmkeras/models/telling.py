@@ -8,7 +8,6 @@ import numpy as np
 
 from lmkeras.datasets.sharing import WHOLE
 from lmkeras.models.preparing import Prepared
-from lmkeras.tasks.base import Metric
 from lmkeras.training import fit as harness
 from lmkeras.training.devices import training_policy
 from lmkeras.training.history import History
@@ -36,26 +35,24 @@ def fit_and_tell(ready: Prepared, verbose: str | int, **others) -> History:
     Returns:
         The evaluations; the attribute `outcome` is the Outcome of the training.
     """
-    settings, monitor = ready.settings, ready.monitor
-    level = level_of(verbose, is_chief(strategy_for(settings.distribute)))
-    say_before(ready, settings, level)
-    judgement = Judgement(ready.parts.task.keras_metrics, *monitor)
+    level = level_of(verbose, is_chief(strategy_for(ready.settings.distribute)))
+    say_before(ready, level)
+    judgement = Judgement(ready.parts.task.keras_metrics, *ready.monitor)
     network, batches = ready.parts.network, ready.batches
-    history = harness.fit(network, batches, settings, judgement=judgement, verbose=level, **others)
-    say_after(history, ready, settings, monitor=monitor, level=level)
+    history = harness.fit(network, batches, ready.settings, judgement=judgement, verbose=level, **others)
+    say_after(history, ready, level)
     return history
 
 
-def say_before(ready: Prepared, settings: TrainingSettings, level: int) -> None:
+def say_before(ready: Prepared, level: int) -> None:
     """Prints what will be trained, on what and how: one line for each name, if anything is to be shown.
 
     Args:
         ready: the prepared training.
-        settings: how training will be done.
         level: how much is shown, 0 for nothing; from 3 on, the settings too, as they act.
     """
     if level:
-        _say_aligned([*_parts(ready), *_plan(ready, settings), *(_settings(settings) if level > 2 else ())])
+        _say_aligned([*_parts(ready), *_plan(ready, ready.settings), *(_settings(ready.settings) if level > 2 else ())])
 
 
 def _say_aligned(rows: Sequence[tuple[str, str]]) -> None:
@@ -132,21 +129,19 @@ def _settings(settings: TrainingSettings) -> list[tuple[str, str]]:
     return [("settings", ", ".join(f"{name} {value}" for name, value in vars(settings).items()))]
 
 
-def say_after(history: History, ready: Prepared, settings: TrainingSettings, monitor: Metric, level: int) -> None:
+def say_after(history: History, ready: Prepared, level: int) -> None:
     """Gives the history its outcome and prints it; warns if the network has learnt nothing, or if the loss exploded.
 
     Args:
         history: the evaluations of the training.
         ready: the prepared training.
-        settings: how training was done.
-        monitor: the value that chose the weights.
         level: how much is shown, 0 for nothing but warnings.
     """
     if not history:
         return
-    guess, steps = _guess(ready), ready.batches.steps_per_epoch
+    guess, steps, settings = _guess(ready), ready.batches.steps_per_epoch, ready.settings
     history.outcome = outcome_of(
-        history, history.updates, steps_per_epoch=steps, settings=settings, best=tuple(monitor), guess=guess
+        history, history.updates, steps_per_epoch=steps, settings=settings, best=tuple(ready.monitor), guess=guess
     )
     exploded = history.outcome.course == "exploded"
     missed = "" if exploded else _no_better(history, ready, guess)

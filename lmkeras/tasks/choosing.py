@@ -75,11 +75,11 @@ def classifier_defaults(amount: LabelledAmount, networks: Sequence[str]) -> Defa
     length = amount.characters / max(1, amount.texts)
     short = amount.with_spaces and length < _SHORT and amount.labels >= _SEVERAL and amount.texts >= _ENOUGH
     reason = f"{amount.texts:,} texts of {length:,.0f} characters on average, {amount.labels} labels"
-    if "ngrams" in networks and not (short and "cnn" in networks):
-        return _ngrams(amount, reason)
-    if "cnn" in networks and "ngrams" in networks:
+    if "ngrams" not in networks:  # the user has given sizes or a tokenizer of another network
+        return Defaults(networks[0])
+    if short and "cnn" in networks:
         return Defaults("cnn", settings=_CNN, reason=reason)
-    return Defaults(networks[0])
+    return _ngrams(amount, reason)
 
 
 def _ngrams(amount: LabelledAmount, reason: str) -> Defaults:

@@ -144,7 +144,7 @@ def _optimizer(network, settings, policy, total):
         total,
         learning_rate=learning_rate,
         warmup_steps=settings.warmup_steps,
-        weight_decay=settings.weight_decay or 0.0,
+        weight_decay=settings.weight_decay,
         clip_norm=settings.clip_norm,
         policy=policy,
     )

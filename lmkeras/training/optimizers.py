@@ -97,7 +97,7 @@ def build_optimizer(
     total_steps: int,
     learning_rate: float | None = None,
     warmup_steps: int | None = None,
-    weight_decay: float = 0.0,
+    weight_decay: float | None = None,
     clip_norm: float | None = None,
     policy: str = "float32",
 ) -> keras.optimizers.Optimizer:
@@ -110,8 +110,8 @@ def build_optimizer(
         total_steps: number of updates.
         learning_rate: the highest learning rate; None for the optimizer's default.
         warmup_steps: number of updates of the climb; None for a twentieth of total_steps, 100 at most.
-        weight_decay: pulls weights to zero: each update multiplies them by 1 - weight_decay · learning_rate. "adam"
-            ignores it.
+        weight_decay: pulls weights to zero: each update multiplies them by 1 - weight_decay · learning_rate; None for
+            0. "adam" ignores it.
         clip_norm: the largest norm of all gradients together, longer ones are scaled down to it; None for no limit.
         policy: the Keras dtype policy of the network, whose precision the matrix products of "muon" have.
 
@@ -120,7 +120,7 @@ def build_optimizer(
     """
     if name not in LEARNING_RATES:
         raise unknown_name("optimizer", name, LEARNING_RATES)
-    lengths = schedule_lengths(total_steps, warmup_steps)
+    lengths, weight_decay = schedule_lengths(total_steps, warmup_steps), weight_decay or 0.0
     rate = WarmupSchedule(schedule, learning_rate or LEARNING_RATES[name], *lengths)
     # A clip norm is always set, because with one `ClipOnce` adds up the rows that an embedding's gradient has for the
     # same id; 1e9 is so large that it clips nothing. `adam_step` and `Muon` would add these rows up without it, too.

@@ -184,7 +184,7 @@ def _growing_optimizer(network, settings, *, policy, rate_factors, lowest, highe
         name,
         "constant",
         steps,
-        weight_decay=settings.weight_decay or 0.0,
+        weight_decay=settings.weight_decay,
         clip_norm=settings.clip_norm,
         policy=policy,
     )
