@@ -32,7 +32,8 @@ tokenizers.bert_text tokenizers.bert_inputs tokenizers.bert_files tokenizers.wor
 tokenizers.in_graph tokenizers.in_graph.offsets tokenizers.in_graph.lower_case tokenizers.in_graph.byte_pair
 tokenizers.in_graph.keras_words
 tokenizers.in_graph.bert_characters tokenizers.in_graph.bert_text tokenizers.in_graph.word_piece
-tokenizers.keras_words tokenizers.byte_pair tokenizers.word_piece tokenizers.choice tokenizers
+tokenizers.choice tokenizers.word_spans tokenizers.in_graph.word_spans
+tokenizers.keras_words tokenizers.byte_pair tokenizers.word_piece tokenizers
 datasets.sharing datasets.prefetching datasets.notes datasets.windows datasets.shard_files datasets.shards
 datasets.encoding datasets.shard_writing
 datasets.sharded_windows

@@ -4,7 +4,7 @@ A network consists of a body, which reads the text, and a head, which computes w
 whole texts at once is a reader. A body that reads a text from its start, and can also read it one token at a time, is a
 writer; language models need a writer.
 
-Shape letters: B batch, T tokens, D width of a token's state, S size of the summary of a text.
+Shape letters: B batch, T tokens, W words, D width of a token's state, S size of the summary of a text.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -94,6 +94,16 @@ class Body:
     def summary(self, inputs: Mapping, training: bool = False):
         """One vector for each text, [B, S], from inputs by name; by default, the mean of its tokens' states."""
         return masked_mean(self.states(inputs, training), inputs["attention_mask"])
+
+    def word_states(self, inputs: Mapping, training: bool = False):
+        """The state of every word, [B, W, D], for tasks that answer for words; by default, that of its first token.
+
+        Args:
+            inputs: by name, which the method `inputs` gives, with word_starts, int32 [B, W]: where the first token of
+                each word stands among input_ids; anything where a text has fewer words.
+            training: whether dropout is active.
+        """
+        return tf.gather(self.states(inputs, training), inputs["word_starts"], axis=1, batch_dims=1)
 
     def begin(self, batches: Iterable[tuple], tokenizer: BaseTokenizer, head: "Head") -> str:
         """Called once for a network with fresh weights, before it is trained; by default, nothing is done.
@@ -201,7 +211,8 @@ class Head(keras.layers.Layer):
     more: a language model's head must also have `vocabulary_size` and `every_position`, a classifier's `num_classes`.
 
     Attributes:
-        reads: what `call` gets from the body: "states" [B, T, D] or "summary" [B, S].
+        reads: the method of the body that gives what `call` gets: "states" [B, T, D], "word_states" [B, W, D] or
+            "summary" [B, S].
         targets: the names of the targets, for a head whose targets are a dictionary; None if there is one array.
         keras_loss: the Keras loss that equals `loss` with weights of 1; None if Keras has none.
         num_answers: C, for a head that gives a whole text a logit for each possible answer, and so has `answers` and

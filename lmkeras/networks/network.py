@@ -52,18 +52,18 @@ class Network(JudgedByHead):
             self.body.build((None, None))
         self.head.connect(self.body)
         if not self.head.built:  # another network of the same parts may have built it
-            states = self.head.reads == "states"
-            self.head.build((None, None, self.body.width) if states else (None, self.body.summary_size))
+            summary = self.head.reads == "summary"
+            self.head.build((None, self.body.summary_size) if summary else (None, None, self.body.width))
         self.built = True
 
     def features(self, inputs, training=False):
-        """What the body gives the head: states or summaries, as the head asks for."""
+        """What the body gives the head: what its method of the name `Head.reads` returns."""
         # through Keras' __call__, which tells all layers inside whether this is training
         return self(inputs, training=training, features_only=True)
 
     def call(self, inputs, training=False, features_only=False):
         """The head's outputs for the inputs, or only what the body gives the head."""
-        read = self.body.states if self.head.reads == "states" else self.body.summary
+        read = getattr(self.body, self.head.reads)
         features = read(self.body.inputs(inputs), training=training)
         return features if features_only else self.head(features, training=training)
 

@@ -3,13 +3,14 @@
 Shape letters: B batch, T tokens, D width.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import keras
 from keras import ops
 
 from lmkeras.errors import InputError
+from lmkeras.networks.bodies.bert.calling import INPUTS
 from lmkeras.networks.contract import Body, Head
 from lmkeras.pretrained import bert as table
 from lmkeras.pretrained.checkpoint import write_checkpoint
@@ -54,11 +55,11 @@ class BertReading(Body):
 
     def states(self, inputs, training=False):
         """The last block's output for every token, [B, T, D]."""
-        return self(inputs, training=training).last_hidden_state
+        return self(_own(inputs), training=training).last_hidden_state
 
     def summary(self, inputs, training=False):
         """The pooled vector of the first token, [B, D]."""
-        return self(inputs, training=training).pooler_output
+        return self(_own(inputs), training=training).pooler_output
 
     def packed(self, dtype: str):
         """The function that computes the summary in an exported model, see `PackedBert`."""
@@ -92,3 +93,8 @@ class BertReading(Body):
         own = {"head.kernel": head.dense.kernel.numpy(), "head.bias": head.dense.bias.numpy()}
         body = {f"bert.{name}": tensor for name, tensor in self.published_weights().items()}
         write_checkpoint(folder, config, {**body, **table.write_rows(table.CLASSIFIER, own)})
+
+
+def _own(inputs: Mapping) -> dict:
+    """The inputs that BERT itself takes: a task may add others, such as where words begin."""
+    return {name: inputs[name] for name in INPUTS if name in inputs}
