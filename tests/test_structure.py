@@ -45,6 +45,7 @@ layers layers.precision layers.fused layers.dropout layers.position layers.atten
 layers.vocabulary_loss layers.recurrent layers.ngrams
 networks networks.settings networks.size_types networks.registry networks.contract networks.judged networks.network
 networks.heads networks.heads.summary networks.heads.language networks.heads.classes networks.heads.labels
+networks.heads.spans
 networks.bodies networks.bodies.embedding
 networks.bodies.ngrams networks.bodies.dense networks.bodies.convolutional networks.bodies.recurrent
 networks.bodies.bidirectional networks.bodies.transformer

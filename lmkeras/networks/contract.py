@@ -105,6 +105,10 @@ class Body:
         """
         return tf.gather(self.states(inputs, training), inputs["word_starts"], axis=1, batch_dims=1)
 
+    def masked_states(self, inputs: Mapping, training: bool = False) -> tuple:
+        """The state of every token, [B, T, D], and the mask, bool [B, T], for heads that compare a text's tokens."""
+        return self.states(inputs, training), inputs["attention_mask"]
+
     def begin(self, batches: Iterable[tuple], tokenizer: BaseTokenizer, head: "Head") -> str:
         """Called once for a network with fresh weights, before it is trained; by default, nothing is done.
 
@@ -211,8 +215,8 @@ class Head(keras.layers.Layer):
     more: a language model's head must also have `vocabulary_size` and `every_position`, a classifier's `num_classes`.
 
     Attributes:
-        reads: the method of the body that gives what `call` gets: "states" [B, T, D], "word_states" [B, W, D] or
-            "summary" [B, S].
+        reads: the method of the body that gives what `call` gets: "states" [B, T, D], "masked_states" (these and
+            the mask, bool [B, T]), "word_states" [B, W, D] or "summary" [B, S].
         targets: the names of the targets, for a head whose targets are a dictionary; None if there is one array.
         keras_loss: the Keras loss that equals `loss` with weights of 1; None if Keras has none.
         num_answers: C, for a head that gives a whole text a logit for each possible answer, and so has `answers` and

@@ -19,6 +19,7 @@ from lmkeras.networks.contract import Head
 from lmkeras.networks.heads.classes import ClassesHead
 from lmkeras.networks.heads.labels import LabelsHead
 from lmkeras.networks.heads.language import LanguageHead
+from lmkeras.networks.heads.spans import SpanHead
 from lmkeras.networks.heads.summary import SummaryHead
 from lmkeras.networks.network import Network
 from lmkeras.training.devices import precision
@@ -32,6 +33,8 @@ HEADS = {
     "classes, normal": lambda: ClassesHead(3, 0.0, 0.02),
     "labels": lambda: LabelsHead(3, dropout=0.25),
     "labels, normal": lambda: LabelsHead(1, 0.0, 0.02),
+    "spans": lambda: SpanHead(dropout=0.25),
+    "spans, normal": lambda: SpanHead(0.0, 0.02),
     "language": lambda: LanguageHead(VOCABULARY),
     "language, tied": lambda: LanguageHead(VOCABULARY, tied=True),
     "language, last alone": lambda: LanguageHead(VOCABULARY, every_position=False),
@@ -41,6 +44,8 @@ HEADS = {
 
 def new(row):
     head = HEADS[row]()
+    if isinstance(head, SpanHead):  # which needs a mask, and so a reader
+        return fill(Network(registry.new_body("lstm", "readers", vocabulary_size=VOCABULARY, embedding_dim=6), head))
     sizes = {"embedding_dim": 6, "units": 5, "tie_embeddings": getattr(head, "tied", False)}
     return fill(Network(registry.new_body("lstm", "writers", vocabulary_size=VOCABULARY, **sizes), head))
 
@@ -56,6 +61,8 @@ def targets_and_shares(network):
     *places, outputs = network(IDS).shape
     if several := isinstance(network.head, LabelsHead):
         places, outputs = [*places, outputs], 2  # each label is a target: 0 or 1
+    if isinstance(network.head, SpanHead):  # a start and an end of each text, among its tokens
+        places, outputs = [len(IDS), 2], IDS.shape[1]
     rng = np.random.default_rng(1)
     shares = rng.random(places) * (rng.random(places) > 0.3)
     targets = rng.integers(0, outputs, places).astype("int8" if several else "int32")
@@ -94,7 +101,11 @@ def test_config_holds_every_argument_and_makes_the_same_head(network):
 
 def test_what_the_head_gets_is_the_bodys(network):
     states = network.body(IDS)
-    assert network.features(IDS).shape == (states if network.head.reads == "states" else states[:, -1]).shape
+    if network.head.reads == "masked_states":
+        masked, mask = network.features(IDS)
+        assert (masked.shape, mask.shape) == (states.shape, IDS.shape)
+    else:
+        assert network.features(IDS).shape == (states if network.head.reads == "states" else states[:, -1]).shape
     np.testing.assert_array_equal(network(IDS), network.head(network.features(IDS)))
 
 
@@ -105,9 +116,12 @@ def cross_entropy(network, logits, targets):
         return plain, lambda outputs: tf.keras.backend.binary_crossentropy(
             targets.astype("float32"), outputs, from_logits=True
         )
+    if isinstance(network.head, SpanHead):
+        logits = logits.swapaxes(1, 2)
     log_p = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
     plain = -np.take_along_axis(log_p, targets[..., None], axis=-1)[..., 0]
-    return plain, lambda outputs: tf.nn.sparse_softmax_cross_entropy_with_logits(targets, outputs)
+    last = (lambda x: tf.transpose(x, [0, 2, 1])) if isinstance(network.head, SpanHead) else tf.identity
+    return plain, lambda outputs: tf.nn.sparse_softmax_cross_entropy_with_logits(targets, last(outputs))
 
 
 def test_the_loss_is_the_sum_of_the_targets_by_their_shares(network):
@@ -129,7 +143,7 @@ def direct(network, ids=IDS):
 
 def test_a_loss_without_outputs_is_the_same_with_the_same_gradients(network):
     if direct(network) is None:
-        assert type(network.head) in (ClassesHead, LabelsHead), "whose few logits are no burden"
+        assert type(network.head) in (ClassesHead, LabelsHead, SpanHead), "whose few logits are no burden"
         return
     for ours, plain in zip(value_and_gradients(network, lambda: direct(network)), by_outputs(network), strict=True):
         np.testing.assert_allclose(ours, plain, atol=1e-6)
