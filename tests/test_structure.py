@@ -24,6 +24,7 @@ errors quiet display durable archives arguments.values
 corpora.corpus corpora.characters corpora.table_files corpora.records corpora.memory
 corpora.files corpora.paths corpora.tfds corpora.sources
 corpora.docstrings corpora.unlabelled corpora.tables
+corpora.spans corpora.tag_schemes corpora.tagged_columns
 corpora.label_lists corpora.multi_label_split
 corpora.labelled corpora.labelled_split corpora.labelled_files corpora.labelled_sources corpora
 tokenizers.special tokenizers.base tokenizers.pieces tokenizers.word_splitter tokenizers.keras_legacy
@@ -34,6 +35,7 @@ tokenizers.in_graph.keras_words
 tokenizers.in_graph.bert_characters tokenizers.in_graph.bert_text tokenizers.in_graph.word_piece
 tokenizers.choice tokenizers.word_spans tokenizers.in_graph.word_spans
 tokenizers.keras_words tokenizers.byte_pair tokenizers.word_piece tokenizers
+corpora.tagged_spans corpora.tagged_records corpora.tagged
 datasets.sharing datasets.prefetching datasets.notes datasets.windows datasets.shard_files datasets.shards
 datasets.encoding datasets.shard_writing
 datasets.sharded_windows

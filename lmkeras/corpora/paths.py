@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from lmkeras.corpora.files import SUFFIXES, has_known_suffix
+from lmkeras.corpora.files import SUFFIXES
 from lmkeras.errors import InputError, unknown_name
 
 Reader = Callable[[], Iterator]
@@ -53,8 +53,12 @@ def find_readers(
     return readers
 
 
-def files_of(path: str) -> list[str]:
+def files_of(path: str, endings: Sequence[str] = SUFFIXES) -> list[str]:
     """The files that a path, a glob or a folder stands for, sorted by name; files of an unknown format are left out.
+
+    Args:
+        path: what the user named.
+        endings: the endings of names, in lower case, that stand for known formats.
 
     Raises:
         InputError: there is no such file, or none has a known format.
@@ -72,9 +76,9 @@ def files_of(path: str) -> list[str]:
         found = set(glob.iglob(path, recursive=True)) if _is_glob(path) else set()
         if not found:
             raise _not_found(path)
-    known = [file for file in found if has_known_suffix(file) and os.path.isfile(file)]
+    known = [file for file in found if file.lower().endswith(tuple(endings)) and os.path.isfile(file)]
     if not known:
-        raise InputError(f"{quoted(path)} is or has no file with a name that ends in one of {', '.join(SUFFIXES)}")
+        raise InputError(f"{quoted(path)} is or has no file with a name that ends in one of {', '.join(endings)}")
     return sorted(known, key=lambda file: file.split(os.sep))
 
 

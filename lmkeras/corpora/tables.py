@@ -5,7 +5,7 @@ import math
 import numbers
 import random
 import typing
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
 from itertools import compress
@@ -38,6 +38,10 @@ class Rows(Examples):
             yield row
         if not number:
             raise InputError("there are no examples: the table has no rows below its names of columns")
+
+    def part(self, *readers: Callable[[], Iterator]) -> "Rows":
+        """A corpus of the same kind with some of the examples, which the readers read."""
+        return Rows(*readers)
 
     def column(self, index: int) -> Iterable:
         """One field of every example."""
@@ -212,4 +216,4 @@ def fold_rows(corpus: Rows, num_folds: int, seed: int = 0) -> Iterator[tuple[Row
 def _parted(corpus: Rows, held_out: Sequence[bool]) -> tuple[Rows, Rows]:
     """(the rest, the rows that are held out)."""
     trains = [not one for one in held_out]
-    return Rows(lambda: compress(corpus, trains)), Rows(lambda: compress(corpus, held_out))
+    return corpus.part(lambda: compress(corpus, trains)), corpus.part(lambda: compress(corpus, held_out))

@@ -1,0 +1,226 @@
+"""A tagged corpus: texts as words, and the spans of words that are named, such as persons and places."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
+from pathlib import Path
+from typing import NamedTuple
+
+from lmkeras.corpora.characters import read_lines, require_encoding
+from lmkeras.corpora.memory import column_names, kept_examples, sources_in
+from lmkeras.corpora.paths import Reader, files_of, find_readers
+from lmkeras.corpora.spans import Place, Span, TaggedRow, TaggedText
+from lmkeras.corpora.tables import Rows, split_rows
+from lmkeras.corpora.tag_schemes import SchemeFinder, spans_of
+from lmkeras.corpora.tagged_columns import read_columns, write_conll
+from lmkeras.corpora.tagged_records import Keys, named, read_json, row_of
+from lmkeras.errors import InputError
+
+__all__ = [
+    "Span",
+    "TaggedCorpus",
+    "TaggedText",
+    "as_tagged_corpus",
+    "open_tagged_corpus",
+    "split_tagged",
+    "write_conll",
+]
+
+#: the endings of the files that are read of a folder; a file that is named may have any other
+ENDINGS = ("conll", "conllu", "bmes", "bio", "iob", "txt", "tsv", "jsonl", "json")
+_SUFFIXES = tuple(f".{ending}{packed}" for ending in ENDINGS for packed in ("", ".gz"))
+
+_JSON = re.compile(r"\s*(\{\s*(\"|\}|$)|\[\s*(\[|\{|\"|\]|$))")
+_LIST = re.compile(r"\s*\[\s*(\[|\{)")
+_MOSTLY = 0.9  # of the words, that are single characters, where text is cut into characters
+_BLANK = re.compile(r"[ \t\n\r\f\v]")
+
+
+class _Found(NamedTuple):
+    """What a look at the whole corpus shows."""
+
+    scheme: str
+    splitting: str
+    forms: tuple[str, ...]
+
+
+class TaggedCorpus(Rows):
+    """Texts as words and spans of them, each a TaggedText. Every iteration reads them anew, one in memory at a time.
+
+    Args:
+        *readers: functions without arguments, each of which starts reading its share from the beginning: TaggedRows,
+            or TaggedTexts of `whole`.
+        whole: the corpus of which this is a part; scheme and splitting are those of the whole.
+
+    Example:
+        >>> corpus = as_tagged_corpus([(["Ada", "Lovelace"], ["B-PER", "I-PER"])])
+        >>> list(corpus), corpus.scheme, corpus.splitting
+        ([TaggedText(words=('Ada', 'Lovelace'), spans=(Span(start=0, end=2, type='PER'),))], 'IOB2', 'words')
+    """
+
+    def __init__(self, *readers: Callable[[], Iterator], whole: "TaggedCorpus | None" = None):
+        super().__init__(*readers)
+        self._whole = whole
+
+    def __iter__(self) -> Iterator[TaggedText]:
+        """The texts from the first one on; InputError if there are none, or tags do not fit together."""
+        if self._whole is not None:
+            yield from super().__iter__()
+            return
+        scheme = self.scheme
+        for row in super().__iter__():
+            yield TaggedText(row.words, row.spans if row.tags is None else spans_of(row.tags, scheme, row.place))
+
+    def part(self, *readers: Callable[[], Iterator]) -> "TaggedCorpus":
+        """A corpus of some of the texts."""
+        return TaggedCorpus(*readers, whole=self._whole or self)
+
+    @property
+    def scheme(self) -> str:
+        """The scheme of the tags, one of `tag_schemes.SCHEMES`; "spans" where there are no tags."""
+        return self._found.scheme
+
+    @property
+    def splitting(self) -> str:
+        """How text must be cut into words to look like the corpus: "words", "signs" or "characters"."""
+        return self._found.splitting
+
+    @property
+    def described(self) -> str:
+        """How the corpus was read, for people."""
+        return f"{', '.join(self._found.forms)}; scheme {self.scheme}, words as of {self.splitting!r}"
+
+    @cached_property
+    def _found(self) -> _Found:
+        """The corpus is read for this once."""
+        if self._whole is not None:
+            return self._whole._found
+        finder, tagged, splittings, forms, lengths = SchemeFinder(), False, Counter(), {}, Counter()
+        for row in super().__iter__():
+            _require_words(row)
+            forms[row.form] = None
+            splittings[row.splitting] += 1
+            if row.splitting is None:
+                lengths.update(len(word) == 1 for word in row.words)
+            if row.tags is not None:
+                tagged = True
+                finder.add(row.tags, row.place)
+        splitting = splittings.most_common(1)[0][0]
+        if splitting is None:
+            splitting = "characters" if lengths[True] > _MOSTLY * lengths.total() else "words"
+        return _Found(finder.scheme() if tagged else "spans", splitting, tuple(forms))
+
+
+def _require_words(row: TaggedRow) -> None:
+    """InputError for a text without words, an empty word, a word with blanks, or an empty tag."""
+    if not row.words:
+        raise InputError(f"{row.place}: a text without words: leave it out")
+    for index, word in enumerate(row.words):
+        if not word or _BLANK.search(word):
+            reason = "has a blank in it" if word else "is empty"
+            raise InputError(f"{row.place.of_word(index)}: the word {word!r} {reason}: give each word its own tag")
+        if row.tags is not None and (not row.tags[index] or _BLANK.search(row.tags[index])):
+            raise InputError(f"{row.place.of_word(index)}: expected the tag of {word!r}, got {row.tags[index]!r}")
+
+
+def open_tagged_corpus(
+    sources: str | Path | Sequence[str | Path],
+    word_column: int | str | None = None,
+    tag_column: int | str | None = None,
+    text_column: str = "text",
+    tag_names: Sequence[str] | None = None,
+    encoding: str = "utf-8",
+) -> TaggedCorpus:
+    """The tagged corpus of one or several sources, in the order given.
+
+    The format of a file is recognised by its content, whatever its name ends in; .gz is unpacked. It is one of
+
+    - CoNLL columns: a word and its tags a line, separated by blanks or tabs, and a blank line between sentences;
+    - lines of JSON, or one list: objects with words and tags, or with a text and spans of its characters.
+
+    Args:
+        sources: files, globs or folders.
+        word_column: number of the column of words, from 0, or from the end if it is negative; or its name; of JSON, the
+            key. None: the first column; one of the known keys.
+        tag_column: the same for the tags, or the key of the spans. None: the last column; one of the known keys.
+        text_column: of JSON with spans of characters, the key of the text.
+        tag_names: the names of tags that are numbers.
+        encoding: name of the files' encoding.
+
+    Raises:
+        InputError: a source does not exist, or the encoding is unknown. While iterating: a file is malformed.
+    """
+    require_encoding(encoding)
+    keys = _keys(word_column, tag_column, text_column=text_column, tag_names=tag_names)
+    read = partial(_read_file, encoding=encoding, columns=(word_column, tag_column), keys=keys)
+    return TaggedCorpus(*find_readers(sources, {}, partial(_path_readers, read=read)))
+
+
+def _keys(word_column, tag_column, text_column: str, tag_names: Sequence[str] | None) -> Keys:
+    names = (None if column is None else str(column) for column in (word_column, tag_column))
+    return Keys(*names, text=text_column, tag_names=None if tag_names is None else tuple(tag_names))
+
+
+def _path_readers(path: str, read: Callable[[str], Iterator[TaggedRow]]) -> list[Reader]:
+    files = [path] if os.path.isfile(path) else files_of(path, _SUFFIXES)
+    return [partial(read, file) for file in files]
+
+
+def _read_file(path: str, encoding: str, columns: tuple, keys: Keys) -> Iterator[TaggedRow]:
+    first = next((line for line in read_lines(path, encoding) if not line.isspace()), "")
+    if not _JSON.match(first):
+        word_column, tag_column = columns
+        return read_columns(path, encoding, word_column=word_column, tag_column=tag_column)
+    # a list in one line, of texts, is not one text: a text of a line is an object, or a pair that begins with a text
+    whole = first.strip() in ("{", "[") or (_LIST.match(first) is not None and not _is_pair(first))
+    return read_json(path, encoding, keys, whole=whole)
+
+
+def _is_pair(line: str) -> bool:
+    """Whether a line of JSON is a pair of words and their tags."""
+    return re.match(r'\s*\[\s*\[\s*"(?:[^"\\]|\\.)*"\s*(,\s*"|\])', line) is not None
+
+
+def as_tagged_corpus(value: object, encoding: str = "utf-8", **columns) -> TaggedCorpus:
+    """Turns the argument of a function that takes a tagged corpus into a TaggedCorpus.
+
+    Args:
+        value: a TaggedCorpus; a source, or a list of Paths; or examples in memory: a list of TaggedTexts, of pairs
+            (words, tags) or (text, spans of characters), or of dictionaries; a table with a row a text; two columns
+            (words, tags); or an iterator, which is read once here, into memory.
+        encoding: as for `open_tagged_corpus`.
+        columns: word_column and other options of `open_tagged_corpus`.
+
+    Raises:
+        InputError: the value is none of these.
+    """
+    if isinstance(value, TaggedCorpus):
+        return value
+    sources = sources_in(value)
+    if sources is not None:
+        return open_tagged_corpus(sources, encoding=encoding, **columns)
+    options = {"word_column": None, "tag_column": None, "text_column": "text", "tag_names": None} | columns
+    keys = _keys(**options)
+    rows = [row_of(item, keys, Place(f"item {number}")) for number, item in enumerate(_items(value, keys), 1)]
+    return TaggedCorpus(partial(iter, rows))
+
+
+def _items(value: object, keys: Keys) -> list:
+    """The examples of a value in memory: pairs, dictionaries or TaggedTexts."""
+    if isinstance(value, list) and value and all(isinstance(item, dict | TaggedText) for item in value):
+        return value
+    names = column_names(value)
+    word, tag = (named(names, keys) if names else None) or (keys.word or "tokens", keys.tag or "tags")
+    return [_as_lists(*pair) for pair in kept_examples(value, {"text_column": word, "label_column": tag})]
+
+
+def _as_lists(words: object, tags: object) -> tuple:
+    """Lists instead of arrays."""
+    return words, tags.tolist() if hasattr(tags, "tolist") else tags
+
+
+def split_tagged(corpus: TaggedCorpus, validation_fraction: float, seed: int = 0) -> tuple[TaggedCorpus, TaggedCorpus]:
+    """Cuts a tagged corpus in two at random: (train, validation), see `split_rows`."""
+    return split_rows(corpus, validation_fraction, seed)
