@@ -40,7 +40,7 @@ datasets.sharing datasets.prefetching datasets.notes datasets.windows datasets.s
 datasets.encoding datasets.shard_writing
 datasets.sharded_windows
 datasets.tokenized datasets.layout datasets.examples datasets metrics
-reports.tables reports.classification reports.multi_label reports
+reports.tables reports.matrix reports.classification reports.multi_label reports.spans reports
 training training.settings training.policy training.keras_contract training.randomness
 pretrained pretrained.checkpoint pretrained.bert
 layers layers.precision layers.fused layers.dropout layers.position layers.attention layers.blocks

@@ -6,7 +6,7 @@ from itertools import chain, islice
 from typing import NamedTuple, TextIO
 
 from lmkeras.corpora.characters import read_lines
-from lmkeras.corpora.spans import Place, Span, TaggedRow, TaggedText
+from lmkeras.corpora.spans import Place, TaggedRow, TaggedText
 from lmkeras.corpora.table_files import listed
 from lmkeras.corpora.tag_schemes import tags_of
 from lmkeras.errors import InputError, did_you_mean
@@ -158,6 +158,7 @@ def write_conll(texts: Iterable[TaggedText], file: TextIO, scheme: str = "IOB2")
 
     Example:
         >>> import io
+        >>> from lmkeras.corpora.spans import Span
         >>> write_conll([TaggedText(("Ada", "Lovelace"), (Span(0, 2, "PER"),))], file := io.StringIO())
         >>> file.getvalue()
         'Ada\\tB-PER\\nLovelace\\tI-PER\\n\\n'

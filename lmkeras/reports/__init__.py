@@ -2,5 +2,6 @@
 
 from lmkeras.reports.classification import ClassificationReport
 from lmkeras.reports.multi_label import MultiLabelReport
+from lmkeras.reports.spans import SpanReport
 
-__all__ = ["ClassificationReport", "MultiLabelReport"]
+__all__ = ["ClassificationReport", "MultiLabelReport", "SpanReport"]

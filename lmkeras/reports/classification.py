@@ -1,20 +1,16 @@
 """How well a classifier does, class by class: scores, tables and a picture of the confusion matrix."""
 
 import dataclasses
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from lmkeras.display import ROW_CELLS, Described, aligned, cells_of, html_table, shown
-from lmkeras.durable import replacing
+from lmkeras.display import ROW_CELLS, Described, aligned, html_table, shown
 from lmkeras.errors import InputError
-from lmkeras.reports.tables import font_families, share
-
-_MOST_HTML_COLUMNS = 30
-_COLUMN_CELLS = 12  # a class name above a column of confusion_table is shortened to this width
+from lmkeras.reports.matrix import Axis, draw_counts
+from lmkeras.reports.tables import COLUMN_CELLS, MOST_HTML_COLUMNS, share
 
 
 class ClassScores(NamedTuple):
@@ -155,7 +151,7 @@ class ClassificationReport(Described):
         return aligned(self._confusion_rows())
 
     def _confusion_rows(self) -> list[list[str]]:
-        header = ["true \\ predicted", *(shown(label, _COLUMN_CELLS) for label in self.labels)]
+        header = ["true \\ predicted", *(shown(label, COLUMN_CELLS) for label in self.labels)]
         rows = [
             [shown(label, ROW_CELLS), *map(str, counts)]
             for label, counts in zip(self.labels, self.confusion.tolist(), strict=True)
@@ -186,7 +182,7 @@ class ClassificationReport(Described):
 
     def _repr_html_(self) -> str:
         pages = [html_table(self._score_rows())]
-        if len(self.labels) <= _MOST_HTML_COLUMNS:
+        if len(self.labels) <= MOST_HTML_COLUMNS:
             pages.append(html_table(self._confusion_rows()))
         return "".join(pages)
 
@@ -196,40 +192,14 @@ class ClassificationReport(Described):
         Args:
             picture: the PNG file to write; an existing file is replaced.
         """
-        # matplotlib's Figure, not pyplot, because pyplot would look for a window system
-        from matplotlib.figure import Figure
-
-        size = len(self.labels)
-        cell_inches = max(0.36, 0.9 - 0.05 * size)
-        side = 2.2 + min(size, 60) * cell_inches
-        figure = Figure(figsize=(side + 0.8, side), layout="constrained")
-        axes = figure.add_subplot(xlabel="label that the model predicted", ylabel="true label")
-        shares = share(self.confusion, self._true_counts[:, None])
-        image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-        figure.colorbar(image, label="share of the examples with this true label", shrink=min(1, 3 / side + 0.3))
-        axes.set_title(f"accuracy {self.accuracy:.3f}, macro F1 {self.macro_f1:.3f}, {self.examples} examples", size=10)
-        if size <= 60:
-            # a digit is 0.65 times as wide as the font size, which is in points; an inch has 72 points
-            digits = len(str(self.confusion.max(initial=0)))
-            self._write_numbers(axes, shares, font_size=min(11, 0.85 * 72 * cell_inches / (0.65 * digits)))
-        every = -(-size // 100) or 1  # at most 100 names fit on an axis without overlapping
-        places, names = range(0, size, every), [shown(label, ROW_CELLS) for label in self.labels[::every]]
-        # otherwise matplotlib would read dollar signs in a name as the marks of a formula
-        style = {"family": font_families(names), "size": 8, "parse_math": False}
-        upright = max(map(cells_of, names), default=0) * 0.09 > cell_inches
-        axes.set_xticks(places, names, rotation=90 if upright else 0, **style)
-        axes.set_yticks(places, names, **style)
-        with replacing(picture) as aside, warnings.catch_warnings():
-            # matplotlib warns of a letter that no font has, and draws a box for it
-            warnings.filterwarnings("ignore", message="Glyph .* missing from")
-            figure.savefig(aside, format="png", dpi=120)
-
-    def _write_numbers(self, axes, shares, font_size):
-        """Writes every count that is not 0 into its cell."""
-        for row, column in np.argwhere(self.confusion):
-            colour = "white" if shares[row, column] > 0.5 else "black"
-            style = {"ha": "center", "va": "center", "color": colour, "size": font_size}
-            axes.text(column, row, str(self.confusion[row, column]), **style)
+        draw_counts(
+            picture,
+            self.confusion,
+            rows=Axis(self.labels, "true label"),
+            columns=Axis(self.labels, "label that the model predicted"),
+            of_rows="the examples with this true label",
+            title=f"accuracy {self.accuracy:.3f}, macro F1 {self.macro_f1:.3f}, {self.examples} examples",
+        )
 
     @property
     def _true_counts(self) -> np.ndarray:

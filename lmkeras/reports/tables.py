@@ -5,6 +5,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
+#: a name above a column of counts is shortened to this width
+COLUMN_CELLS = 12
+#: a notebook does not show counts of more columns
+MOST_HTML_COLUMNS = 30
+
 _log = logging.getLogger("lmkeras")
 
 # Font families with Chinese, Japanese and Korean letters, of which most systems have one; matplotlib's fonts lack them.
