@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from lmkeras.errors import InputError
 
@@ -67,17 +68,39 @@ def python_docstrings() -> Iterator[tuple[str, str]]:
 @cache
 def _examples(library: Path) -> list[tuple[str, str]]:
     areas = defaultdict(set)
+    for module in library_modules(library):
+        for text in module.docstrings:
+            if len(text) >= _SHORTEST:
+                areas[text].add(module.area)
+    return [(text, found.pop()) for text, found in areas.items() if len(found) == 1]
+
+
+class Module(NamedTuple):
+    """A module: the area it is of, the names of its functions and methods, and its docstrings."""
+
+    area: str
+    functions: frozenset[str]
+    docstrings: tuple[str, ...]
+
+
+@cache
+def library_modules(library: Path) -> list[Module]:
+    """The modules of the standard library that have an area, sorted by name.
+
+    Args:
+        library: the folder with their source, `sysconfig.get_path("stdlib")`.
+
+    Raises:
+        InputError: Python was installed without the source of its library.
+    """
     area_of = {module: area for area, modules in _AREAS.items() for module in modules.split()}
-    for module in sorted(area_of):
-        for path in _sources(library, module):
-            for text in _docstrings(path):
-                areas[text].add(area_of[module])
-    if not areas:
+    found = [_module(area_of[name], path) for name in sorted(area_of) for path in _sources(library, name)]
+    if not found:
         raise InputError(
             f"builtin:python-docstrings: {library} does not hold the source of Python's standard library. Use a "
             "Python that was installed with it, or a corpus of your own"
         )
-    return [(text, found.pop()) for text, found in areas.items() if len(found) == 1]
+    return found
 
 
 def _sources(library: Path, module: str) -> list[Path]:
@@ -87,9 +110,11 @@ def _sources(library: Path, module: str) -> list[Path]:
     return [file for file in files if not {"test", "tests"} & set(file.relative_to(library).parts)]
 
 
-def _docstrings(path: Path) -> Iterator[str]:
+def _module(area: str, path: Path) -> Module:
+    functions, texts = set(), []
     for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            functions.add(node.name)
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            text = ast.get_docstring(node) or ""
-            if len(text) >= _SHORTEST:
-                yield text
+            texts.append(ast.get_docstring(node) or "")
+    return Module(area, frozenset(functions), tuple(texts))

@@ -5,16 +5,19 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
+from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
 
 from lmkeras.corpora.characters import read_lines, require_encoding
 from lmkeras.corpora.memory import column_names, kept_examples, sources_in
 from lmkeras.corpora.paths import Reader, files_of, find_readers
+from lmkeras.corpora.sources import builtin_reader
 from lmkeras.corpora.spans import Place, Span, TaggedRow, TaggedText
 from lmkeras.corpora.tables import Rows, split_rows
 from lmkeras.corpora.tag_schemes import SchemeFinder, spans_of
 from lmkeras.corpora.tagged_columns import read_columns, write_conll
+from lmkeras.corpora.tagged_docstrings import SOURCE, parts_without_common_names, python_entities
 from lmkeras.corpora.tagged_records import Keys, named, read_json, row_of
 from lmkeras.errors import InputError
 
@@ -27,6 +30,9 @@ __all__ = [
     "split_tagged",
     "write_conll",
 ]
+
+#: the readers of `builtin:` corpora, by name
+BUILTIN_TAGGED = {SOURCE.removeprefix("builtin:"): python_entities}
 
 #: the endings of the files that are read of a folder; a file that is named may have any other
 ENDINGS = ("conll", "conllu", "bmes", "bio", "iob", "txt", "tsv", "jsonl", "json")
@@ -53,6 +59,7 @@ class TaggedCorpus(Rows):
         *readers: functions without arguments, each of which starts reading its share from the beginning: TaggedRows,
             or TaggedTexts of `whole`.
         whole: the corpus of which this is a part; scheme and splitting are those of the whole.
+        names_apart: whether `split_tagged` keeps each name in one part.
 
     Example:
         >>> corpus = as_tagged_corpus([(["Ada", "Lovelace"], ["B-PER", "I-PER"])])
@@ -60,9 +67,11 @@ class TaggedCorpus(Rows):
         ([TaggedText(words=('Ada', 'Lovelace'), spans=(Span(start=0, end=2, type='PER'),))], 'IOB2', 'words')
     """
 
-    def __init__(self, *readers: Callable[[], Iterator], whole: "TaggedCorpus | None" = None):
+    def __init__(
+        self, *readers: Callable[[], Iterator], whole: "TaggedCorpus | None" = None, names_apart: bool = False
+    ):
         super().__init__(*readers)
-        self._whole = whole
+        self._whole, self.names_apart = whole, names_apart
 
     def __iter__(self) -> Iterator[TaggedText]:
         """The texts from the first one on; InputError if there are none, or tags do not fit together."""
@@ -140,8 +149,11 @@ def open_tagged_corpus(
     - CoNLL columns: a word and its tags a line, separated by blanks or tabs, and a blank line between sentences;
     - lines of JSON, or one list: objects with words and tags, or with a text and spans of its characters.
 
+    `builtin:python-entities` are sentences of the docstrings of Python's standard library, in which functions, modules
+    and exceptions are named.
+
     Args:
-        sources: files, globs or folders.
+        sources: files, globs, folders or names.
         word_column: number of the column of words, from 0, or from the end if it is negative; or its name; of JSON, the
             key. None: the first column; one of the known keys.
         tag_column: the same for the tags, or the key of the spans. None: the last column; one of the known keys.
@@ -155,7 +167,10 @@ def open_tagged_corpus(
     require_encoding(encoding)
     keys = _keys(word_column, tag_column, text_column=text_column, tag_names=tag_names)
     read = partial(_read_file, encoding=encoding, columns=(word_column, tag_column), keys=keys)
-    return TaggedCorpus(*find_readers(sources, {}, partial(_path_readers, read=read)))
+    schemes = {"builtin": partial(builtin_reader, known=BUILTIN_TAGGED)}
+    sources = [sources] if isinstance(sources, str | os.PathLike) else sources
+    readers = find_readers(sources, schemes, partial(_path_readers, read=read))
+    return TaggedCorpus(*readers, names_apart=list(sources) == [SOURCE])
 
 
 def _keys(word_column, tag_column, text_column: str, tag_names: Sequence[str] | None) -> Keys:
@@ -222,5 +237,24 @@ def _as_lists(words: object, tags: object) -> tuple:
 
 
 def split_tagged(corpus: TaggedCorpus, validation_fraction: float, seed: int = 0) -> tuple[TaggedCorpus, TaggedCorpus]:
-    """Cuts a tagged corpus in two at random: (train, validation), see `split_rows`."""
-    return split_rows(corpus, validation_fraction, seed)
+    """Cuts a tagged corpus in two at random, as `split_rows` does.
+
+    Of `builtin:python-entities` no name is in both parts, so that validating shows what is learnt of names that were
+    never seen; sentences with names of both parts are left out.
+
+    Args:
+        corpus: is read once here; each part reads it again whenever it is iterated.
+        validation_fraction: share of the validation part, in (0, 1).
+        seed: the same seed chooses the same texts.
+
+    Returns:
+        (train, validation), each in the order of the corpus.
+
+    Raises:
+        InputError: the fraction is outside (0, 1), or leaves one part empty.
+    """
+    if not corpus.names_apart or not 0 < validation_fraction < 1:
+        return split_rows(corpus, validation_fraction, seed)
+    parts = parts_without_common_names(list(corpus), validation_fraction, seed)
+    train, held_out = (corpus.part(partial(compress, corpus, chosen)) for chosen in parts)
+    return train, held_out

@@ -112,6 +112,7 @@ def test_what_stands_in_two_places(library):
     ]
     (library / "c.py").unlink()
     docstrings._examples.cache_clear()
+    docstrings.library_modules.cache_clear()
     assert list(python_docstrings())[1] == (LONG, "x"), "twice in one area is once"
 
 
