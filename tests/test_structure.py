@@ -42,17 +42,20 @@ datasets.sharded_windows
 datasets.tokenized datasets.layout datasets.examples datasets metrics
 reports.tables reports.matrix reports.classification reports.multi_label reports.spans reports
 training training.settings training.policy training.keras_contract training.randomness
-pretrained pretrained.checkpoint pretrained.bert
-layers layers.precision layers.fused layers.dropout layers.position layers.attention layers.blocks
+pretrained pretrained.checkpoint pretrained.bert_tables pretrained.bert
+layers layers.precision layers.activations layers.fused layers.dropout layers.position layers.attention layers.blocks
 layers.vocabulary_loss layers.recurrent layers.ngrams
-networks networks.settings networks.size_types networks.registry networks.contract networks.judged networks.network
+networks networks.settings networks.size_types networks.registry networks.pooling networks.contract
+networks.judged networks.network
 networks.heads networks.heads.summary networks.heads.language networks.heads.classes networks.heads.labels
-networks.heads.spans
+networks.heads.spans networks.heads.masked
 networks.bodies networks.bodies.embedding
 networks.bodies.ngrams networks.bodies.dense networks.bodies.convolutional networks.bodies.recurrent
 networks.bodies.bidirectional networks.bodies.transformer
-networks.bodies.bert.calling networks.bodies.bert.packed networks.bodies.bert.reading networks.bodies.bert.encoder
-networks.bodies.bert.classifier networks.bodies.bert networks.version_0_1 networks.weights
+networks.bodies.bert.calling networks.bodies.bert.packed networks.bodies.bert.reading
+networks.bodies.bert.publishing networks.bodies.bert.encoder
+networks.bodies.bert.classifier networks.bodies.bert.with_head networks.bodies.bert.drop_in networks.bodies.bert
+networks.version_0_1 networks.weights
 training.outcome training.curves training.devices training.adam training.muon training.optimizers
 training.layer_rates training.f1
 training.checkpoints training.interruption training.strategies

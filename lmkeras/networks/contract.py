@@ -4,7 +4,7 @@ A network consists of a body, which reads the text, and a head, which computes w
 whole texts at once is a reader. A body that reads a text from its start, and can also read it one token at a time, is a
 writer; language models need a writer.
 
-Shape letters: B batch, T tokens, W words, D width of a token's state, S size of the summary of a text.
+Shape letters: B batch, T tokens, M chosen tokens, W words, D width of a token's state, S size of the summary of a text.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +14,7 @@ import tensorflow as tf
 from keras import ops
 
 from lmkeras.errors import InputError
+from lmkeras.networks.pooling import chosen, masked_mean, padding_last
 from lmkeras.tokenizers.base import BaseTokenizer
 from lmkeras.training.keras_contract import inner_layers
 
@@ -108,6 +109,20 @@ class Body:
     def masked_states(self, inputs: Mapping, training: bool = False) -> tuple:
         """The state of every token, [B, T, D], and the mask, bool [B, T], for heads that compare a text's tokens."""
         return self.states(inputs, training), inputs["attention_mask"]
+
+    def chosen_states(self, inputs: Mapping, training: bool = False):
+        """The states of the tokens that a task chose, [B, M, D], for heads that answer for these alone.
+
+        Args:
+            inputs: by name, which the method `inputs` gives, with masked_positions, int32 [B, M]: where the chosen
+                tokens stand among input_ids; without it, all tokens are.
+            training: whether dropout is active.
+        """
+        return chosen(self.states(inputs, training), inputs)
+
+    def chosen_states_and_summary(self, inputs: Mapping, training: bool = False) -> Mapping:
+        """Both "states", as `chosen_states` gives them, and "summary"; by default, from two passes."""
+        return {"states": self.chosen_states(inputs, training), "summary": self.summary(inputs, training)}
 
     def begin(self, batches: Iterable[tuple], tokenizer: BaseTokenizer, head: "Head") -> str:
         """Called once for a network with fresh weights, before it is trained; by default, nothing is done.
@@ -216,9 +231,12 @@ class Head(keras.layers.Layer):
 
     Attributes:
         reads: the method of the body that gives what `call` gets: "states" [B, T, D], "masked_states" (these and
-            the mask, bool [B, T]), "word_states" [B, W, D] or "summary" [B, S].
+            the mask, bool [B, T]), "word_states" [B, W, D], "summary" [B, S], "chosen_states" [B, M, D] or
+            "chosen_states_and_summary" (a dictionary of both).
         targets: the names of the targets, for a head whose targets are a dictionary; None if there is one array.
         keras_loss: the Keras loss that equals `loss` with weights of 1; None if Keras has none.
+        architecture: what the library transformers calls a network with this head, after the family's name, such as
+            "ForMaskedLM"; None if it has none.
         num_answers: C, for a head that gives a whole text a logit for each possible answer, and so has `answers` and
             `answer_by`; else None.
     """
@@ -226,6 +244,7 @@ class Head(keras.layers.Layer):
     reads: str = "summary"
     targets: Sequence[str] | None = None
     keras_loss: keras.losses.Loss | None = None
+    architecture: str | None = None
     num_answers: int | None = None
 
     def __init__(self, **kwargs):
@@ -234,6 +253,14 @@ class Head(keras.layers.Layer):
 
     def connect(self, body: Body) -> None:
         """Called once before the head is built, for a head that shares weights with the body."""
+
+    def published_config(self, labels: Sequence[str] | None) -> dict:
+        """The entries of a published config.json that describe this head.
+
+        Args:
+            labels: the names of what it answers; None for names such as LABEL_0.
+        """
+        return {}
 
     def loss(self, outputs, targets, shares):
         """The sum of each target's loss times its share: a scalar, or a dictionary of scalars for several `targets`.
@@ -270,30 +297,3 @@ class Head(keras.layers.Layer):
             The loss; None if this head has no such way, or cannot use it here.
         """
         return
-
-
-def padding_last(ids):
-    """Ids [B, T] with every 0 moved behind the other ids, whose order stays: Keras' pad_sequences puts zeros first."""
-    length = ops.shape(ids)[1]
-    return ops.take_along_axis(ids, ops.argsort(ops.arange(length) + length * ops.cast(ids == 0, "int32"), axis=1), 1)
-
-
-def masked_mean(x, mask):
-    """The mean of x [B, T, D] over the tokens for which mask [B, T] is True, [B, D]; zeros if there are none."""
-    weights = ops.expand_dims(ops.cast(mask, x.dtype), -1)
-    return ops.sum(x * weights, axis=1) / ops.maximum(ops.sum(weights, axis=1), 1)
-
-
-def masked_max(x, mask):
-    """The maximum of x [B, T, D] over the tokens for which mask [B, T] is True, [B, D]; zeros if there are none."""
-    mask = ops.expand_dims(mask, -1)
-    largest = ops.max(ops.where(mask, x, ops.cast(-1e4, x.dtype)), axis=1)
-    return ops.where(ops.any(mask, axis=1), largest, ops.zeros_like(largest))
-
-
-def total_over_replicas(value: tf.Tensor) -> tf.Tensor:
-    """The sum of a tensor over all replicas that run this step; the tensor itself if there is only one replica."""
-    context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
-        return value
-    return context.all_reduce(tf.distribute.ReduceOp.SUM, value)

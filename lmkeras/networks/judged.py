@@ -9,7 +9,7 @@ from keras import ops
 
 from lmkeras.errors import InputError
 from lmkeras.layers.precision import in_step
-from lmkeras.networks.contract import Head, total_over_replicas
+from lmkeras.networks.contract import Head
 
 
 @keras.saving.register_keras_serializable("lmkeras")
@@ -163,3 +163,11 @@ def _one_for_each(targets, weights):
     if missing <= 0:
         return weights
     return tf.broadcast_to(tf.reshape(weights, [*tf.unstack(tf.shape(weights)), *[1] * missing]), tf.shape(targets))
+
+
+def total_over_replicas(value: tf.Tensor) -> tf.Tensor:
+    """The sum of a tensor over all replicas that run this step; the tensor itself if there is only one replica."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return value
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, value)

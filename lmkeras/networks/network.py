@@ -56,6 +56,15 @@ class Network(JudgedByHead):
             self.head.build((None, self.body.summary_size) if summary else (None, None, self.body.width))
         self.built = True
 
+    @property
+    def trainable_variables(self):
+        """Keras' own, without the weights of the summary if the head does not read it: these get no gradient."""
+        found = super().trainable_variables
+        if not self.built or "summary" in self.head.reads:
+            return found
+        unread = {id(weight) for layer in self.body.summary_layers() for weight in layer.weights}
+        return [weight for weight in found if id(weight) not in unread]
+
     def features(self, inputs, training=False):
         """What the body gives the head: what its method of the name `Head.reads` returns."""
         # through Keras' __call__, which tells all layers inside whether this is training

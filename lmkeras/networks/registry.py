@@ -12,7 +12,7 @@ from lmkeras.training.settings import ClassifierFitSettings, FitSettings
 
 #: the modules whose import registers the bodies that come with lmkeras
 _MODULES = ("ngrams", "dense", "convolutional", "recurrent", "bidirectional", "transformer", "bert")
-_HEADS = ("classes", "labels", "language", "spans")
+_HEADS = ("classes", "labels", "language", "spans", "masked")
 _bodies: dict[str, dict[str, "Family"]] = {"readers": {}, "writers": {}}
 #: for each kind of body the options of the tasks that use it, by the task's name
 _options: dict[str, dict[str, frozenset[str]]] = {kind: {} for kind in _bodies}

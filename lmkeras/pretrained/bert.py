@@ -1,83 +1,40 @@
 """Converts BERT's weights between published checkpoints and our network, with one table for both directions.
 
 In this file "theirs" are the weights of a published checkpoint, by PyTorch's names and in PyTorch's layout; "ours" are
-the weights of lmkeras.networks.bodies.bert.Bert.
+the weights of lmkeras.networks.bodies.bert.Bert and of the heads that stand on it.
 """
 
-import dataclasses
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from lmkeras.archives import shortened
 from lmkeras.errors import InputError
+from lmkeras.pretrained.bert_tables import BERT, FAMILIES, Family, Row
 
-#: The entries of config.json from which a BERT is built.
-CONFIG_NAMES = (
-    "vocab_size",
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "intermediate_size",
-    "hidden_act",
-    "hidden_dropout_prob",
-    "attention_probs_dropout_prob",
-    "max_position_embeddings",
-    "type_vocab_size",
-    "initializer_range",
-    "layer_norm_eps",
-)
+#: what users of other families are told
+_OTHERS = {
+    "roberta": "its byte-level tokenizer is not here yet; take a BERT or a DistilBERT instead",
+    "xlm-roberta": "its SentencePiece tokenizer is not here yet; take a multilingual BERT instead, such as "
+    "bert-base-multilingual-cased",
+}
 
 
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """One weight of a published checkpoint, and its place in our network."""
+def family_of(config: Mapping, source: object) -> Family:
+    """The family of checkpoints that a config.json names.
 
-    theirs: str
-    """PyTorch's name of the weight."""
-    ours: str
-    """Path in our network: attribute names and list positions, joined by dots. Several rows with the same path are
-    parts of one weight of ours, which stand side by side along its last axis."""
-    transposed: bool = False
-    """Whether the weight is a matrix [outputs, inputs] in the checkpoint; ours is [inputs, outputs]."""
+    Args:
+        config: the content of config.json.
+        source: the folder of config.json, for messages.
 
-
-def _layer(theirs: str, ours: str) -> list[Row]:
-    """The rows of a dense layer: its kernel and its bias."""
-    return [Row(f"{theirs}.weight", f"{ours}.kernel", transposed=True), Row(f"{theirs}.bias", f"{ours}.bias")]
-
-
-def _norm(theirs: str, ours: str) -> list[Row]:
-    return [Row(f"{theirs}.weight", f"{ours}.gamma"), Row(f"{theirs}.bias", f"{ours}.beta")]
-
-
-EMBEDDINGS = [
-    Row("embeddings.word_embeddings.weight", "word_embeddings.embeddings"),
-    Row("embeddings.position_embeddings.weight", "position_embeddings.embeddings"),
-    Row("embeddings.token_type_embeddings.weight", "token_type_embeddings.embeddings"),
-    *_norm("embeddings.LayerNorm", "embeddings_norm"),
-]
-BLOCK = [  # names within encoder.layer.i (theirs) and blocks.i (ours)
-    *_layer("attention.self.query", "_attention._qkv"),
-    *_layer("attention.self.key", "_attention._qkv"),
-    *_layer("attention.self.value", "_attention._qkv"),
-    *_layer("attention.output.dense", "_attention._output"),
-    *_norm("attention.output.LayerNorm", "_attention_norm"),
-    *_layer("intermediate.dense", "_expand"),
-    *_layer("output.dense", "_contract"),
-    *_norm("output.LayerNorm", "_feed_forward_norm"),
-]
-POOLER = _layer("pooler.dense", "pooler")
-CLASSIFIER = _layer("classifier", "head")
-
-
-def rows(num_hidden_layers: int) -> list[Row]:
-    """The table of a whole BERT with this many blocks."""
-    blocks = [
-        Row(f"encoder.layer.{i}.{row.theirs}", f"blocks.{i}.{row.ours}", row.transposed)
-        for i in range(num_hidden_layers)
-        for row in BLOCK
-    ]
-    return [*EMBEDDINGS, *blocks, *POOLER]
+    Raises:
+        InputError: config.json describes another kind of model.
+    """
+    kind = config.get("model_type", "bert")  # the config.json of early BERTs has no model_type
+    if not isinstance(kind, str) or kind not in FAMILIES:
+        advice = _OTHERS.get(kind if isinstance(kind, str) else "", f"expected {' or '.join(FAMILIES)}")
+        raise InputError(f"{source} holds a model of type {kind!r}: {advice}")
+    return FAMILIES[kind]
 
 
 def sizes_of(config: Mapping, source: object) -> dict:
@@ -90,29 +47,62 @@ def sizes_of(config: Mapping, source: object) -> dict:
     Raises:
         InputError: config.json describes another kind of model, or a variant of BERT that lmkeras does not have.
     """
-    kind = config.get("model_type", "bert")  # the config.json of early BERTs has no model_type
-    expected = {"model_type": "bert", "position_embedding_type": "absolute", "is_decoder": False}
+    family = family_of(config, source)
+    expected = {"position_embedding_type": "absolute", "is_decoder": False}
     for name, value in expected.items():
         if config.get(name, value) != value:
             raise InputError(
-                f"{source} holds a model of type {kind!r} with {name} {config[name]!r}: expected {name} {value!r}"
+                f"{source} holds a model of type {family.model_type!r} with {name} {config[name]!r}: expected "
+                f"{name} {value!r}"
             )
-    sizes = {name: config[name] for name in CONFIG_NAMES if name in config}
+    sizes = {ours: config[theirs] for ours, theirs in family.config.items() if theirs in config}
     for name, value in sizes.items():
         wanted = (str, "a name") if name == "hidden_act" else ((int, float), "a number")
         if not isinstance(value, wanted[0]):
-            raise InputError(f"config.json in {source} says {name} {value!r}: expected {wanted[1]}")
-    return sizes
+            raise InputError(f"config.json in {source} says {family.config[name]} {value!r}: expected {wanted[1]}")
+    return {**sizes, "model_type": family.model_type}
 
 
-def without_prefix(tensors: Mapping[str, np.ndarray], prefix: str | None, source: object) -> dict[str, np.ndarray]:
+def labels_of(config: Mapping, source: object) -> tuple[str, ...] | None:
+    """The names of the answers of a published head, in the order of its logits; None if config.json has no names.
+
+    Raises:
+        InputError: id2label does not have a name for each of 0, 1, 2 and so on.
+    """
+    named = config.get("id2label")
+    if named is None:
+        return None
+    try:
+        labels = {int(number): name for number, name in named.items()}
+    except (AttributeError, TypeError, ValueError):
+        labels = {}
+    if not labels or sorted(labels) != list(range(len(labels))) or not all(map(_is_name, labels.values())):
+        raise InputError(f"config.json in {source} has no names for 0, 1, 2 … in id2label: {shortened(named)}")
+    return tuple(labels[number] for number in range(len(labels)))
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def config_of(sizes: Mapping) -> dict:
+    """The entries of config.json for the arguments of a `Bert`: the inverse of `sizes_of`."""
+    family = FAMILIES[sizes["model_type"]]
+    named = {theirs: sizes[ours] for ours, theirs in family.config.items()}
+    return {"model_type": family.model_type, **named}
+
+
+def by_names_of_the_table(
+    tensors: Mapping[str, np.ndarray], family: Family, prefix: str | None, source: object
+) -> dict[str, np.ndarray]:
     """The weights of a checkpoint, renamed to the names of the table.
 
     A prefix such as "bert.", which the names have in a larger model that contains a BERT, is removed. The legacy names
-    gamma and beta of norms become weight and bias.
+    gamma and beta of norms become weight and bias. Weights of a head keep the end of their name that is in the table.
 
     Args:
         tensors: the checkpoint's weights.
+        family: the family of the checkpoint.
         prefix: the prefix; None finds it out.
         source: the checkpoint's folder, for messages.
 
@@ -120,20 +110,25 @@ def without_prefix(tensors: Mapping[str, np.ndarray], prefix: str | None, source
         InputError: the checkpoint holds several BERTs and no prefix is given; the message names their prefixes.
     """
     prefix, found = _prefix(tensors, source) if prefix is None else prefix, {}
+    of_heads = {row.theirs for rows in family.heads.values() for row in rows}
+    of_heads |= {row.theirs for row in family.pooler} if family.pooler_in_head else set()
     for name, tensor in tensors.items():
-        if not name.startswith(prefix):
-            continue
-        name = name.removeprefix(prefix)
+        inside = name.startswith(prefix)
+        modern = name.removeprefix(prefix)
         for old, new in ((".gamma", ".weight"), (".beta", ".bias")):
-            if name.endswith(old):
-                name = name.removesuffix(old) + new
-        found[name] = tensor
+            if modern.endswith(old):
+                modern = modern.removesuffix(old) + new
+        steps = modern.split(".")
+        ends = (".".join(steps[at:]) for at in range(len(steps)))
+        end = next((end for end in ends if end in of_heads), None)
+        if end is not None or inside:
+            found[end or modern] = tensor
     return found
 
 
 def _prefix(tensors: Mapping[str, np.ndarray], source: object) -> str:
     """What stands before the names of a BERT's weights, such as "bert." or "0.auto_model."; often nothing."""
-    first = EMBEDDINGS[0].theirs
+    first = BERT.embeddings[0].theirs
     prefixes = sorted(name.removesuffix(first) for name in tensors if f".{name}".endswith(f".{first}"))
     if len(prefixes) > 1:
         named = ", ".join(map(repr, prefixes))

@@ -25,6 +25,8 @@ _SIZES = {
     "max_position_embeddings": 512,
     "type_vocab_size": 2,
 }
+# what DistilBERT calls these sizes
+_OTHER_NAMES = {"hidden_size": "dim", "num_hidden_layers": "n_layers", "intermediate_size": "hidden_dim"}
 # a network of at most so many weights and layers may be built even if the checkpoint has fewer: it needs little memory,
 # and the error that then names the missing weights is more exact than the one about sizes
 _HARMLESS, _HARMLESS_LAYERS = 2**24, 64
@@ -115,9 +117,10 @@ def _as_in_pytorch(name: str, tensor: np.ndarray) -> tuple[str, np.ndarray]:
 
     For example, `encoder/layer_._0/attention/self/query/kernel:0` becomes
     `encoder.layer.0.attention.self.query.weight`. Norms keep the names gamma and beta, which old checkpoints of PyTorch
-    have too.
+    have too. A part of a name such as `mlm___cls` stands for `cls`.
     """
-    *parts, last = name.removesuffix(":0").replace("layer_._", "layer/").split("/")
+    parts = name.removesuffix(":0").replace("layer_._", "layer/").split("/")
+    *parts, last = (part.rpartition("___")[2] for part in parts)
     if last == "kernel":
         tensor = tensor.T  # PyTorch's matrices are [outputs, inputs]
     return ".".join([*parts, "weight" if last in ("kernel", "embeddings") else last]), tensor
@@ -163,8 +166,10 @@ def _require_room(config: dict, tensors: dict[str, np.ndarray], path: Path) -> N
 
     The network is built before its shapes are compared with the weights, so a wrong size could fill the memory.
     """
-    sizes = [config.get(name, default) for name, default in _SIZES.items()]
-    if config.get("model_type", "bert") != "bert" or not all(isinstance(size, int | float) for size in sizes):
+    sizes = [config.get(name, config.get(_OTHER_NAMES.get(name), default)) for name, default in _SIZES.items()]
+    if config.get("model_type", "bert") not in ("bert", "distilbert") or not all(
+        isinstance(size, int | float) for size in sizes
+    ):
         return  # `bert.sizes_of` refuses this config.json
     width, layers, inner, *rows = sizes
     promised = width * sum(rows) + layers * width * (4 * width + 2 * inner)

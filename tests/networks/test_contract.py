@@ -15,9 +15,10 @@ from hypothesis.extra import numpy as arrays
 from lmkeras.errors import InputError
 from lmkeras.networks.bodies.dense import dense_classifier
 from lmkeras.networks.bodies.embedding import EmbeddingReader
-from lmkeras.networks.contract import Body, masked_max, masked_mean, padding_last
+from lmkeras.networks.contract import Body
 from lmkeras.networks.heads.classes import ClassesHead
 from lmkeras.networks.network import Network
+from lmkeras.networks.pooling import masked_max, masked_mean, padding_last
 from tests.layers.formulas import dense, fill, weights_of
 
 shapes = st.tuples(st.integers(1, 4), st.integers(1, 6))

@@ -11,9 +11,9 @@ from keras import ops
 from lmkeras.errors import unknown_name
 from lmkeras.layers.recurrent import LSTM
 from lmkeras.networks.bodies.embedding import EmbeddingReader
-from lmkeras.networks.contract import masked_max, masked_mean
 from lmkeras.networks.heads.classes import ClassesHead
 from lmkeras.networks.network import Network
+from lmkeras.networks.pooling import masked_max, masked_mean
 from lmkeras.networks.registry import register_body
 
 

@@ -8,9 +8,9 @@ from typing import ClassVar
 import keras
 
 from lmkeras.networks.bodies.embedding import EmbeddingReader
-from lmkeras.networks.contract import masked_mean
 from lmkeras.networks.heads.classes import ClassesHead
 from lmkeras.networks.network import Network
+from lmkeras.networks.pooling import masked_mean
 from lmkeras.networks.registry import register_body
 
 

@@ -20,6 +20,7 @@ class ClassesHead(SummaryHead):
         initializer_range: see SummaryHead.
     """
 
+    problem_type = "single_label_classification"
     size_name = "num_classes"
     least = 2
 

@@ -20,6 +20,7 @@ class LabelsHead(SummaryHead):
         initializer_range: see SummaryHead.
     """
 
+    problem_type = "multi_label_classification"
     size_name = "num_labels"
 
     def __init__(self, num_labels: int, dropout: float = 0.0, initializer_range: float | None = None, **kwargs):

@@ -26,6 +26,7 @@ class SpanHead(Head):
     """
 
     reads = "masked_states"
+    architecture = "ForQuestionAnswering"
 
     def __init__(self, dropout: float = 0.0, initializer_range: float | None = None, **kwargs):
         super().__init__(**kwargs)

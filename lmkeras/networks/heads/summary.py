@@ -22,11 +22,15 @@ class SummaryHead(Head):
         initializer_range: standard deviation of the new matrix; values beyond two standard deviations are drawn again.
             None for Glorot and Bengio's uniform values.
 
-    Attributes of derived classes: `size_name`, the name of their argument C, and `least`, its least value.
+    Attributes of derived classes: `size_name`, the name of their argument C, `least`, its least value, and
+    `problem_type`.
     """
 
+    architecture = "ForSequenceClassification"
     size_name: ClassVar[str]
     least: ClassVar[int] = 1
+    #: what a published config.json calls the kind of answers
+    problem_type: ClassVar[str]
 
     def __init__(self, size: int, dropout: float = 0.0, initializer_range: float | None = None, **kwargs):
         super().__init__(**kwargs)
@@ -59,6 +63,14 @@ class SummaryHead(Head):
             kernel = np.linalg.eigh(scores.T @ scores)[1][:, -size:].T.astype(np.float32)
         self.dense.kernel.assign(np.concatenate([kernel, self.dense.kernel.numpy()[size:]]))
         return kernel
+
+    def published_config(self, labels):
+        """Dropout, the kind of answers and their names; InputError unless there is a name for each."""
+        names = [f"LABEL_{i}" for i in range(self.num_answers)] if labels is None else list(labels)
+        if len(names) != self.num_answers:
+            raise InputError(f"expected {self.num_answers} labels, one for each class, got {len(names)}")
+        named = {"id2label": dict(enumerate(names)), "label2id": {name: i for i, name in enumerate(names)}}
+        return {"classifier_dropout": self.dropout, "problem_type": self.problem_type, **named}
 
     def get_config(self):
         """The constructor's arguments."""

@@ -19,6 +19,7 @@ from lmkeras.networks.contract import Head
 from lmkeras.networks.heads.classes import ClassesHead
 from lmkeras.networks.heads.labels import LabelsHead
 from lmkeras.networks.heads.language import LanguageHead
+from lmkeras.networks.heads.masked import MaskedHead
 from lmkeras.networks.heads.spans import SpanHead
 from lmkeras.networks.heads.summary import SummaryHead
 from lmkeras.networks.network import Network
@@ -35,6 +36,8 @@ HEADS = {
     "labels, normal": lambda: LabelsHead(1, 0.0, 0.02),
     "spans": lambda: SpanHead(dropout=0.25),
     "spans, normal": lambda: SpanHead(0.0, 0.02),
+    "masked": lambda: MaskedHead(VOCABULARY),
+    "masked, normal": lambda: MaskedHead(VOCABULARY, activation="relu", epsilon=1e-3, initializer_range=0.02),
     "language": lambda: LanguageHead(VOCABULARY),
     "language, tied": lambda: LanguageHead(VOCABULARY, tied=True),
     "language, last alone": lambda: LanguageHead(VOCABULARY, every_position=False),
@@ -105,7 +108,7 @@ def test_what_the_head_gets_is_the_bodys(network):
         masked, mask = network.features(IDS)
         assert (masked.shape, mask.shape) == (states.shape, IDS.shape)
     else:
-        assert network.features(IDS).shape == (states if network.head.reads == "states" else states[:, -1]).shape
+        assert network.features(IDS).shape == (states if "states" in network.head.reads else states[:, -1]).shape
     np.testing.assert_array_equal(network(IDS), network.head(network.features(IDS)))
 
 

@@ -3,24 +3,20 @@
 Shape letters: B batch, T tokens, D width, H heads.
 """
 
-import functools
 import types
-import warnings
-from collections.abc import Iterable
-from pathlib import Path
 
 import keras
-import numpy as np
 from keras import ops
 
 from lmkeras.errors import InputError, unknown_name
+from lmkeras.layers.activations import ACTIVATIONS
 from lmkeras.layers.blocks import TransformerBlock
 from lmkeras.layers.fused import layer_norm
 from lmkeras.networks.bodies.bert.calling import INPUTS, by_name, outputs_type
+from lmkeras.networks.bodies.bert.publishing import BertPublishing
 from lmkeras.networks.bodies.bert.reading import BertReading
 from lmkeras.networks.contract import require_sizes
-from lmkeras.pretrained import bert as table
-from lmkeras.pretrained.checkpoint import read_checkpoint, write_checkpoint
+from lmkeras.pretrained.bert_tables import CONFIG_NAMES, FAMILIES
 
 _SIZES = (
     "vocab_size",
@@ -34,24 +30,7 @@ _SIZES = (
 
 
 @keras.saving.register_keras_serializable("lmkeras")
-def tanh_gelu(x):
-    """GELU with its normal distribution approximated by a tanh: x · (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2."""
-    return ops.gelu(x, approximate=True)
-
-
-_ACTIVATIONS = {  # by the name in config.json
-    "gelu": "gelu",
-    "gelu_new": tanh_gelu,
-    "gelu_fast": tanh_gelu,
-    "gelu_pytorch_tanh": tanh_gelu,
-    "relu": "relu",
-    "silu": "silu",
-    "swish": "silu",
-}
-
-
-@keras.saving.register_keras_serializable("lmkeras")
-class Bert(BertReading, keras.Model):
+class Bert(BertReading, BertPublishing, keras.Model):
     """BERT: token, position and token type embeddings, post-norm blocks, and a pooled vector of the first token.
 
     The constructor builds it at once, with fresh weights; `Bert.from_pretrained` reads published weights. The arguments
@@ -71,6 +50,7 @@ class Bert(BertReading, keras.Model):
         initializer_range: standard deviation of the normal distribution of fresh matrices, before it is truncated at
             two standard deviations.
         layer_norm_eps: number that the norms add to variances, so that they never divide by zero.
+        model_type: "bert"; or "distilbert", which has no token types, and relu instead of tanh in its pooler.
 
     Call arguments:
         input_ids: int [B, T]. All inputs may also be given here: as a dictionary by these names, such as a tokenizer
@@ -113,25 +93,30 @@ class Bert(BertReading, keras.Model):
         type_vocab_size: int = 2,
         initializer_range: float = 0.02,
         layer_norm_eps: float = 1e-12,
+        model_type: str = "bert",
         **kwargs,
     ):
-        sizes = {name: value for name, value in locals().items() if name in table.CONFIG_NAMES}
+        sizes = {name: value for name, value in locals().items() if name in (*CONFIG_NAMES, "model_type")}
         super().__init__(**kwargs)
         require_sizes(hidden_dropout_prob, **{name: sizes[name] for name in _SIZES})
         require_sizes(attention_probs_dropout_prob)
-        if hidden_act not in _ACTIVATIONS:
-            raise unknown_name("hidden_act", hidden_act, _ACTIVATIONS)
+        if hidden_act not in ACTIVATIONS:
+            raise unknown_name("hidden_act", hidden_act, ACTIVATIONS)
+        if model_type not in FAMILIES:
+            raise unknown_name("model_type", model_type, FAMILIES)
         for name, value in sizes.items():
             setattr(self, name, value)
         common = {"dtype": self.dtype_policy}
         self.word_embeddings = self._embedding(vocab_size, "word_embeddings")
         self.position_embeddings = self._embedding(max_position_embeddings, "position_embeddings")
-        self.token_type_embeddings = self._embedding(type_vocab_size, "token_type_embeddings")
+        if self.takes_token_types:
+            self.token_type_embeddings = self._embedding(type_vocab_size, "token_type_embeddings")
         self.embeddings_norm = keras.layers.LayerNormalization(epsilon=layer_norm_eps, name="embeddings_norm", **common)
         self.dropout_layer = keras.layers.Dropout(hidden_dropout_prob, **common)
         self.blocks = [self._block(f"block_{i}") for i in range(num_hidden_layers)]
+        pooled = "tanh" if self.takes_token_types else "relu"
         self.pooler = keras.layers.Dense(
-            hidden_size, "tanh", kernel_initializer=self.fresh_matrix(), name="pooler", **common
+            hidden_size, pooled, kernel_initializer=self.fresh_matrix(), name="pooler", **common
         )
         self.build()
         for layer in self.layers:
@@ -151,7 +136,7 @@ class Bert(BertReading, keras.Model):
             num_heads=self.num_attention_heads,
             dff=self.intermediate_size,
             rate=self.hidden_dropout_prob,
-            activation=_ACTIVATIONS[self.hidden_act],
+            activation=ACTIVATIONS[self.hidden_act],
             epsilon=self.layer_norm_eps,
             attention_dropout=self.attention_probs_dropout_prob,
             kernel_initializer=self.fresh_matrix(),
@@ -163,7 +148,7 @@ class Bert(BertReading, keras.Model):
         """Builds the layers, only once; their weights do not depend on the inputs' shape."""
         if self.built:
             return
-        for layer in (self.word_embeddings, self.position_embeddings, self.token_type_embeddings):
+        for layer in self.embeddings():
             layer.build((None, None))
         for layer in (self.embeddings_norm, *self.blocks):
             layer.build((None, None, self.hidden_size))
@@ -200,23 +185,30 @@ class Bert(BertReading, keras.Model):
         return outputs_type(tuple(outputs))(**outputs)
 
     def _embed(self, ids, token_type_ids, training):
-        """The sum of the three embeddings, after norm and dropout: ids [B, T] → [B, T, D]."""
+        """The sum of the embeddings, after norm and dropout: ids [B, T] → [B, T, D]."""
         length = ids.shape[1]
         if length is not None and length > self.max_position_embeddings:
             raise InputError(
                 f"got {length} tokens: this BERT looks at {self.max_position_embeddings} at most; truncate the texts"
             )
-        token_types = ops.zeros_like(ids) if token_type_ids is None else token_type_ids
-        positions = self.position_embeddings(ops.arange(ops.shape(ids)[1]))
-        x = self.word_embeddings(ids) + positions + self.token_type_embeddings(token_types)
+        x = self.word_embeddings(ids) + self.position_embeddings(ops.arange(ops.shape(ids)[1]))
+        if self.takes_token_types:
+            x += self.token_type_embeddings(ops.zeros_like(ids) if token_type_ids is None else token_type_ids)
+        elif token_type_ids is not None:
+            raise InputError("a DistilBERT has no token types: leave out token_type_ids")
         norm = self.embeddings_norm
         x = layer_norm(x, norm.gamma, norm.beta, epsilon=norm.epsilon, dtype=self.compute_dtype)
         return self.dropout_layer(x, training=training)
 
     def layer_groups(self) -> list[list[keras.layers.Layer]]:
         """All layers with weights from the bottom up: the embeddings, each block, the pooler."""
-        embeddings = [self.word_embeddings, self.position_embeddings, self.token_type_embeddings, self.embeddings_norm]
+        embeddings = [*self.embeddings(), self.embeddings_norm]
         return [embeddings, *([block] for block in self.blocks), [self.pooler]]
+
+    def embeddings(self) -> list[keras.layers.Embedding]:
+        """The tables whose rows are added up: words, positions and, except in a DistilBERT, token types."""
+        types = [self.token_type_embeddings] if self.takes_token_types else []
+        return [self.word_embeddings, self.position_embeddings, *types]
 
     def get_config(self):
         """The constructor's arguments."""
@@ -224,70 +216,8 @@ class Bert(BertReading, keras.Model):
         return {"name": self.name, "trainable": self.trainable, "dtype": policy, **self.sizes()}
 
     def sizes(self) -> dict:
-        """The constructor's arguments, by the names of config.json."""
-        return {name: getattr(self, name) for name in table.CONFIG_NAMES}
-
-    @classmethod
-    def from_pretrained(cls, source: str | Path, from_pt: bool | None = None, prefix: str | None = None, **arguments):
-        """Reads a published BERT.
-
-        Args:
-            source: a folder with config.json and model.safetensors (or tf_model.h5, or pytorch_model.bin if PyTorch is
-                installed), or a name on the Hugging Face hub. The BERT may be part of a larger model, whose other
-                layers are ignored.
-            from_pt: an argument of TFBertModel that has no effect here, as the format is recognised from the files.
-            prefix: what stands before the names of this BERT's weights, such as "bert."; None finds it out, if the
-                checkpoint has one BERT.
-            arguments: arguments of the constructor that shall differ from config.json, such as hidden_dropout_prob.
-
-        Returns:
-            The network. If the checkpoint has no pooler, the network's pooler has fresh weights, and a warning says so.
-
-        Raises:
-            InputError: there is no checkpoint, it holds no BERT or several or lacks weights, or Bert has no such
-                argument.
-        """
-        _require_known(arguments)
-        checkpoint = read_checkpoint(source)
-        bert = cls(**{**table.sizes_of(checkpoint.config, checkpoint.folder), **arguments})
-        tensors = table.without_prefix(checkpoint.tensors, prefix, source=checkpoint.folder)
-        rows = table.rows(bert.num_hidden_layers)
-        if not any(row.theirs in tensors for row in table.POOLER):
-            warnings.warn(f"{source} has no pooler: pooler_output means nothing until it is trained", stacklevel=2)
-            rows = [row for row in rows if row not in table.POOLER]
-        shapes = {row.ours: bert.variable(row.ours).shape for row in rows}
-        for path, value in table.read_rows(rows, tensors=tensors, shapes=shapes, source=checkpoint.folder).items():
-            bert.variable(path).assign(value)
-        return bert
-
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Writes config.json and model.safetensors in the form that transformers' BertModel (PyTorch) reads.
-
-        Args:
-            folder: the folder to write to, created if it does not exist; an earlier checkpoint's files are replaced.
-        """
-        write_checkpoint(
-            folder, {"architectures": ["BertModel"], "model_type": "bert", **self.sizes()}, self.published_weights()
-        )
-
-    def published_weights(self) -> dict[str, np.ndarray]:
-        """The weights with the names and shapes of transformers' BertModel (PyTorch)."""
-        rows = table.rows(self.num_hidden_layers)
-        return table.write_rows(rows, {row.ours: self.variable(row.ours).numpy() for row in rows})
-
-    def variable(self, path: str) -> keras.Variable:
-        """The weight at a path of attribute names and list positions, such as "blocks.0._expand.kernel"."""
-        return functools.reduce(
-            lambda at, step: at[int(step)] if step.isdigit() else getattr(at, step), path.split("."), self
-        )
+        """The constructor's arguments, by the names of BERT's config.json."""
+        return {name: getattr(self, name) for name in (*CONFIG_NAMES, "model_type")}
 
 
 TFBertModel = Bert
-
-
-def _require_known(arguments: Iterable[str]) -> None:
-    if unknown := set(arguments) - {*table.CONFIG_NAMES, "name", "dtype", "trainable"}:
-        raise InputError(
-            f"from_pretrained takes no {', '.join(sorted(unknown))}: what shall be given with the outputs is said "
-            "when the network is called, such as bert(ids, output_hidden_states=True)"
-        )

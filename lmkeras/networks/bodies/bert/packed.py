@@ -58,13 +58,16 @@ class PackedBert:
             inputs: as the body takes them; at least one text and one token, or padding.
         """
         bert, inputs = self._bert, self._bert.inputs(inputs)
-        ids, types = inputs["input_ids"], inputs.get("token_type_ids")
+        ids = inputs["input_ids"]
         tokens = _Tokens(inputs["attention_mask"], bert.num_attention_heads)
         numbers = {
             bert.word_embeddings: tokens.of(ids),
             bert.position_embeddings: tokens.positions,
-            bert.token_type_embeddings: tf.zeros_like(tokens.positions) if types is None else tokens.of(types),
         }
+        if bert.takes_token_types:
+            types = inputs.get("token_type_ids")
+            types = tf.zeros_like(tokens.positions) if types is None else tokens.of(types)
+            numbers[bert.token_type_embeddings] = types
         embeddings = [tf.gather(layer.embeddings.value, number) for layer, number in numbers.items()]
         x = _norm(bert.embeddings_norm, tf.add_n(embeddings))  # [N, D]
         for block in bert.blocks[:-1]:

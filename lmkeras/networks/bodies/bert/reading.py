@@ -3,27 +3,32 @@
 Shape letters: B batch, T tokens, D width.
 """
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 
 import keras
 from keras import ops
 
-from lmkeras.errors import InputError
 from lmkeras.networks.bodies.bert.calling import INPUTS
-from lmkeras.networks.contract import Body, Head
-from lmkeras.pretrained import bert as table
-from lmkeras.pretrained.checkpoint import write_checkpoint
+from lmkeras.networks.contract import Body, chosen
 
 
 class BertReading(Body):
     """The methods that make `Bert` the body of a network. Its summary of a text is the first token's pooled vector."""
 
-    takes_token_types = True
     bfloat16_on_cpu = True
     xla_on_cpu = False  # 32 texts of 32 tokens, 6 blocks of 384: 0.9 s of processor time a step, 3.8 s with XLA
     #: the highest learning rate that Devlin et al. 2019, appendix A.3, try for pretrained weights
     default_learning_rate = 5e-5
+
+    @property
+    def takes_token_types(self) -> bool:
+        """Whether the two texts of a pair are told apart; in a DistilBERT they are not."""
+        return self.model_type != "distilbert"
+
+    @property
+    def embedding(self) -> keras.layers.Embedding:
+        """The table of the words' vectors."""
+        return self.word_embeddings
 
     @property
     def vocabulary_size(self) -> int:
@@ -61,6 +66,11 @@ class BertReading(Body):
         """The pooled vector of the first token, [B, D]."""
         return self(_own(inputs), training=training).pooler_output
 
+    def chosen_states_and_summary(self, inputs, training=False):
+        """The states of chosen tokens [B, M, D] and the pooled vector [B, D], from one pass."""
+        outputs = self(_own(inputs), training=training)
+        return {"states": chosen(outputs.last_hidden_state, inputs), "summary": outputs.pooler_output}
+
     def packed(self, dtype: str):
         """The function that computes the summary in an exported model, see `PackedBert`."""
         from lmkeras.networks.bodies.bert.packed import PackedBert
@@ -70,29 +80,6 @@ class BertReading(Body):
     def summary_layers(self) -> list[keras.layers.Layer]:
         """The pooler."""
         return [self.pooler]
-
-    def save_pretrained_with(self, head: Head, folder: str | Path, labels: Sequence[str] | None) -> None:
-        """Writes config.json and model.safetensors, which BertForSequenceClassification in transformers can read.
-
-        Args:
-            head: a ClassesHead.
-            folder: created if it does not exist; the files of an earlier checkpoint are replaced.
-            labels: the classes' names; None for LABEL_0, LABEL_1 and so on.
-        """
-        labels = [f"LABEL_{i}" for i in range(head.num_classes)] if labels is None else list(labels)
-        if len(labels) != head.num_classes:
-            raise InputError(f"expected {head.num_classes} labels, one for each class, got {len(labels)}")
-        config = {
-            "architectures": ["BertForSequenceClassification"],
-            "model_type": "bert",
-            **self.sizes(),
-            "classifier_dropout": head.dropout,
-            "id2label": dict(enumerate(labels)),
-            "label2id": {label: i for i, label in enumerate(labels)},
-        }
-        own = {"head.kernel": head.dense.kernel.numpy(), "head.bias": head.dense.bias.numpy()}
-        body = {f"bert.{name}": tensor for name, tensor in self.published_weights().items()}
-        write_checkpoint(folder, config, {**body, **table.write_rows(table.CLASSIFIER, own)})
 
 
 def _own(inputs: Mapping) -> dict:
