@@ -35,7 +35,8 @@ tokenizers.in_graph.keras_words
 tokenizers.in_graph.bert_characters tokenizers.in_graph.bert_text tokenizers.in_graph.word_piece
 tokenizers.choice tokenizers.word_spans tokenizers.in_graph.word_spans
 tokenizers.keras_words tokenizers.byte_pair tokenizers.word_piece tokenizers
-corpora.tagged_spans corpora.tagged_records corpora.tagged_docstrings corpora.tagged
+corpora.tagged_spans corpora.tagged_records corpora.tagged_files corpora.tagged_memory corpora.tagged_docstrings
+corpora.tagged
 datasets.sharing datasets.prefetching datasets.notes datasets.windows datasets.shard_files datasets.shards
 datasets.encoding datasets.shard_writing
 datasets.sharded_windows

@@ -31,13 +31,16 @@ class Rows(Examples):
             beginning; the corpus is their examples one after the other.
     """
 
+    #: the message where there are no examples
+    without_examples = "there are no examples: the table has no rows below its names of columns"
+
     def __iter__(self) -> Iterator:
         """The examples from the first one on; InputError if there are none."""
         number = 0
         for number, row in enumerate(super().__iter__(), 1):  # noqa: B007 - used after the loop
             yield row
         if not number:
-            raise InputError("there are no examples: the table has no rows below its names of columns")
+            raise InputError(self.without_examples)
 
     def part(self, *readers: Callable[[], Iterator]) -> "Rows":
         """A corpus of the same kind with some of the examples, which the readers read."""

@@ -9,16 +9,19 @@ from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
 
-from lmkeras.corpora.characters import read_lines, require_encoding
-from lmkeras.corpora.memory import column_names, kept_examples, sources_in
-from lmkeras.corpora.paths import Reader, files_of, find_readers
+from lmkeras.corpora.characters import require_encoding
+from lmkeras.corpora.memory import sources_in
+from lmkeras.corpora.paths import Reader, find_readers
 from lmkeras.corpora.sources import builtin_reader
 from lmkeras.corpora.spans import Place, Span, TaggedRow, TaggedText
 from lmkeras.corpora.tables import Rows, split_rows
 from lmkeras.corpora.tag_schemes import SchemeFinder, spans_of
-from lmkeras.corpora.tagged_columns import read_columns, write_conll
+from lmkeras.corpora.tagged_columns import write_conll
 from lmkeras.corpora.tagged_docstrings import SOURCE, parts_without_common_names, python_entities
-from lmkeras.corpora.tagged_records import Keys, named, read_json, row_of
+from lmkeras.corpora.tagged_files import path_readers, read_file
+from lmkeras.corpora.tagged_memory import items_in
+from lmkeras.corpora.tagged_records import Keys, required_names, row_of
+from lmkeras.corpora.tfds import tfds_lists_reader
 from lmkeras.errors import InputError
 
 __all__ = [
@@ -34,12 +37,6 @@ __all__ = [
 #: the readers of `builtin:` corpora, by name
 BUILTIN_TAGGED = {SOURCE.removeprefix("builtin:"): python_entities}
 
-#: the endings of the files that are read of a folder; a file that is named may have any other
-ENDINGS = ("conll", "conllu", "bmes", "bio", "iob", "txt", "tsv", "jsonl", "json")
-_SUFFIXES = tuple(f".{ending}{packed}" for ending in ENDINGS for packed in ("", ".gz"))
-
-_JSON = re.compile(r"\s*(\{\s*(\"|\}|$)|\[\s*(\[|\{|\"|\]|$))")
-_LIST = re.compile(r"\s*\[\s*(\[|\{)")
 _MOSTLY = 0.9  # of the words, that are single characters, where text is cut into characters
 _BLANK = re.compile(r"[ \t\n\r\f\v]")
 
@@ -66,6 +63,8 @@ class TaggedCorpus(Rows):
         >>> list(corpus), corpus.scheme, corpus.splitting
         ([TaggedText(words=('Ada', 'Lovelace'), spans=(Span(start=0, end=2, type='PER'),))], 'IOB2', 'words')
     """
+
+    without_examples = "there are no texts in it: give at least one with its tags or spans"
 
     def __init__(
         self, *readers: Callable[[], Iterator], whole: "TaggedCorpus | None" = None, names_apart: bool = False
@@ -130,7 +129,7 @@ def _require_words(row: TaggedRow) -> None:
         if not word or _BLANK.search(word):
             reason = "has a blank in it" if word else "is empty"
             raise InputError(f"{row.place.of_word(index)}: the word {word!r} {reason}: give each word its own tag")
-        if row.tags is not None and (not row.tags[index] or _BLANK.search(row.tags[index])):
+        if row.tags is not None and not row.tags[index].strip():
             raise InputError(f"{row.place.of_word(index)}: expected the tag of {word!r}, got {row.tags[index]!r}")
 
 
@@ -149,6 +148,7 @@ def open_tagged_corpus(
     - CoNLL columns: a word and its tags a line, separated by blanks or tabs, and a blank line between sentences;
     - lines of JSON, or one list: objects with words and tags, or with a text and spans of its characters.
 
+    `tfds:name/config:split` is a data set of TensorFlow Datasets with a list of words and one of tags;
     `builtin:python-entities` are sentences of the docstrings of Python's standard library, in which functions, modules
     and exceptions are named.
 
@@ -166,10 +166,13 @@ def open_tagged_corpus(
     """
     require_encoding(encoding)
     keys = _keys(word_column, tag_column, text_column=text_column, tag_names=tag_names)
-    read = partial(_read_file, encoding=encoding, columns=(word_column, tag_column), keys=keys)
-    schemes = {"builtin": partial(builtin_reader, known=BUILTIN_TAGGED)}
+    read = partial(read_file, encoding=encoding, word_column=word_column, tag_column=tag_column, keys=keys)
+    schemes = {
+        "builtin": partial(builtin_reader, known=BUILTIN_TAGGED),
+        "tfds": partial(_tfds_reader, keys=keys),
+    }
     sources = [sources] if isinstance(sources, str | os.PathLike) else sources
-    readers = find_readers(sources, schemes, partial(_path_readers, read=read))
+    readers = find_readers(sources, schemes, partial(path_readers, read=read))
     return TaggedCorpus(*readers, names_apart=list(sources) == [SOURCE])
 
 
@@ -178,24 +181,9 @@ def _keys(word_column, tag_column, text_column: str, tag_names: Sequence[str] | 
     return Keys(*names, text=text_column, tag_names=None if tag_names is None else tuple(tag_names))
 
 
-def _path_readers(path: str, read: Callable[[str], Iterator[TaggedRow]]) -> list[Reader]:
-    files = [path] if os.path.isfile(path) else files_of(path, _SUFFIXES)
-    return [partial(read, file) for file in files]
-
-
-def _read_file(path: str, encoding: str, columns: tuple, keys: Keys) -> Iterator[TaggedRow]:
-    first = next((line for line in read_lines(path, encoding) if not line.isspace()), "")
-    if not _JSON.match(first):
-        word_column, tag_column = columns
-        return read_columns(path, encoding, word_column=word_column, tag_column=tag_column)
-    # a list in one line, of texts, is not one text: a text of a line is an object, or a pair that begins with a text
-    whole = first.strip() in ("{", "[") or (_LIST.match(first) is not None and not _is_pair(first))
-    return read_json(path, encoding, keys, whole=whole)
-
-
-def _is_pair(line: str) -> bool:
-    """Whether a line of JSON is a pair of words and their tags."""
-    return re.match(r'\s*\[\s*\[\s*"(?:[^"\\]|\\.)*"\s*(,\s*"|\])', line) is not None
+def _tfds_reader(source: str, keys: Keys) -> Reader:
+    read = tfds_lists_reader(source, lambda names: required_names(names, keys, source))
+    return lambda: (row_of(lists, keys, Place(f"{source} {place}")) for place, lists in read())
 
 
 def as_tagged_corpus(value: object, encoding: str = "utf-8", **columns) -> TaggedCorpus:
@@ -218,22 +206,8 @@ def as_tagged_corpus(value: object, encoding: str = "utf-8", **columns) -> Tagge
         return open_tagged_corpus(sources, encoding=encoding, **columns)
     options = {"word_column": None, "tag_column": None, "text_column": "text", "tag_names": None} | columns
     keys = _keys(**options)
-    rows = [row_of(item, keys, Place(f"item {number}")) for number, item in enumerate(_items(value, keys), 1)]
+    rows = [row_of(item, keys, Place(f"item {number}")) for number, item in enumerate(items_in(value, keys), 1)]
     return TaggedCorpus(partial(iter, rows))
-
-
-def _items(value: object, keys: Keys) -> list:
-    """The examples of a value in memory: pairs, dictionaries or TaggedTexts."""
-    if isinstance(value, list) and value and all(isinstance(item, dict | TaggedText) for item in value):
-        return value
-    names = column_names(value)
-    word, tag = (named(names, keys) if names else None) or (keys.word or "tokens", keys.tag or "tags")
-    return [_as_lists(*pair) for pair in kept_examples(value, {"text_column": word, "label_column": tag})]
-
-
-def _as_lists(words: object, tags: object) -> tuple:
-    """Lists instead of arrays."""
-    return words, tags.tolist() if hasattr(tags, "tolist") else tags
 
 
 def split_tagged(corpus: TaggedCorpus, validation_fraction: float, seed: int = 0) -> tuple[TaggedCorpus, TaggedCorpus]:

@@ -141,7 +141,7 @@ def _index(column: int | str, option: str, fields: Sequence[str], names: Sequenc
         return names.index(column)
     if number is None:
         known = f"the names are {listed(names)}" if names else "the file names no columns: give a number"
-        raise InputError(f"{place}: {option} {column!r} is missing; {known}{did_you_mean(column, names)}")
+        raise InputError(f"{place}: {spelled} {column!r} is missing; {known}{did_you_mean(column, names)}")
     if not -len(fields) <= number < len(fields):
         columns = ", ".join(f"{i} {field!r}" for i, field in enumerate(fields))
         raise InputError(f"{place}: {spelled} {number} is missing; the columns are {columns}")

@@ -19,7 +19,7 @@ SPAN_KEYS = ("spans", "entities", "label", "labels")
 
 #: what Prodigy notes of texts whose spans are not accepted
 _NOT_ACCEPTED = ("reject", "ignore")
-_OF_TAGS, _OF_SPANS = "words and tags", "text and spans of characters"
+_OF_TAGS, _OF_WORDS, _OF_CHARACTERS = "words and tags", "words and spans of words", "text and spans of characters"
 
 
 class Keys(NamedTuple):
@@ -31,16 +31,37 @@ class Keys(NamedTuple):
     tag_names: tuple[str, ...] | None = None
 
 
-def named(names: Iterable, keys: Keys) -> tuple[object, object] | None:
-    """The two names that are read: of words and tags, or of a text and its spans; None where there are none."""
+def required_names(names: Iterable, keys: Keys, place: str) -> tuple:
+    """The two names that are read: of words and tags, or of a text and its spans.
+
+    Args:
+        names: the names that there are, of keys or columns.
+        keys: those that the user has named.
+        place: where they are from, in the user's words.
+
+    Raises:
+        InputError: there are none.
+
+    Example:
+        >>> required_names(["id", "tokens", "ner_tags"], Keys(), "a.jsonl line 1")
+        ('tokens', 'ner_tags')
+    """
     names = list(names)
-    words = [keys.word] if keys.word is not None else WORD_KEYS
-    of_tags = [name for name in ([keys.tag] if keys.tag is not None else TAG_KEYS) if name in names]
-    of_spans = [name for name in ([keys.tag] if keys.tag is not None else SPAN_KEYS) if name in names]
-    word = next((name for name in words if name in names), None)
-    if word is not None and of_tags:
-        return word, of_tags[0]
-    return (keys.text, of_spans[0]) if keys.text in names and of_spans else None
+    word = next((name for name in ([keys.word] if keys.word is not None else WORD_KEYS) if name in names), None)
+    tag, spans = (
+        next((name for name in ([keys.tag] if keys.tag is not None else known) if name in names), None)
+        for known in (TAG_KEYS, SPAN_KEYS)
+    )
+    if word is not None and tag is not None:
+        return word, tag
+    if keys.word is None and keys.text in names and spans is not None:
+        return keys.text, spans
+    missing = [f"{name!r} is missing; " for name in (keys.word, keys.tag) if name is not None and name not in names]
+    raise InputError(
+        f"{place}: {''.join(missing)}expected words and tags (such as tokens and tags) or a text and spans (such as "
+        f"text and spans), got {listed(map(str, names))}. Name others with word_column (--word-column), tag_column "
+        "(--tag-column) and text_column (--text-column)"
+    )
 
 
 def read_json(path: str, encoding: str, keys: Keys, whole: bool) -> Iterator[TaggedRow]:
@@ -82,18 +103,9 @@ def row_of(value: object, keys: Keys, place: Place) -> TaggedRow:
         InputError: the value is none of these, or its parts do not belong together.
     """
     if isinstance(value, TaggedText):
-        return _of_words(value.words, value.spans, place=place, keys=keys)
+        return _of_spans(value.words, value.spans, place)
     if isinstance(value, Mapping):
-        names = named(value, keys)
-        if names is None:
-            asked = [name for name in (keys.word, keys.tag) if name is not None and name not in value]
-            missing = f"{asked[0]!r} is missing; " if asked else ""
-            raise InputError(
-                f"{place}: {missing}expected words and tags (keys such as tokens and tags) or a text and spans (keys "
-                f"such as text and spans), got the keys {listed(map(str, value))}. Name others with word_column "
-                "(--word-column), tag_column (--tag-column) and text_column (--text-column)"
-            )
-        first, second = (value[name] for name in names)
+        first, second = (value[name] for name in required_names(value, keys, str(place)))
     elif isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2:
         first, second = value
     else:
@@ -112,7 +124,7 @@ def _of_characters(text: str, spans: object, place: Place) -> TaggedRow:
         raise InputError(f"{place}: expected a list of spans for the text {text[:40]!r}, got {str(spans)[:80]!r}")
     found = [character_span(span, place) for span in spans]
     words, spans = tagged_text(text, found, place=place, splitting="signs")
-    return TaggedRow(words, None, spans, place=place, form=_OF_SPANS, splitting="signs")
+    return TaggedRow(words, None, spans, place=place, form=_OF_CHARACTERS, splitting="signs")
 
 
 def _of_words(words: object, tags: object, place: Place, keys: Keys) -> TaggedRow:
@@ -120,15 +132,28 @@ def _of_words(words: object, tags: object, place: Place, keys: Keys) -> TaggedRo
         raise InputError(f"{place}: expected a list of words, or a text, got {str(words)[:80]!r}")
     if not _is_list(tags):
         raise InputError(f"{place}: expected a list of tags, got {str(tags)[:80]!r}")
-    words, tags = tuple(map(str, words)), list(tags)
-    for word in words:
-        require_usable(word, str(place))
     if all(isinstance(tag, tuple | list) for tag in tags) if tags else isinstance(tags, tuple):
-        return TaggedRow(words, None, _checked(tags, words, place=place), place=place, form="words and spans of them")
+        return _of_spans(words, tags, place)
     if len(words) != len(tags):
         raise InputError(f"{place}: expected a tag for each word, got {len(words)} words and {len(tags)} tags")
     named = tuple(_tag(tag, place.of_word(i), keys.tag_names) for i, tag in enumerate(tags))
-    return TaggedRow(words, named, (), place=place, form=_OF_TAGS)
+    return TaggedRow(_usable(words, place), named, (), place=place, form=_OF_TAGS)
+
+
+def _of_spans(words: Sequence[str], spans: Iterable, place: Place) -> TaggedRow:
+    """The row of words and spans of words; InputError if a span is not inside the text or overlaps another."""
+    found = sorted({Span(*character_span(span, place)) for span in spans})
+    for before, span in zip([Span(0, 0, ""), *found], found, strict=False):
+        if not before.end <= span.start < span.end <= len(words):
+            reason = "is empty, overlaps another or is outside"
+            raise InputError(f"{place}: span [{span.start}, {span.end}) {span.type} {reason} of the {len(words)} words")
+    return TaggedRow(_usable(words, place), None, tuple(found), place=place, form=_OF_WORDS)
+
+
+def _usable(words: Sequence[str], place: Place) -> tuple[str, ...]:
+    for word in words:
+        require_usable(word, str(place))
+    return tuple(map(str, words))
 
 
 def _is_list(value: object) -> bool:
@@ -142,13 +167,3 @@ def _tag(tag: object, place: str, names: Sequence[str] | None) -> str:
         known = "tag_names gives no name for it" if names is not None else "give the names of numbers with tag_names"
         raise InputError(f"{place}: expected a tag such as B-PER, got {tag!r}: {known}")
     return str(tag)
-
-
-def _checked(spans: Iterable, words: Sequence[str], place: Place) -> tuple[Span, ...]:
-    """Spans of words, sorted; InputError if one is not inside the text or overlaps another."""
-    found = sorted({Span(*character_span(span, place)) for span in spans})
-    for before, span in zip([Span(0, 0, ""), *found], found, strict=False):
-        if not before.end <= span.start < span.end <= len(words):
-            reason = "is empty, overlaps another or is outside"
-            raise InputError(f"{place}: span [{span.start}, {span.end}) {span.type} {reason} of the {len(words)} words")
-    return tuple(found)

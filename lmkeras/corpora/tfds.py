@@ -58,25 +58,52 @@ def tfds_rows_reader(source: str, columns: Mapping[str, str]) -> Callable[[], It
     Raises:
         InputError: as for `tfds_reader`.
     """
-    parts = _SOURCE.fullmatch(source)
-    if parts is None:
-        raise InputError(
-            f"{source}: expected tfds:name/config:split:feature, where config and feature may be left out, such as "
-            "tfds:imdb_reviews:train[:90%]:text"
-        )
-    builder = _prepared_builder(parts["name"], parts["version"])
+    parts, builder = _opened(source)
     if parts["feature"]:
         columns = {**columns, "text_column": parts["feature"]}
     known = dict(_single_features(builder.info.features))
     features = [
         _wanted(known, option=option, name=name, data_set=f"tfds:{parts['name']}") for option, name in columns.items()
     ]
-    return partial(
-        _rows,
-        _values(builder, parts["split"], features=features, source=source),
-        features=features,
-        source=source,
-    )
+    return _reader(builder, parts["split"], features=features, source=source)
+
+
+def tfds_lists_reader(
+    source: str, wanted: Callable[[list[str]], Iterable[str]]
+) -> Callable[[], Iterator[tuple[str, list[list]]]]:
+    """A reader of several features of each example that are lists of texts or of classes.
+
+    Args:
+        source: as for `tfds_reader`, without a feature.
+        wanted: chooses from the names of all such features; InputError if it finds none.
+
+    Returns:
+        A function that starts reading rows (place, lists), as for `tfds_rows_reader`.
+
+    Raises:
+        InputError: as for `tfds_reader`.
+    """
+    parts, builder = _opened(source)
+    known = dict(_list_features(builder.info.features))
+    features = [known[name] for name in wanted(list(known))]
+    return _reader(builder, parts["split"], features=features, source=source)
+
+
+def _opened(source: str) -> tuple[re.Match, "DatasetBuilder"]:
+    """The parts of a source, and its builder."""
+    parts = _SOURCE.fullmatch(source)
+    if parts is None:
+        raise InputError(
+            f"{source}: expected tfds:name/config:split:feature, where config and feature may be left out, such as "
+            "tfds:imdb_reviews:train[:90%]:text"
+        )
+    return parts, _prepared_builder(parts["name"], parts["version"])
+
+
+def _reader(
+    builder: "DatasetBuilder", split: str, features: "list[_Feature]", source: str
+) -> Callable[[], Iterator[tuple[str, list]]]:
+    return partial(_rows, _values(builder, split, features=features, source=source), features=features, source=source)
 
 
 def _prepared_builder(name: str, version: str | None) -> "DatasetBuilder":
@@ -142,6 +169,20 @@ def _single_features(features: "FeaturesDict", outer: tuple[str, ...] = ()) -> I
             yield "/".join(keys), _Feature(keys, True, _text)
         elif feature.shape == () and np.dtype(feature.np_dtype).kind in "iub":
             yield "/".join(keys), _Feature(keys, False, lambda value, place: value.item())
+
+
+def _list_features(features: "FeaturesDict") -> Iterator[tuple[str, _Feature]]:
+    """The features that are lists of texts or of classes, by name."""
+    import tensorflow_datasets as tfds
+
+    lists = {key: feature.feature for key, feature in features.items() if isinstance(feature, tfds.features.Sequence)}
+    inner = {key: feature for key, feature in lists.items() if not isinstance(feature, tfds.features.FeaturesDict)}
+    for name, feature in _single_features(inner):
+        yield name, feature._replace(decode=partial(_each, feature.decode))
+
+
+def _each(decode: Callable[[object, str], object], values: Iterable, place: str) -> list:
+    return [decode(value, place) for value in values]
 
 
 def _class_name(feature: "ClassLabel", value: object, place: str) -> str | None:
