@@ -52,6 +52,7 @@ _NAMES = {
     "Model": "lmkeras.models.model",
     "LanguageModel": "lmkeras.models.language_model",
     "TextClassifier": "lmkeras.models.text_classifier",
+    "QuestionAnswerer": "lmkeras.models.question_answerer",
     "cross_validate": "lmkeras.models.cross_validation",
     "tune": "lmkeras.models.tuning",
     "load": "lmkeras.models.loading",

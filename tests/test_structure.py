@@ -25,6 +25,7 @@ corpora.corpus corpora.characters corpora.table_files corpora.records corpora.me
 corpora.files corpora.paths corpora.tfds corpora.sources
 corpora.docstrings corpora.unlabelled corpora.tables
 corpora.spans corpora.tag_schemes corpora.tagged_columns
+corpora.questions corpora.question_files
 corpora.label_lists corpora.multi_label_split
 corpora.labelled corpora.labelled_split corpora.labelled_files corpora.labelled_sources corpora
 tokenizers.special tokenizers.base tokenizers.pieces tokenizers.word_splitter tokenizers.keras_legacy
@@ -40,8 +41,9 @@ corpora.tagged
 datasets.sharing datasets.prefetching datasets.notes datasets.windows datasets.shard_files datasets.shards
 datasets.encoding datasets.shard_writing
 datasets.sharded_windows
-datasets.tokenized datasets.layout datasets.examples datasets metrics
+datasets.tokenized datasets.layout datasets.examples datasets.question_windows datasets metrics
 reports.tables reports.matrix reports.classification reports.multi_label reports.spans reports
+reports.answers
 training training.settings training.policy training.keras_contract training.randomness
 pretrained pretrained.checkpoint pretrained.bert_tables pretrained.bert
 layers layers.precision layers.activations layers.fused layers.dropout layers.position layers.attention layers.blocks
@@ -58,7 +60,7 @@ networks.bodies.bert.publishing networks.bodies.bert.encoder
 networks.bodies.bert.classifier networks.bodies.bert.with_head networks.bodies.bert.drop_in networks.bodies.bert
 networks.version_0_1 networks.weights
 training.outcome training.curves training.devices training.adam training.muon training.optimizers
-training.layer_rates training.f1
+training.layer_rates training.f1 training.spans
 training.checkpoints training.interruption training.strategies
 training.settings_file training.distribution training.state
 training.callbacks training.progress training.run training.duration training.history training.fit training.rate_finder
@@ -66,11 +68,12 @@ decoding decoding.samplers decoding.sampling decoding.generate decoding.score de
 tasks.registry tasks.columns tasks.data tasks.base tasks.checks tasks.choosing
 tasks.in_graph tasks.in_graph.whole_texts tasks.in_graph.language
 tasks.whole_texts tasks.predictions tasks.labelled tasks.thresholds tasks.multi_label tasks.classification
+tasks.in_graph.answering tasks.answers tasks.answer_runner tasks.answering
 tasks.scaling tasks.language tasks
 export export.saved_model
 models models.folder models.network_file models.keras_file models.recipe models.saving models.given models.preparing
 models.telling models.showing models.signatures models.model models.loading
-models.language_model models.text_classifier models.tables models.cross_validation
+models.language_model models.text_classifier models.question_answerer models.tables models.cross_validation
 models.search_space models.search_defaults models.studies models.trials models.tuning_pictures models.tuning_results
 models.searching models.tuning
 arguments.options arguments.parsing arguments.showing arguments.completion arguments.running arguments

@@ -2,6 +2,7 @@
 
 from lmkeras.datasets.examples import EncodedExamples, TrainingExamples, evaluation_batches
 from lmkeras.datasets.layout import TextLayout
+from lmkeras.datasets.question_windows import EncodedQuestions, WindowLayout
 from lmkeras.datasets.shard_writing import evenly, write_shards
 from lmkeras.datasets.sharded_windows import ShardedWindows
 from lmkeras.datasets.shards import TokenShards, open_shards
@@ -9,12 +10,14 @@ from lmkeras.datasets.windows import TokenStream, TrainingWindows, evaluation_wi
 
 __all__ = [
     "EncodedExamples",
+    "EncodedQuestions",
     "ShardedWindows",
     "TextLayout",
     "TokenShards",
     "TokenStream",
     "TrainingExamples",
     "TrainingWindows",
+    "WindowLayout",
     "evaluation_batches",
     "evaluation_windows",
     "evenly",

@@ -131,7 +131,8 @@ class Given:
     def _is_corpus(self, y: object, texts: object) -> bool:
         """Whether what stands in the place of `y` is a corpus to validate on, and not the answers to `texts`."""
         names = column_names(y)
-        if self._answers and names is not None and self.columns.text_column not in names:
+        text_column = getattr(self.columns, "text_column", None)
+        if self._answers and None not in (names, text_column) and text_column not in names:
             return False  # a table of answers alone
         if names_examples(y):
             return True

@@ -20,6 +20,7 @@ _LARGEST_TOKENIZER = 1024 * MEGABYTE  # ten million words
 _CLASSES = {
     "language_model": ("lmkeras.models.language_model", "LanguageModel"),
     "multi_label_classifier": ("lmkeras.models.text_classifier", "TextClassifier"),
+    "question_answerer": ("lmkeras.models.question_answerer", "QuestionAnswerer"),
     "text_classifier": ("lmkeras.models.text_classifier", "TextClassifier"),
 }
 

@@ -15,19 +15,28 @@ _MOST_SHOWN = 5  # labels of a prediction that is printed
 
 
 @dataclasses.dataclass(frozen=True)
-class ShownLabels:
-    """What is shown of a prediction."""
+class ShownTop:
+    """How much is shown of a prediction."""
 
     top_k: int | None = None
-    """show the N likeliest labels with their probabilities, the likeliest first; None: the likeliest label, and in
-    tables and JSON the probability of every label."""
+    """show the N likeliest labels (or answers to a question) with their probabilities, the likeliest first; None: the
+    likeliest one, and in tables and JSON the probability of every label."""
+
+    def __post_init__(self):
+        if self.top_k is not None and self.top_k < 1:
+            raise InputError(f"top_k must be at least 1, got {self.top_k}")
+
+
+@dataclasses.dataclass(frozen=True)
+class ShownLabels(ShownTop):
+    """What is shown of a prediction."""
+
     threshold: float | None = None
     """a text whose likeliest label has a lower probability than this gets no label: it is shown as "unsure", in tables
     as an empty cell, in JSON as null; None: every text gets its likeliest label."""
 
     def __post_init__(self):
-        if self.top_k is not None and self.top_k < 1:
-            raise InputError(f"top_k must be at least 1, got {self.top_k}")
+        super().__post_init__()
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise InputError(f"threshold must be a probability, from 0 to 1, got {self.threshold}")
 

@@ -212,15 +212,7 @@ class TextRunner(Runner):
 
     @functools.cached_property
     def _forward(self):
-        """The function inputs → outputs, traced once: TensorFlow warns if every call for a new model traces again."""
-        import tensorflow as tf
-
-        names = ("input_ids", "attention_mask", *(("token_type_ids",) if self._layout.token_types else ()))
-        inputs = dict.fromkeys(names, tf.TensorSpec([None, None], tf.int32))
-        forward = tf.function(
-            lambda inputs: self._network(inputs, training=False), input_signature=[inputs], autograph=False
-        )
-        return forward.get_concrete_function()
+        return forward_of(self._network, self._layout.token_types)
 
     def outputs(self, examples: EncodedExamples) -> np.ndarray:
         """The head's outputs for each text, float64 [N, …]."""
@@ -248,6 +240,21 @@ class TextRunner(Runner):
         while some := [_text(text) for text in itertools.islice(texts, at_a_time)]:
             outputs = self.outputs(self._task.encode_texts(some, self._tokenizer, self._layout))
             yield from zip(some, map(self._task.answer, outputs), strict=True)
+
+
+def forward_of(network, token_types: bool):
+    """The function inputs → outputs of a network, traced once: TensorFlow warns if every new model traces again.
+
+    Args:
+        network: the network.
+        token_types: whether there are token_type_ids among the inputs.
+    """
+    import tensorflow as tf
+
+    names = ("input_ids", "attention_mask", *(("token_type_ids",) if token_types else ()))
+    inputs = dict.fromkeys(names, tf.TensorSpec([None, None], tf.int32))
+    forward = tf.function(lambda inputs: network(inputs, training=False), input_signature=[inputs], autograph=False)
+    return forward.get_concrete_function()
 
 
 def _of_pairs(corpus) -> bool:

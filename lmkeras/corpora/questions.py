@@ -1,0 +1,160 @@
+"""Questions about texts, each with its context and the answers in it: what question answering learns from."""
+
+import logging
+import random
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from lmkeras.corpora.corpus import require_usable
+from lmkeras.corpora.paths import quoted
+from lmkeras.corpora.tables import Rows, split_rows
+from lmkeras.errors import InputError
+
+_log = logging.getLogger("lmkeras")
+
+
+class Question(NamedTuple):
+    """A question, the text that may answer it, and the right answers.
+
+    Attributes:
+        question: the question.
+        context: the text.
+        answers: right answers, each a part of the context, such as those that several people gave; none if the context
+            does not answer the question.
+        starts: where each answer starts in the context, in characters; as many as there are answers.
+        id: what the corpus calls the question; "" if it has no name.
+    """
+
+    question: str
+    context: str
+    answers: tuple[str, ...] = ()
+    starts: tuple[int, ...] = ()
+    id: str = ""
+
+
+class Places:
+    """Finds where answers stand in their contexts, and counts what is not as it should be.
+
+    Attributes:
+        ambiguous: how many answers have no start and stand in several places.
+        moved: how many starts were wrong.
+    """
+
+    def __init__(self):
+        self.ambiguous = self.moved = 0
+
+    def question(
+        self,
+        question: object,
+        context: object,
+        answers: Sequence[str],
+        starts: Sequence[int | None],
+        place: str,
+        id: str = "",
+    ) -> Question:
+        """The question with a start for each answer.
+
+        Args:
+            question: its text.
+            context: its context.
+            answers: right answers.
+            starts: where each of them starts; None for an answer whose place has to be found: its first one.
+            place: where the question comes from, for messages.
+            id: what the corpus calls it.
+
+        Raises:
+            InputError: something is no text, or an answer does not stand in the context.
+        """
+        for name, text in (("question", question), ("context", context), *(("answer", answer) for answer in answers)):
+            if not isinstance(text, str):
+                raise InputError(f"{place}: expected a text as {name}, got {'null' if text is None else repr(text)}")
+            require_usable(text, place)
+        if not question.strip():
+            raise InputError(f"{place}: the question is empty: leave it out")
+        found = tuple(self._start(context, *one, place) for one in zip(answers, starts, strict=True))
+        return Question(question, context, tuple(answers), starts=found, id=id)
+
+    def _start(self, context: str, answer: str, start: int | None, place: str) -> int:
+        if start is not None and start >= 0 and context.startswith(answer, start):
+            return start
+        first = context.find(answer)
+        if first < 0:
+            raise InputError(
+                f"{place}: the answer {quoted(answer)} is not in its context, letter for letter: mend it, or leave the "
+                "question out"
+            )
+        if start is None:
+            self.ambiguous += context.find(answer, first + 1) >= 0
+            return first
+        self.moved += 1
+        return min(_all_places(context, answer), key=lambda at: abs(at - start))
+
+    def tell(self) -> None:
+        """Logs, once for a corpus, how many answers had no place of their own."""
+        if self.ambiguous:
+            _log.warning(
+                "%d answers stand in several places of their context, and no offset says in which: the first is taken. "
+                "A column answer_start can say it",
+                self.ambiguous,
+            )
+        if self.moved:
+            _log.warning("%d answers do not stand where answer_start says: the nearest place is taken", self.moved)
+
+
+def _all_places(context: str, answer: str) -> Iterable[int]:
+    at = context.find(answer)
+    while at >= 0:
+        yield at
+        at = context.find(answer, at + 1)
+
+
+class Questions(Rows):
+    """Questions in a fixed order, in memory."""
+
+    @classmethod
+    def of(cls, questions: Iterable[Question]) -> "Questions":
+        """A corpus of questions; InputError if there are none."""
+        kept = list(questions)
+        if not kept:
+            raise InputError("there are no questions in it")
+        return cls(partial(iter, kept))
+
+    def part(self, *readers):
+        """Some of the questions."""
+        return Questions(*readers)
+
+
+def split_questions(corpus: Rows, validation_fraction: float, seed: int = 0) -> tuple[Rows, Rows]:
+    """Cuts a corpus in two at random, so that no context is in both parts.
+
+    If all questions are about one context, questions are chosen instead of contexts.
+
+    Args:
+        corpus: the questions.
+        validation_fraction: the share of the questions that the validation part has at least, in (0, 1); it has more
+            where the last of its contexts has several questions.
+        seed: the same seed chooses the same contexts.
+
+    Returns:
+        (train, validation), each in the order of the corpus.
+
+    Raises:
+        InputError: the fraction is outside (0, 1), or leaves one part empty.
+    """
+    questions = list(corpus)
+    contexts = list(dict.fromkeys(question.context for question in questions))
+    if len(contexts) == 1 or not 0 < validation_fraction < 1:
+        return split_rows(corpus, validation_fraction, seed)
+    counts = dict.fromkeys(contexts, 0)
+    for question in questions:
+        counts[question.context] += 1
+    random.Random(seed).shuffle(contexts)
+    held_out, wanted = set(), validation_fraction * len(questions)
+    while wanted > 0 and len(held_out) < len(contexts) - 1:
+        held_out.add(contexts[len(held_out)])
+        wanted -= counts[contexts[len(held_out) - 1]]
+    parts = ([], [])
+    for question in questions:
+        parts[question.context in held_out].append(question)
+    return Questions.of(parts[0]), Questions.of(parts[1])
