@@ -2,6 +2,8 @@
 
 import pytest
 import tensorflow_datasets as tfds
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lmkeras.corpora.spans import Span, TaggedText
 from lmkeras.corpora.tables import fold_rows
@@ -183,3 +185,37 @@ def test_an_encoding(tmp_path):
     assert list(open_tagged_corpus(path, encoding="gb18030")) == [TaggedText(("王",), (Span(0, 1, "PER"),))]
     with pytest.raises(InputError, match=r"a\.conll line 1: the byte at offset 0 is not utf-8"):
         list(open_tagged_corpus(path))
+
+
+PIECES = [
+    *'\n \t#[]{}",:',
+    "\n\n",
+    "-DOCSTART-",
+    "B-X",
+    "I-X",
+    "O",
+    "E-X",
+    "NN",
+    "1",
+    "1-2",
+    "text",
+    "tokens",
+    "\u3000",
+    "null",
+]
+PIECES += ['{"text": "a b", "label": [[0, 1, "X"]]}', '{"tokens": ["a"], "tags": ["O"]}', '["a", {"entities": []}]']
+
+
+@settings(max_examples=300)
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
+def test_whatever_a_file_holds_the_message_is_one_line(tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / "anything"
+    path.write_text(content, encoding="utf-8")
+    texts, message = [], ""
+    try:
+        texts = list(open_tagged_corpus(path))
+    except InputError as error:
+        message = str(error)
+    assert bool(texts) != bool(message)
+    assert "\n" not in message
+    assert all(len(text.words) >= max((span.end for span in text.spans), default=1) for text in texts)
