@@ -19,6 +19,7 @@ _NAMES = {
     "LabelledCorpus": "lmkeras.corpora",
     "open_labelled_corpus": "lmkeras.corpora",
     "split_labelled": "lmkeras.corpora",
+    "Knowledge": "lmkeras.corpora.knowledge",
     "Tokenizer": "lmkeras.tokenizers.keras_words",
     "pad_sequences": "keras.utils",
     "BytePairTokenizer": "lmkeras.tokenizers.byte_pair",

@@ -36,6 +36,7 @@ tokenizers.in_graph.keras_words
 tokenizers.in_graph.bert_characters tokenizers.in_graph.bert_text tokenizers.in_graph.word_piece
 tokenizers.choice tokenizers.word_spans tokenizers.in_graph.word_spans
 tokenizers.keras_words tokenizers.byte_pair tokenizers.word_piece tokenizers
+corpora.knowledge
 corpora.tagged_spans corpora.tagged_records corpora.tagged_files corpora.tagged_memory corpora.tagged_docstrings
 corpora.tagged
 datasets.sharing datasets.prefetching datasets.notes datasets.windows datasets.shard_files datasets.shards
@@ -78,7 +79,7 @@ models.search_space models.search_defaults models.studies models.trials models.t
 models.searching models.tuning
 arguments.options arguments.parsing arguments.showing arguments.completion arguments.running arguments
 cli.completion cli.configuration cli.runs cli.tokenization cli.network_options
-cli.training cli.trial cli.tuning cli.language cli.prediction cli.evaluation cli.comparison
+cli.training cli.trial cli.tuning cli.language cli.answering cli.prediction cli.evaluation cli.comparison
 cli __main__
 """.split()
 

@@ -2,7 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
+
+from lmkeras.corpora.knowledge import Knowledge, Passage
 from lmkeras.errors import InputError
 from lmkeras.models.model import Model
 from lmkeras.models.signatures import naming_settings
@@ -10,6 +14,24 @@ from lmkeras.networks.network import Network
 from lmkeras.tasks.answering import Answering
 from lmkeras.tasks.answers import Answer
 from lmkeras.tokenizers.base import BaseTokenizer
+
+
+class SourcedAnswer(NamedTuple):
+    """An answer from a knowledge base.
+
+    Attributes:
+        text: passage.text[start:end].
+        start: its first character in the passage, in Unicode code points.
+        end: the place behind its last character.
+        probability: see `QuestionAnswerer.ask`.
+        passage: the passage, with its source and its line there.
+    """
+
+    text: str
+    start: int
+    end: int
+    probability: float
+    passage: Passage
 
 
 @naming_settings(Answering)
@@ -77,3 +99,36 @@ class QuestionAnswerer(Model):
         pairs = list(zip(questions, contexts, strict=True))
         given = [found[0] if top_k is None else found[:top_k] for _, found in self._runner.predict(pairs)]
         return given[0] if single else given
+
+    def ask(
+        self, question: str, knowledge: Knowledge, num_passages: int = 5, top_k: int | None = None
+    ) -> SourcedAnswer | list[SourcedAnswer] | None:
+        """The answer to a question from a knowledge base, with the passage that it stands in.
+
+        The passages that suit the question best are read together. The probability of an answer is that of its passage,
+        which is the softmax of the passages' BM25 scores, as these are logarithms of odds; times that of the answer in
+        its passage.
+
+        Args:
+            question: the question.
+            knowledge: where to look for the answer.
+            num_passages: how many passages to read.
+            top_k: how many answers to give, the likeliest first; None for the likeliest alone.
+
+        Returns:
+            The answer, or None if no passage has one; with top_k, a list of up to so many answers.
+        """
+        if top_k is not None and top_k < 1:
+            raise InputError(f"top_k must be at least 1, got {top_k}")
+        passages = knowledge.passages(question, num_passages)
+        scores = np.array([passage.score for passage in passages])
+        weights = np.exp(scores - np.logaddexp.reduce(scores)).tolist()
+        given = self._runner.predict([(question, passage.text) for passage in passages])
+        found = [
+            SourcedAnswer(one.text, one.start, end=one.end, probability=one.probability * weight, passage=passage)
+            for passage, weight, (_, answers) in zip(passages, weights, given, strict=True)
+            for one in (answers if answers[0].text else ())
+            if one.text
+        ]
+        found.sort(key=lambda one: -one.probability)
+        return found[:top_k] if top_k is not None else found[0] if found else None

@@ -174,6 +174,37 @@ def test_the_command_line_evaluates_and_predicts(files, capsys):
     assert first.startswith(f'"0","Who came?","{ENGLISH}","Ann",6,9,0.')
 
 
+def test_answers_from_a_knowledge_base(files, model, capsys):
+    pytest.importorskip("bm25s")
+    (files / "known.txt").write_text(f"{CHINESE}\n\nNothing.\n\n{ENGLISH}\n", encoding="utf-8")
+    knowledge = lmkeras.Knowledge(files / "known.txt")
+    found = model.ask("Who came?", knowledge)
+    assert (found.text, found.passage.text[found.start : found.end], found.passage.line) == ("Ann", "Ann", 5)
+    assert model.ask("谁来了？", knowledge).text == "王小明"
+    assert model.ask("Zebra", knowledge) is None
+    assert model.ask("Zebra", knowledge, top_k=2) == []
+    several = model.ask("Who came?", knowledge, top_k=3)
+    assert several[0] == found
+    assert 1 >= sum(one.probability for one in several) >= several[0].probability > several[1].probability
+    command = [
+        "answer",
+        str(files / "run"),
+        "--knowledge",
+        str(files / "known.txt"),
+        "--question",
+        "Who came?",
+        "Zebra",
+    ]
+    assert main(command) == 0
+    asked, line, *rest = capsys.readouterr().out.splitlines()
+    answer, probability, source = line.split("\t")
+    assert (asked, answer, source) == ("Who came?", "Ann", f"{files / 'known.txt'}:5")
+    assert float(probability) == pytest.approx(found.probability, abs=1e-4)
+    assert rest == ["Zebra", "(no answer)"]
+    assert main([*command, "--json", "--passages", "1"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[0])["answers"][0]["passage"]["line"] == 5
+
+
 def test_bad_input(model):
     with pytest.raises(InputError, match="a question has 30 tokens, and a window of max_length 26 holds 20"):
         model.predict("? " * 30, ENGLISH)
