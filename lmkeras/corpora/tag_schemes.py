@@ -9,11 +9,12 @@
 | BMES | B | M | E | S |
 | tags | every word has a tag of its own, such as its part of speech | | | |
 
-A tag is the letter, a hyphen and the type, as in B-PER, or the letter alone where there is a single type of spans. O is
-the tag of words outside spans.
+A tag is the letter, a hyphen (or an underscore) and the type, as in B-PER, or the letter alone where there is a single
+type of spans. O is the tag of words outside spans.
 """
 
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 from lmkeras.corpora.spans import Place, Span
@@ -31,6 +32,9 @@ MODES = ("default", "strict")
 #: what a letter means, in the letters of BIOES
 _MEANING = {"O": "O", "B": "B", "I": "I", "M": "I", "E": "E", "L": "E", "S": "S", "U": "S"}
 
+_TAG = re.compile(r"([BIMELSU])(?:[-_](.+))?")
+_LETTER_LAST = re.compile(r".+[-_][BIMELSU]")
+
 
 @lru_cache(maxsize=2**16)
 def parts_of(tag: str) -> tuple[str, str] | None:
@@ -40,10 +44,10 @@ def parts_of(tag: str) -> tuple[str, str] | None:
         >>> parts_of("B-PER"), parts_of("M"), parts_of("O"), parts_of("NN")
         (('B', 'PER'), ('M', '_'), ('O', ''), None)
     """
-    letter, hyphen, kind = tag.partition("-")
-    if letter not in _MEANING or (hyphen and not kind) or (letter == "O" and hyphen):
-        return None
-    return (letter, "") if letter == "O" else (letter, kind or UNTYPED)
+    match = _TAG.fullmatch(tag)
+    if match is None:
+        return ("O", "") if tag == "O" else None
+    return match[1], match[2] or UNTYPED
 
 
 def tags_of(spans: Sequence[Span], num_words: int, scheme: str = "BIOES") -> list[str]:
@@ -226,10 +230,12 @@ class SchemeFinder:
             InputError: the tags are of several schemes.
         """
         plain = [tag for tag in self._first if parts_of(tag) is None]
-        typed = [tag for tag in self._first if "-" in tag and parts_of(tag)]
-        alone = [tag for tag in self._first if "-" not in tag and parts_of(tag) and tag != "O"]
+        with_letters = [tag for tag in self._first if parts_of(tag) and tag != "O"]
+        typed, alone = ([tag for tag in with_letters if (len(tag) > 1) == several] for several in (True, False))
         if plain and typed:
             raise self._mixed(plain[0], typed[0], "a tag without a letter such as B-, I- or S- before its type")
+        if plain and all(map(_LETTER_LAST.fullmatch, plain)):
+            raise InputError(f"{self._first[plain[0]]}: {plain[0]!r} has its letter last: put it first, as in B-PER")
         if plain:
             return "tags"
         if typed and alone:
@@ -257,13 +263,3 @@ class SchemeFinder:
     def _mixed(self, one: str, other: str, what: str) -> InputError:
         places = f"{one!r} ({self._first[one]}) and {other!r} ({self._first[other]})"
         return InputError(f"{self._first[one]}: tags of several schemes, {places}: {what}. Use one scheme for all")
-
-
-def types_in(tags: Collection[str]) -> list[str]:
-    """The types of spans in tags of a scheme with letters, sorted.
-
-    Example:
-        >>> types_in(["B-PER", "O", "E-PER", "S-LOC"])
-        ['LOC', 'PER']
-    """
-    return sorted({parts[1] for parts in map(parts_of, tags) if parts and parts[0] != "O"})

@@ -83,7 +83,7 @@ class TaggedCorpus(Rows):
 
     def part(self, *readers: Callable[[], Iterator]) -> "TaggedCorpus":
         """A corpus of some of the texts."""
-        return TaggedCorpus(*readers, whole=self._whole or self)
+        return TaggedCorpus(*readers, whole=self._whole or self, names_apart=self.names_apart)
 
     @property
     def scheme(self) -> str:

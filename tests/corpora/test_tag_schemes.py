@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmkeras.corpora.spans import Place, Span
-from lmkeras.corpora.tag_schemes import SCHEMES, SchemeFinder, entities_of, spans_of, tags_of, types_in
+from lmkeras.corpora.tag_schemes import SCHEMES, SchemeFinder, entities_of, spans_of, tags_of
 from lmkeras.errors import InputError
 
 WITH_LETTERS = [scheme for scheme in SCHEMES if scheme != "tags"]
@@ -96,6 +96,7 @@ def test_schemes_are_recognised(scheme):
         (["NN", "S", "VB"], "tags"),
         (["PER", "O"], "tags"),
         (["B-A", "E-A"], "BIOES"),
+        (["B_A", "M_A", "E_A"], "BMES"),
     ],
 )
 def test_schemes_of_few_tags(tags, scheme):
@@ -122,6 +123,7 @@ def test_tags_without_types_have_one_type():
         (["S-A", "U-A"], "one tag has the letter S, another U"),
         (["B-A", "NN"], r"a line 2: tags of several schemes, 'NN' \(a line 2\) and 'B-A' \(a line 1\): a tag without"),
         (["B-A", "B"], "a tag without a type"),
+        (["O", "PER-B", "PER-I"], "a line 2: 'PER-B' has its letter last: put it first, as in B-PER"),
         (["B-A", "O", "B-A", "O", "I-B"], "a line 5: I-B begins a span, but 2 of 3 spans begin as in IOB2, .* put B-B"),
         (["B-PER", "I-LOC"], "a line 2: I-LOC begins a span, but 1 of 2 spans begin as in IOB2"),
         (["I-A", "O", "I-A", "B-B"], "a line 4: B-B begins a span, but 2 of 3 spans begin as in IOB1, .* put I-B"),
@@ -161,7 +163,3 @@ def test_tags_that_do_not_fit_together(scheme, tags, message):
 def test_what_entities_of_refuses(arguments, message):
     with pytest.raises(InputError, match=message):
         entities_of(["E-A"], **arguments)
-
-
-def test_types():
-    assert types_in(["S-B", "O", "I-A", "B-A"]) == ["A", "B"]
