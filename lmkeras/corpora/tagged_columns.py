@@ -16,6 +16,7 @@ _FIRST_LINES = 200
 _DOCUMENT = "-DOCSTART-"
 #: the columns of CoNLL-U (universaldependencies.org/format.html)
 _UNIVERSAL = "ID FORM LEMMA UPOS XPOS FEATS HEAD DEPREL DEPS MISC".split()
+_GLOBAL = "global.columns ="
 #: a header that stands where the first word would, without any mark
 _HEADER = ({"word", "words", "token", "tokens", "form"}, {"tag", "tags", "label", "labels", "ner", "ner_tag", "pos"})
 _OF_SEVERAL = re.compile(r"\d+[-.]\d+")  # ids of CoNLL-U for several words together, and for words that are not there
@@ -102,7 +103,7 @@ def _form(path: str, first: Sequence[tuple[int, str]], **columns) -> _Form:
         form, names, below = form._replace(header=data[0][0]), fields, data[1:]
     ids = [id_ for id_ in (form.fields(line)[0] for _, line in below[:3]) if not _OF_SEVERAL.fullmatch(id_)]
     numbered = len(fields) > 2 and (ids[:2] == ["1", "2"] or (ids[:1] == ["1"] and len(fields) == len(_UNIVERSAL)))
-    if numbered and not names and len(fields) == len(_UNIVERSAL):
+    if numbered and len(fields) == len(_UNIVERSAL) and not any(_GLOBAL in comment for comment in comments):
         names = _UNIVERSAL
     if len(fields) < 2:
         raise InputError(
@@ -121,10 +122,8 @@ def _form(path: str, first: Sequence[tuple[int, str]], **columns) -> _Form:
 def _names(comments: Iterable[str], count: int) -> list[str]:
     """The names of columns in a comment: "# global.columns = ID FORM …", or a name for each column."""
     for comment in comments:
-        names = comment.removeprefix("#").split()
-        if names[:2] == ["global.columns", "="]:
-            names = names[2:]
-        if len(names) == count:
+        names = comment.removeprefix("#").replace(_GLOBAL, "").split()
+        if len(names) == count and "=" not in names:
             return names
     return []
 

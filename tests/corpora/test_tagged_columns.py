@@ -134,6 +134,8 @@ def test_parts_of_speech_of_universal_dependencies(folder):
     vamos = TaggedText(("Vamos", "nos", "a", "el", "mar"), tuple(Span(i, i + 1, tag) for i, tag in enumerate(tags)))
     assert list(corpus) == [vamos, TaggedText(("Ya",), (Span(0, 1, "ADV"),))]
     assert corpus.scheme == "tags"
+    prose = UNIVERSAL.replace("Vámonos al mar\n", "one two three four five six seven eight\n# a b c d e f g h i j\n")
+    assert list(read(folder, prose)) == list(corpus)
     relations = read(folder, UNIVERSAL, tag_column="DEPREL")
     assert [span.type for text in relations for span in text.spans] == ["root", "obj", "case", "det", "obl", "root"]
 
