@@ -97,8 +97,8 @@ def library_modules(library: Path) -> list[Module]:
     found = [_module(area_of[name], path) for name in sorted(area_of) for path in _sources(library, name)]
     if not found:
         raise InputError(
-            f"builtin:python-docstrings: {library} does not hold the source of Python's standard library. Use a "
-            "Python that was installed with it, or a corpus of your own"
+            f"{library} does not hold the source of Python's standard library, which has the docstrings. Use a Python "
+            "that was installed with it, or a corpus of your own"
         )
     return found
 

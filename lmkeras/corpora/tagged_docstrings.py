@@ -34,9 +34,9 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 
 _MODULES = sys.stdlib_module_names - {"this"}  # "this module" is not the module of that name
 _BUILTINS = vars(builtins)
-_EXCEPTIONS = {
-    name for name, value in _BUILTINS.items() if isinstance(value, type) and issubclass(value, BaseException)
-}
+_CLASSES = {name: value for name, value in _BUILTINS.items() if isinstance(value, type)}
+_WORDS = {"Exception", "Warning"}  # begin sentences that do not mean the class
+_EXCEPTIONS = {name for name, value in _CLASSES.items() if issubclass(value, BaseException)} - _WORDS
 _FUNCTIONS = {name for name, value in _BUILTINS.items() if callable(value) and name.islower()}
 
 

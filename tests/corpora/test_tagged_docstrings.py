@@ -33,6 +33,7 @@ def test_what_is_labelled(corpus):
     assert 0.3 < sum(not text.spans for text in texts) / len(texts) < 0.7
     assert all(issubclass(getattr(builtins, name), BaseException) for name in names(texts, "exception"))
     assert {name.partition(".")[0] for name in names(texts, "module")} <= sys.stdlib_module_names
+    assert "Exception" not in names(texts)
     assert {"len", "isinstance", "open"} <= names(texts, "function")
     for text in texts:
         for span in text.spans:
