@@ -74,6 +74,21 @@ def write_case(folder, family, name, rng):
     np.savez(folder / "pytorch.npz", **{name: value.detach().numpy() for name, value in found.items()})
 
 
+def write_spans(folder, rng):
+    """Questions with texts of one length: where there is padding, PyTorch's loss counts it."""
+    model, inputs = new_model("Bert", "ForQuestionAnswering"), inputs_for("Bert", rng)
+    del inputs["attention_mask"]
+    labels = {"start_positions": rng.integers(0, TOKENS, ROWS), "end_positions": rng.integers(0, TOKENS, ROWS)}
+    folder.mkdir()
+    model.save_pretrained(folder)
+    outputs = model(**tensors({**inputs, **labels}))
+    outputs.loss.backward()
+    found = {name: outputs[name] for name in ("loss", "start_logits", "end_logits")}
+    found |= {"kernel": model.qa_outputs.weight.grad.T, "bias": model.qa_outputs.bias.grad}
+    found = {name: tensor.detach().numpy() for name, tensor in found.items()}
+    np.savez(folder / "spans.npz", **inputs, **labels, **found)
+
+
 def write_updates(folder, rng):
     """The first updates of masked words from scratch: the same batches, Adam without weight decay."""
     model = new_model("Bert", "ForMaskedLM")
@@ -104,6 +119,7 @@ def main(folder):
         for name in names:
             write_case(folder / f"{family}{name}", family, name, rng)
     write_updates(folder / "updates", rng)
+    write_spans(folder / "spans", rng)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from safetensors.numpy import load_file
 import lmkeras
 from lmkeras.networks.bodies.bert import Bert
 from lmkeras.networks.heads.masked import MaskedHead
+from lmkeras.networks.heads.spans import SpanHead
 from lmkeras.networks.judged import HeadLoss
 from lmkeras.networks.network import Network
 from lmkeras.pretrained.checkpoint import read_checkpoint
@@ -104,3 +105,21 @@ def test_the_first_updates_of_masked_words_have_the_same_losses(folder):
     assert len(losses) == 20
     assert losses[-1] < losses[0]
     np.testing.assert_allclose(losses, batches["losses"], atol=1e-3)
+
+
+def test_the_head_of_spans_has_the_same_logits_loss_and_gradients(folder):
+    theirs, checkpoint = np.load(folder / "spans" / "spans.npz"), read_checkpoint(folder / "spans")
+    bert = Bert.of_checkpoint(checkpoint, pooled=False)
+    network = Network(bert, SpanHead())
+    bert.read_head(network.head, checkpoint)
+    ids, types = (theirs[name].astype("int32") for name in ("input_ids", "token_type_ids"))
+    inputs = {"input_ids": ids, "token_type_ids": types, "attention_mask": np.ones_like(ids)}
+    targets = np.stack([theirs["start_positions"], theirs["end_positions"]], axis=1)
+    with tf.GradientTape() as tape:
+        logits = network(inputs)
+        loss = network.head.loss(logits, targets, np.full(targets.shape, 1 / targets.size, "float32"))
+    np.testing.assert_allclose(logits[..., 0], theirs["start_logits"], atol=1e-5)
+    np.testing.assert_allclose(logits[..., 1], theirs["end_logits"], atol=1e-5)
+    assert float(loss) == pytest.approx(float(theirs["loss"]), abs=1e-5)
+    for gradient, name in zip(tape.gradient(loss, network.head.trainable_weights), ("kernel", "bias"), strict=True):
+        np.testing.assert_allclose(gradient, theirs[name], atol=1e-5)
