@@ -114,6 +114,6 @@ def _pair(value: object) -> tuple[str, str]:
     if isinstance(value, tuple | list) and len(value) == 2 and all(isinstance(one, str) for one in value):
         return tuple(map(encodable, value))
     raise InputError(
-        f"expected a question and its context, got {type(value).__name__}: give pairs (question, context); on the command "
-        "line, files with both as --text, or texts that may hold the answer: lmkeras answer"
+        f"expected a question and its context, got {type(value).__name__}: give pairs (question, context); on the "
+        "command line, files with both as --text, or texts that may hold the answer: lmkeras answer"
     )
