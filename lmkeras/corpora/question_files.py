@@ -243,7 +243,8 @@ def as_questions(value: object, encoding: str = "utf-8", quoting: str = "auto", 
         value: Questions; files, as for `open_questions`; SQuAD's object; a table (such as a DataFrame, a
             datasets.Dataset or a dictionary of lists) with columns question, context, and answer or answers; or a list
             of dictionaries with these keys, of `Question`s, or of tuples (question, context, answer) or (question,
-            context, answer, start), where an answer may be a list of answers and "" or None stands for no answer.
+            context, answer, start), where an answer may be a list of answers and "" or None stands for no answer; or a
+            tuple of such columns.
         encoding: the files' encoding.
         quoting: as for `open_questions`.
         columns: as for `open_questions`.
@@ -269,6 +270,8 @@ def _rows_in(value: object, names: Names) -> Iterator[dict]:
         value = value.to_pylist()
     if isinstance(value, Mapping) and isinstance(value.get(names.question), str):
         value = [value]
+    if isinstance(value, tuple) and len(value) in (3, 4) and all(map(is_column, value)):  # columns, not rows
+        value, names = dict(zip(Names._fields, value, strict=False)), Names(start="start" if len(value) == 4 else None)
     if (columns := column_names(value)) is not None:
         columns = [name for name in columns if isinstance(name, str)]
         rows: Iterable = (

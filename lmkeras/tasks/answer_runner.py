@@ -49,21 +49,16 @@ class AnswerRunner(Runner):
                 found[row] = logits
         return found
 
-    def answers(self, asked: list[tuple[str, str]], threshold: float | None = None) -> Iterator[list[Answer]]:
-        """The answers to pairs (question, context), for each those of `answers`.
-
-        Args:
-            asked: the pairs.
-            threshold: for no answer; None: the task's.
-        """
+    def answers(self, asked: list[tuple[str, str]]) -> Iterator[list[Answer]]:
+        """The answers to pairs (question, context), for each those of `answers`."""
         encoded = self._task.encode(asked, self._tokenizer, self._network)
-        return self._answers(asked, encoded, self.logits(encoded), threshold=threshold)
+        return self._answers(asked, encoded, self.logits(encoded))
 
-    def _answers(self, asked, encoded: EncodedQuestions, logits, threshold: float | None = None):
-        threshold = self._task.no_answer_threshold if threshold is None else threshold
-        spans = found_spans(encoded, logits, self._task.max_answer_tokens, unanswerable=self._task.unanswerable)
+    def _answers(self, asked, encoded: EncodedQuestions, logits, **how):
+        task = self._task
+        spans = found_spans(encoded, logits, task.max_answer_tokens, unanswerable=task.unanswerable, **how)
         for (_, context), found, offsets in zip(asked, spans, encoded.offsets, strict=True):
-            yield answers(found, *offsets, context=context, threshold=threshold)
+            yield answers(found, *offsets, context=context, threshold=task.no_answer_threshold)
 
     def judge(self, corpus):
         """loss_nats (of the windows' starts and ends), exact_match and f1, see `answer_scores`."""
@@ -74,7 +69,7 @@ class AnswerRunner(Runner):
             window = np.asarray(window, np.float64)
             losses.append((np.logaddexp.reduce(window, axis=0) - window[places, [0, 1]]).mean())
         asked = [(one.question, one.context) for one in questions]
-        given = [found[0].text for found in self._answers(asked, encoded, logits)]
+        given = [found[0].text for found in self._answers(asked, encoded, logits, most=1)]
         pairs = zip(given, (one.answers for one in questions), strict=True)
         return {"loss_nats": float(np.mean(losses)), **answer_scores(pairs)}, None
 
@@ -83,7 +78,7 @@ class AnswerRunner(Runner):
         questions, odds, gains = list(corpus), [], []
         asked = [(one.question, one.context) for one in questions]
         encoded = self._task.encode(asked, self._tokenizer, self._network)
-        found = found_spans(encoded, self.logits(encoded), self._task.max_answer_tokens, unanswerable=True)
+        found = found_spans(encoded, self.logits(encoded), self._task.max_answer_tokens, unanswerable=True, most=1)
         for question, spans, offsets in zip(questions, found, encoded.offsets, strict=True):
             best = answers(spans, *offsets, context=question.context, threshold=np.inf)[0]
             odds.append(spans.no_answer_odds)

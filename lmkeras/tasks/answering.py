@@ -20,7 +20,7 @@ from lmkeras.tasks.registry import register_task
 from lmkeras.training.settings import TrainingSettings
 
 _MAX_LENGTH = 384  # if the user sets no limit, and the network none that is lower
-_EPOCHS = 3
+_EPOCHS, _BATCH_SIZE = 3, 16  # as BERT is fine-tuned
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,10 +47,12 @@ class AnsweringSettings(TrainingSettings):
 
     epochs: int | None = None
     """Passes over the training text; None: 3, if neither steps nor minutes is given."""
+    batch_size: int | None = None
+    """Number of windows in one update; None: 16."""
 
     def filled(self, defaults):
         """See TrainingSettings."""
-        return super().filled({"epochs": _EPOCHS, **defaults})
+        return super().filled({"epochs": _EPOCHS, "batch_size": _BATCH_SIZE, **defaults})
 
 
 @dataclasses.dataclass(frozen=True)

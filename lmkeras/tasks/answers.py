@@ -13,8 +13,7 @@ import numpy as np
 from lmkeras.datasets import EncodedQuestions
 from lmkeras.tasks.predictions import ShownTop
 
-_MOST_ANSWERS = 20  # of a question
-_MOST_TRIED = 2000  # likeliest spans among which those that do not overlap are looked for
+_MOST_ANSWERS = 20
 
 
 class Answer(NamedTuple):
@@ -77,7 +76,11 @@ class FoundSpans(NamedTuple):
 
 
 def found_spans(
-    encoded: EncodedQuestions, logits: Sequence[np.ndarray], max_answer_tokens: int, unanswerable: bool
+    encoded: EncodedQuestions,
+    logits: Sequence[np.ndarray],
+    max_answer_tokens: int,
+    unanswerable: bool,
+    most: int = _MOST_ANSWERS,
 ) -> Iterator[FoundSpans]:
     """The likeliest spans for each question.
 
@@ -92,6 +95,7 @@ def found_spans(
         logits: for each window, the logits [T, 2] of start and end; places behind its ids are ignored.
         max_answer_tokens: A.
         unanswerable: whether there may be no answer.
+        most: the most spans to give of each question.
     """
     bounds = np.searchsorted(encoded.question_of, np.arange(len(encoded) + 1))
     for first, last in itertools.pairwise(bounds):
@@ -106,7 +110,7 @@ def found_spans(
         scores, tokens = (np.concatenate(column) for column in zip(*parts, strict=True))
         nothing = nothing if unanswerable or not len(scores) else -np.inf
         total = np.logaddexp.reduce(np.append(scores, nothing))
-        best = _apart(scores, tokens)
+        best = _apart(scores, tokens, most)
         yield FoundSpans(tokens[best], scores[best] - total, no_answer=float(nothing - total))
 
 
@@ -123,16 +127,13 @@ def _spans(
     return starts[first] + ends[last], np.stack([first, last], axis=1) + begin
 
 
-def _apart(scores: np.ndarray, tokens: np.ndarray) -> list[int]:
+def _apart(scores: np.ndarray, tokens: np.ndarray, most: int) -> list[int]:
     """The numbers of the likeliest spans that do not overlap, the likeliest first."""
-    tried = np.argpartition(-scores, min(_MOST_TRIED, len(scores)) - 1)[:_MOST_TRIED] if len(scores) else []
-    found = []
-    for one in sorted(tried, key=lambda number: (-scores[number], number)):
-        first, last = tokens[one]
-        if all(last < tokens[other][0] or tokens[other][1] < first for other in found):
-            found.append(int(one))
-        if len(found) == _MOST_ANSWERS:
-            break
+    left, found = scores.copy(), []
+    while len(found) < most and left.size and left.max() > -np.inf:
+        found.append(int(left.argmax()))
+        first, last = tokens[found[-1]]
+        left[(tokens[:, 0] <= last) & (first <= tokens[:, 1])] = -np.inf
     return found
 
 

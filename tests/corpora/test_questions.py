@@ -108,6 +108,9 @@ def test_examples_in_memory():
         assert list(as_questions(value)) == ROWS
     pairs = [("Where?", CONTEXT, "Oslo"), ("Who?", CONTEXT, "Ann", 21), ("Why?", CONTEXT, None)]
     assert [row.starts for row in as_questions(pairs)] == [(28,), (21,), ()]
+    by_column = [[row[i] for row in pairs[:2]] for i in range(3)]
+    assert [row.starts for row in as_questions(tuple(by_column))] == [(28,), (0,)]
+    assert [row.starts for row in as_questions((*by_column, [28, 21]))] == [(28,), (21,)]
     table = pd.DataFrame(pairs[::2], columns=["question", "context", "answer"])
     assert [row.starts for row in as_questions(table)] == [(28,), ()]
 
