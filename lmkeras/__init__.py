@@ -54,6 +54,7 @@ _NAMES = {
     "LanguageModel": "lmkeras.models.language_model",
     "TextClassifier": "lmkeras.models.text_classifier",
     "QuestionAnswerer": "lmkeras.models.question_answerer",
+    "MaskedLanguageModel": "lmkeras.models.masked_language_model",
     "cross_validate": "lmkeras.models.cross_validation",
     "tune": "lmkeras.models.tuning",
     "load": "lmkeras.models.loading",

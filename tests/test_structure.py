@@ -23,7 +23,7 @@ STREET = """
 errors quiet display durable archives arguments.values
 corpora.corpus corpora.characters corpora.table_files corpora.records corpora.memory
 corpora.files corpora.paths corpora.tfds corpora.sources
-corpora.docstrings corpora.unlabelled corpora.tables
+corpora.documents corpora.docstrings corpora.unlabelled corpora.tables
 corpora.spans corpora.tag_schemes corpora.tagged_columns
 corpora.questions corpora.question_files
 corpora.label_lists corpora.multi_label_split
@@ -42,7 +42,8 @@ corpora.tagged
 datasets.sharing datasets.prefetching datasets.notes datasets.windows datasets.shard_files datasets.shards
 datasets.encoding datasets.shard_writing
 datasets.sharded_windows
-datasets.tokenized datasets.layout datasets.examples datasets.question_windows datasets metrics
+datasets.tokenized datasets.layout datasets.examples datasets.question_windows datasets.documents datasets.masking
+datasets metrics
 reports.tables reports.matrix reports.classification reports.multi_label reports.spans reports
 reports.answers
 training training.settings training.policy training.keras_contract training.randomness
@@ -70,11 +71,14 @@ tasks.registry tasks.columns tasks.data tasks.base tasks.checks tasks.choosing
 tasks.in_graph tasks.in_graph.whole_texts tasks.in_graph.language
 tasks.whole_texts tasks.predictions tasks.labelled tasks.thresholds tasks.multi_label tasks.classification
 tasks.in_graph.answering tasks.answers tasks.answer_runner tasks.answering
-tasks.scaling tasks.language tasks
+tasks.scaling tasks.running_text tasks.language tasks.filling tasks.in_graph.masked
+tasks.masked_runner tasks.masked tasks
 export export.saved_model
-models models.folder models.network_file models.keras_file models.recipe models.saving models.given models.preparing
+models models.folder models.network_file models.keras_file models.parts models.beginning models.recipe
+models.saving models.given models.preparing
 models.telling models.showing models.signatures models.model models.loading
-models.language_model models.text_classifier models.question_answerer models.tables models.cross_validation
+models.language_model models.text_classifier models.question_answerer models.masked_language_model models.tables
+models.cross_validation
 models.search_space models.search_defaults models.studies models.trials models.tuning_pictures models.tuning_results
 models.searching models.tuning
 arguments.options arguments.parsing arguments.showing arguments.completion arguments.running arguments
@@ -138,7 +142,7 @@ def classes_of_families() -> set[str]:
     """The names of all bodies, heads, tasks and the models that users hold."""
     homes = [name for name in MODULES if name.startswith(("networks.bodies.", "networks.heads.", "tasks."))]
     homes = [name for name in homes if name not in ("tasks.base", "tasks.registry")]
-    homes += ["models.language_model", "models.text_classifier"]
+    homes += ["models.language_model", "models.text_classifier", "models.masked_language_model"]
     trees = (ast.parse(MODULES[name].read_text(encoding="utf-8")) for name in homes)
     return {node.name for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)}
 

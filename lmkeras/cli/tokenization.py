@@ -25,7 +25,7 @@ def tokenize(
     text: Files,
     output: Annotated[str, Shown("FOLDER")],
     *,
-    tokenizer: Literal["auto", "byte_pair", "characters", "words"] = "auto",
+    tokenizer: Literal["auto", "byte_pair", "characters", "words", "word_piece"] = "auto",
     vocabulary_size: int | None = None,
     tokenizer_from: Annotated[str | None, Shown("FOLDER")] = None,
     fit_megabytes: float = 12.0,
@@ -36,13 +36,13 @@ def tokenize(
     overwrite: bool = False,
     resume: bool = False,
 ) -> None:
-    """Tokenize text to disk, so that train lm can read a corpus that is larger than memory.
+    """Tokenize text to disk, so that train lm and train masked-lm can read a corpus that is larger than memory.
 
     Args:
         text: files, globs or folders of .txt, .csv, .tsv or .jsonl (.gz too), tfds:NAME:SPLIT, builtin:python-docs.
         output: folder for tokenizer.json, shards of ids and manifest.json; also any path of tf.io.gfile, such as gs://.
-        tokenizer: how text becomes tokens; auto: byte_pair, or the tokenizer that --tokenizer-from names.
-        vocabulary_size: the most tokens in the vocabulary; None: 4096 byte pairs, 10000 words, every character.
+        tokenizer: how text becomes tokens; auto: byte_pair, or that of --tokenizer-from; masked-lm needs word_piece.
+        vocabulary_size: the most tokens; None: 4096 byte pairs, 10000 words, 8192 word pieces, every character.
         tokenizer_from: folder of a saved model or of tokenized text, whose tokenizer is used instead of a new one.
             Validation text needs the tokenizer of the training text.
         fit_megabytes: megabytes of text, taken evenly from the corpus, to which byte pairs and words are fitted.

@@ -108,7 +108,7 @@ class EncodedExamples:
             `first_lengths` is known, token_type_ids int32 [B, T], 1 in the second text and 0 elsewhere.
         """
         lengths = self.lengths[rows]
-        size = self._padded(lengths.max(initial=0))
+        size = padded_length(lengths.max(initial=0), self.lengths.max(initial=0))
         at = np.arange(size)
         real = at < lengths[:, None]
         ids = np.full((len(rows), size), self.filler, np.int32)
@@ -120,25 +120,40 @@ class EncodedExamples:
         return inputs
 
     def batches_by_length(self, batch_ids: int) -> Iterator[np.ndarray]:
-        """The numbers of all texts, in batches, the shortest texts first.
+        """The numbers of all texts, in batches, see the function `batches_by_length`."""
+        return batches_by_length(self.lengths, batch_ids)
 
-        A batch has as many texts as fit into `batch_ids` ids, padding included; a text that is longer is a batch alone.
-        """
-        batch, sizes = [], self._padded(self.lengths)
-        for row in np.argsort(self.lengths, kind="stable"):
-            if batch and (len(batch) + 1) * sizes[row] > batch_ids:
-                yield np.array(batch)
-                batch = []
-            batch.append(row)
-        if batch:
+
+def padded_length(lengths: np.ndarray, longest: int):
+    """The padded length T of batches, from the lengths of their longest texts: 8, 16 … 64, 80, 96, 112, 128, 160 ….
+
+    Args:
+        lengths: int, or int [N].
+        longest: the length of the longest text of all, which no padded length exceeds.
+    """
+    # a graph is traced or compiled for every new length, so there are few lengths: steps grow with the length
+    step = np.maximum(_LENGTH_STEP, 2.0 ** np.ceil(np.log2(np.maximum(lengths, 1)) - 3)).astype(int)
+    steps = -(-lengths // step) * step
+    return np.maximum(1, np.minimum(steps, longest))
+
+
+def batches_by_length(lengths: np.ndarray, batch_ids: int) -> Iterator[np.ndarray]:
+    """The numbers of all texts, in batches, the shortest texts first.
+
+    A batch has as many texts as fit into `batch_ids` ids, padding included; a text that is longer is a batch alone.
+
+    Args:
+        lengths: int [N], the number of ids of each text.
+        batch_ids: the most ids of a batch.
+    """
+    batch, sizes = [], padded_length(lengths, lengths.max(initial=0))
+    for row in np.argsort(lengths, kind="stable"):
+        if batch and (len(batch) + 1) * sizes[row] > batch_ids:
             yield np.array(batch)
-
-    def _padded(self, lengths):
-        """The padded length T of a batch, from the length of its longest text."""
-        # a graph is traced or compiled for every new length, so there are few lengths: steps grow with the length
-        step = np.maximum(_LENGTH_STEP, 2.0 ** np.ceil(np.log2(np.maximum(lengths, 1)) - 3)).astype(int)
-        steps = -(-lengths // step) * step
-        return np.maximum(1, np.minimum(steps, self.lengths.max(initial=0)))
+            batch = []
+        batch.append(row)
+    if batch:
+        yield np.array(batch)
 
 
 def training_order(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> Iterator[np.ndarray]:

@@ -50,6 +50,15 @@ def write_model(folder: str | Path, config: dict, files: dict[str, Callable[[Pat
     sync(folder)
 
 
+def is_saved(folder: str | Path) -> bool:
+    """Whether a folder holds a model that lmkeras saved, and not another library's config.json, or none."""
+    path = Path(folder) / "config.json"
+    try:
+        return path.is_file() and "format_version" in parse_json(read_text(path, _LARGEST_CONFIG))
+    except (InputError, TypeError, ValueError):
+        return False
+
+
 def read_config(folder: str | Path, whole: bool = True) -> dict:
     """The content of a model's config.json, after a check that the folder holds this model's files, undamaged.
 

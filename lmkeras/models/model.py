@@ -46,7 +46,8 @@ class Model(ShownModel):
         tokenizer: the name of a tokenizer that `fit` fits on the corpus; or a fitted tokenizer. "auto" (or None): the
             tokenizer that suits network and corpus.
         vocabulary_size: the most ids that a tokenizer given by name may have; None for its default.
-        weights: a folder or hub name of pretrained weights, for a network that has them; None for fresh weights.
+        weights: a folder or hub name of pretrained weights, or the folder of a saved model, for a network that has
+            them; None for fresh weights.
         sizes: sizes of a network given by name.
 
     Attributes:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lmkeras.errors import InputError
+from lmkeras.models.beginning import network_from, tokenizer_of
 from lmkeras.networks import registry
 from lmkeras.networks.network import Network
 from lmkeras.tasks.base import Task
@@ -27,7 +28,7 @@ class Recipe:
         network: the name of the body; "auto" for what suits the corpus.
         tokenizer: the name of a tokenizer; "auto" or None for what suits network and text; or a fitted tokenizer.
         vocabulary_size: the most ids that a tokenizer given by name may have; None for its default.
-        weights: a folder or hub name of pretrained weights; None for fresh weights.
+        weights: a folder or hub name of pretrained weights, or the folder of a saved model; None for fresh weights.
         sizes: sizes of the body, by name.
 
     Raises:
@@ -129,7 +130,7 @@ class Recipe:
             return self.tokenizer, ""
         if self.weights is not None:
             family = registry.family(self.network, self.task.bodies)
-            return family.pretrained_tokenizer(self.weights), "the tokenizer of the pretrained weights"
+            return tokenizer_of(self.weights, family), "the tokenizer of the pretrained weights"
         own = self.task.tokenizer_in(corpus)
         if own is None:
             name, reason = self._choice(self.task.texts(corpus))
@@ -170,8 +171,7 @@ class Recipe:
 
     def _new_network(self, task: Task, tokenizer: BaseTokenizer) -> Network:
         if self.weights is not None:
-            body = registry.family(self.network, task.bodies).pretrained(self.weights)
-            return Network(body, task.head(body, **self.sizes))
+            return network_from(self.weights, registry.family(self.network, task.bodies), task, **self.sizes)
         taken = registry.sizes_of(self.network, task.bodies)
         of_task = {name: size for name, size in task.sizes().items() if name in taken}
         sizes = {**self.sizes, "vocabulary_size": task.vocabulary_size(tokenizer), **of_task}

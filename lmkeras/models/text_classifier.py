@@ -27,7 +27,8 @@ class TextClassifier(Model):
             network's limit, or 512 if it has none.
         long_texts: what is kept of a text that is longer: its "start", its "end", or equal parts of "both". Pairs are
             always cut at the end, the longer text first.
-        weights: for "bert", a folder or hub name of pretrained weights; None for fresh weights.
+        weights: for "bert", a folder or hub name of pretrained weights, or the folder of a saved model with a BERT,
+            such as a MaskedLanguageModel; None for fresh weights.
         labels: the names of a built network's classes, in the order of its logits; None to learn them from the corpus.
         pairs: whether a built network classifies pairs of texts; for a network given by name, the corpus decides.
         sizes: sizes of a network given by name, see `cnn_classifier` and the other classifiers.

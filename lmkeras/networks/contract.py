@@ -235,8 +235,8 @@ class Head(keras.layers.Layer):
             "chosen_states_and_summary" (a dictionary of both).
         targets: the names of the targets, for a head whose targets are a dictionary; None if there is one array.
         keras_loss: the Keras loss that equals `loss` with weights of 1; None if Keras has none.
-        architecture: what the library transformers calls a network with this head, after the family's name, such as
-            "ForMaskedLM"; None if it has none.
+        architecture: how the name of transformers' class with this head ends, such as "ForMaskedLM"; None: it has none.
+        is_pretrained: whether a network that begins from pretrained weights takes those of the head too.
         num_answers: C, for a head that gives a whole text a logit for each possible answer, and so has `answers` and
             `answer_by`; else None.
     """
@@ -245,6 +245,7 @@ class Head(keras.layers.Layer):
     targets: Sequence[str] | None = None
     keras_loss: keras.losses.Loss | None = None
     architecture: str | None = None
+    is_pretrained: bool = False
     num_answers: int | None = None
 
     def __init__(self, **kwargs):

@@ -52,7 +52,8 @@ class ReaderSettings(_Sizes):
     """The kind of network; auto: ngrams, or what suits the texts, with sizes and training that follow their amount,
     where they are not given; the defaults of sizes are those of a network by name."""
     weights: str | None = dataclasses.field(default=None, metadata={"metavar": "FOLDER"})
-    """For bert, a folder or hub name of pretrained weights; None: fresh, random weights."""
+    """For bert, a folder or hub name of pretrained weights, or the folder of a saved model with a BERT, such as one
+    that train masked-lm made; None: fresh, random weights."""
     dropout: float | None = None
     """Share of values dropped in training, in [0, 1); None: 0.5, 0.1 for transformer and bert, 0.0 for ngrams."""
     embedding_dim: int | None = None

@@ -3,20 +3,21 @@
 import dataclasses
 import functools
 from collections.abc import Iterable
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 
-from lmkeras.corpora import Corpus, open_corpus
-from lmkeras.datasets import TokenShards, TokenStream, evaluation_windows, open_shards
+from lmkeras.corpora import Corpus
+from lmkeras.datasets import TokenShards, TokenStream, evaluation_windows
 from lmkeras.datasets.sharing import WHOLE, Share
-from lmkeras.datasets.tokenized import split_corpus, stream_of, text_or_tokens, tokens_of, training_windows
+from lmkeras.datasets.tokenized import stream_of, tokens_of, training_windows
 from lmkeras.errors import InputError
 from lmkeras.metrics import bits_per_character, perplexity, xz_bits_per_character
-from lmkeras.tasks.base import Runner, Task, TrainingData, ValidationData
+from lmkeras.tasks.base import Runner, TrainingData, ValidationData
 from lmkeras.tasks.checks import NotedStream, findings_of_streams
 from lmkeras.tasks.data import Defaults
 from lmkeras.tasks.registry import register_task
+from lmkeras.tasks.running_text import RunningTextTask
 from lmkeras.tasks.scaling import TextAmount, language_defaults
 from lmkeras.training.settings import FitSettings
 
@@ -24,12 +25,6 @@ _WINDOW = 64  # tokens in a training window, if neither the user nor the network
 _EVALUATION_WINDOW = 512  # tokens in a window of an evaluation, for networks without a limit
 _BYTES_A_TOKEN = 4  # of text that is tokenized already, for byte pairs
 _XZ_CHARACTERS = 20_000_000  # xz is slow: with more text than this, training ends without the comparison
-
-
-class RunningText(NamedTuple):
-    """An example: a text."""
-
-    text: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +37,7 @@ class LanguageEvaluation:
 
 @register_task
 @dataclasses.dataclass(frozen=True)
-class Language(Task):
+class Language(RunningTextTask):
     """What follows a text: the probability of each token, given the tokens before it."""
 
     kind: ClassVar[str] = "language_model"
@@ -57,7 +52,6 @@ class Language(Task):
         "vocabulary_size": "the largest number of different tokens; None: 4096 byte pairs, 10000 words, every "
         "character.",
     }
-    Example: ClassVar[type] = RunningText
     Evaluation: ClassVar[type] = LanguageEvaluation
     Settings: ClassVar[type] = FitSettings
     bodies: ClassVar[str] = "writers"
@@ -68,35 +62,6 @@ class Language(Task):
     default_tokenizer_without_spaces: ClassVar[str] = "byte_pair"
     signatures: ClassVar[tuple] = ("generate", "score", "serving_default")
     answers_texts: ClassVar[bool] = False
-
-    def open(self, sources, columns, encoding):
-        """The corpus that files and other names stand for, or the tokenized one in a folder.
-
-        Raises:
-            InputError: a name stands for nothing, or a tokenized corpus is given together with another.
-        """
-        tokenized = list(filter(None, map(open_shards, sources)))
-        if tokenized and len(sources) > 1:
-            raise InputError(f"{tokenized[0].folder} holds tokens, which do not mix with other text: name it alone")
-        if tokenized:
-            return tokenized[0]
-        return open_corpus(sources, text_column=columns.text_column, encoding=encoding, quoting=columns.quoting)
-
-    def corpus(self, value, columns=None, encoding="utf-8"):
-        """See `text_or_tokens`."""
-        return text_or_tokens(value, encoding, **vars(columns or self.Columns()))
-
-    def split(self, corpus, validation_fraction, seed):
-        """The beginning of the corpus is trained on, its end validates."""
-        return split_corpus(corpus, validation_fraction)
-
-    def texts(self, corpus):
-        """The corpus itself."""
-        return corpus
-
-    def tokenizer_in(self, corpus):
-        """The tokenizer of a tokenized corpus."""
-        return corpus.tokenizer if isinstance(corpus, TokenShards) else None
 
     def defaults(self, corpus, networks):
         """See `language_defaults`."""

@@ -35,6 +35,8 @@ class MaskedHead(Head):
     Source: Devlin et al. 2019, "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding", 3.1.
     """
 
+    is_pretrained = True
+
     def __init__(
         self,
         vocabulary_size: int,

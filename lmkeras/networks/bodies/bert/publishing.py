@@ -134,7 +134,9 @@ class BertPublishing:
 
     def _architecture_of(self, head: Head) -> str:
         if head.architecture not in self.family.heads:
-            raise InputError(f"transformers has no {self.family.class_name} with a {type(head).__name__}: use save")
+            raise InputError(
+                f"transformers has no {self.family.class_name}{head.architecture or f' with a {type(head).__name__}'}"
+            )
         return head.architecture
 
     def published_weights(self) -> dict[str, np.ndarray]:
