@@ -4,11 +4,12 @@ import pytest
 
 from lmkeras.models.language_model import LanguageModel
 from lmkeras.models.model import Model
+from lmkeras.models.question_answerer import QuestionAnswerer
 from lmkeras.models.text_classifier import TextClassifier
 
 
 @pytest.mark.parametrize("verb", ["fit", "find_learning_rate"])
-@pytest.mark.parametrize("kind", [LanguageModel, TextClassifier])
+@pytest.mark.parametrize("kind", [LanguageModel, TextClassifier, QuestionAnswerer])
 def test_verbs_name_every_setting_with_its_default(kind, verb):
     parameters = inspect.signature(getattr(kind(), verb)).parameters
     settings = vars(kind().task.Settings())
