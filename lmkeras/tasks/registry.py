@@ -54,10 +54,10 @@ def _names(options: type) -> set[str]:
 
 
 def tasks() -> dict[str, type]:
-    """All tasks by kind, including those that this process has registered."""
-    for module in _MODULES:
-        importlib.import_module(f"lmkeras.tasks.{module}")
-    return dict(_tasks)
+    """All tasks by kind: those that come with lmkeras, in one order, then those that this process has registered."""
+    modules = [importlib.import_module(f"lmkeras.tasks.{module}").__name__ for module in _MODULES]
+    place = {name: number for number, name in enumerate(modules)}
+    return dict(sorted(_tasks.items(), key=lambda item: place.get(item[1].__module__, len(place))))
 
 
 def task_of(kind: str) -> type:

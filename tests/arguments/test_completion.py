@@ -9,16 +9,18 @@ import pytest
 from lmkeras.arguments import script_for
 from lmkeras.arguments.completion import completions
 from lmkeras.cli import verbs
+from lmkeras.tasks import tasks
 from tests.cli.command import run
 
 VERBS = verbs()
+COMMANDS = [task.command for task in tasks().values()]
 
 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
         (["tra"], ["train"]),
-        (["train", ""], ["lm", "classifier", "multi-label"]),
+        (["train", ""], COMMANDS),
         (["train", "c"], ["classifier"]),
         (["help", "train", "l"], ["lm"]),
         (["--v"], ["--version"]),
@@ -74,7 +76,7 @@ def test_bash_completes_a_verb_and_an_option(tmp_path):
     )
     assert done.stdout.splitlines() == [
         "train",
-        "lm classifier multi-label",
+        " ".join(COMMANDS),
         "--encoding",
         "linear cosine constant",
     ]

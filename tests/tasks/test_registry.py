@@ -97,3 +97,9 @@ def test_an_option_that_was_not_given_is_nobodys(monkeypatch):
     assert own_options(Cut(), NoOptions, "Evaluation", "run") == NoOptions()
     with pytest.raises(InputError, match="--cut is for a made one, and run is a text classifier"):
         own_options(Cut([1]), NoOptions, "Evaluation", "run")
+
+
+def test_tasks_come_in_the_order_of_their_modules_whatever_was_imported_first(monkeypatch):
+    monkeypatch.setattr(registry, "_tasks", dict(reversed(registry.tasks().items())))
+    modules = [task.__module__.rpartition(".")[2] for task in registry.tasks().values()]
+    assert modules[: len(registry._MODULES)] == list(registry._MODULES)
