@@ -58,6 +58,7 @@ _NAMES = {
     "cross_validate": "lmkeras.models.cross_validation",
     "tune": "lmkeras.models.tuning",
     "load": "lmkeras.models.loading",
+    "from_pretrained": "lmkeras.models.loading",
 }
 
 _WITH_TENSORFLOW = ("lmkeras.models", "lmkeras.networks", "lmkeras.layers", "keras")

@@ -76,7 +76,7 @@ tasks.masked_runner tasks.masked tasks
 export export.saved_model
 models models.folder models.network_file models.keras_file models.parts models.beginning models.recipe
 models.saving models.given models.preparing
-models.telling models.showing models.signatures models.model models.loading
+models.telling models.showing models.signatures models.model models.published models.loading
 models.language_model models.text_classifier models.question_answerer models.masked_language_model models.tables
 models.cross_validation
 models.search_space models.search_defaults models.studies models.trials models.tuning_pictures models.tuning_results

@@ -13,9 +13,10 @@ from lmkeras.cli.configuration import entries_of
 from lmkeras.durable import local
 from lmkeras.errors import InputError
 from lmkeras.models.folder import read_config
+from lmkeras.models.published import kind_in
 from lmkeras.models.tables import as_json
 from lmkeras.quiet import quiet_tensorflow
-from lmkeras.tasks import task_of, tasks
+from lmkeras.tasks import tasks
 from lmkeras.tasks.base import Task
 from lmkeras.training.checkpoints import Checkpoints
 
@@ -102,7 +103,7 @@ def verbosity(quiet: bool, verbose: bool) -> str | int:
 
 def require_task(run: str, *wanted: type[Task]) -> type[Task]:
     """The task of a saved model; InputError if there is no model, or `wanted` names tasks and this is none of them."""
-    task = task_of(read_config(run, whole=False)["kind"])  # `load` checks the other files
+    task = kind_in(run)
     if wanted and task not in wanted:
         titles = " or ".join(other.title for other in wanted)
         raise InputError(f"{run} is {task.title}, and this is for {titles}")

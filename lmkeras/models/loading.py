@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lmkeras.models.model import Model
 from lmkeras.models.parts import naming, read_parts
+from lmkeras.models.published import is_published, read_published
 from lmkeras.tasks import task_of
 
 #: the classes that users hold, by the kind in config.json; another kind is held by Model itself
@@ -25,8 +26,28 @@ def model_class(kind: str) -> type[Model]:
     return getattr(importlib.import_module(module), name)
 
 
+def from_pretrained(source: str | Path, **options) -> Model:
+    """A model from a published checkpoint of transformers with the head of a task: BERT's or DistilBERT's.
+
+    Args:
+        source: a folder with config.json, weights and vocabulary, or a name on the Hugging Face hub.
+        options: fields of the task that shall differ from what config.json says, such as max_length=128, or pairs=True
+            for a classifier of pairs of texts.
+
+    Returns:
+        A TextClassifier with the published labels, a MaskedLanguageModel, or the model of another task with this head.
+
+    Raises:
+        InputError: there is no such checkpoint, it is of another family (RoBERTa, XLM-R), or has the head of no task.
+    """
+    task, network, tokenizer = read_published(source, **options)
+    return model_class(task.kind).of_task(task, network, tokenizer)
+
+
 def load(folder: str | Path) -> Model:
-    """Loads the model that `save` wrote. No code from the folder is run, and no more memory used than its files need.
+    """Loads the model that `save` wrote, or a published one, see `from_pretrained`.
+
+    No code from the folder is run, and no more memory used than its files need.
 
     Args:
         folder: the folder in which a model was saved, such as a training run's folder.
@@ -37,6 +58,8 @@ def load(folder: str | Path) -> Model:
     Raises:
         InputError: there is no model, or a file, which the message names, is missing, damaged or from another model.
     """
+    if is_published(folder):
+        return from_pretrained(folder)
     config, tokenizer, network = read_parts(folder)
     with naming(folder, f"a {config['kind']}"):
         task = task_of(config["kind"]).from_config(config)

@@ -103,6 +103,7 @@ class Answering(WindowOptions, Task):
     metrics: ClassVar[tuple] = (Metric("span_accuracy", higher_is_better=True),)
     monitor: ClassVar[str] = "span_accuracy"
     signatures: ClassVar[tuple] = ("answer",)
+    architectures: ClassVar[tuple] = ("ForQuestionAnswering",)
 
     def open(self, sources, columns, encoding):
         """See `open_questions`."""

@@ -96,6 +96,8 @@ class Task(abc.ABC):
     monitor: ClassVar[str] = "loss"
     #: the names of an exported model's signatures
     signatures: ClassVar[Sequence[str]]
+    #: how the names of transformers' classes end whose published models do this task, such as "ForMaskedLM"
+    architectures: ClassVar[Sequence[str]] = ()
     #: whether `lmkeras predict` answers texts one by one
     answers_texts: ClassVar[bool] = True
     #: whether `judge` returns a report: its `text()` gives tables, `data()` the same for JSON, `draw(picture)` draws it
@@ -115,6 +117,17 @@ class Task(abc.ABC):
         """
         return cls(**{field.name: config[field.name] for field in dataclasses.fields(cls) if field.name in config})
 
+    @classmethod
+    def of_published(cls, architecture: str, config: Mapping, labels: Sequence[str] | None) -> "Task | None":
+        """The task of a published model; None if it does another task.
+
+        Args:
+            architecture: one of `architectures`.
+            config: the content of its config.json.
+            labels: the names of its answers; None if config.json has none.
+        """
+        return cls()
+
     def open(self, sources: Sequence[str], columns: Columns, encoding: str):
         """Opens files as a corpus; by default, tables with a column for each field of an example."""
         return open_rows(sources, example=self.Example, columns=vars(columns), encoding=encoding)
@@ -123,13 +136,7 @@ class Task(abc.ABC):
         """Opens files of texts without answers, for `predict`; by default, the texts of the text (and pair) column."""
         from lmkeras.corpora.unlabelled import open_text_rows
 
-        return open_text_rows(
-            sources,
-            text_column=columns.text_column,
-            pair_column=columns.pair_column,
-            encoding=encoding,
-            quoting=columns.quoting,
-        )
+        return open_text_rows(sources, encoding=encoding, **vars(columns))
 
     def corpus(self, value, columns: Columns | None = None, encoding: str = "utf-8"):
         """The corpus that an argument of `fit` or `evaluate` stands for: a corpus, files, or examples in memory.

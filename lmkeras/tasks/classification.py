@@ -29,6 +29,7 @@ class Classification(LabelledTask):
     kind: ClassVar[str] = "text_classifier"
     title: ClassVar[str] = "a text classifier"
     command: ClassVar[str] = "classifier"
+    problem_type: ClassVar[str] = "single_label_classification"
     help: ClassVar[dict] = {
         **LabelledTask.help,
         "summary": "Train a text classifier on labelled text and save it.",

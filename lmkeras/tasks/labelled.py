@@ -78,6 +78,18 @@ class LabelledTask(WholeTextTask):
     Settings: ClassVar[type] = ClassifierFitSettings
     signatures: ClassVar[tuple] = ("classify",)
     reports: ClassVar[bool] = True
+    architectures: ClassVar[tuple] = ("ForSequenceClassification",)
+    #: what a published config.json calls this kind of answers
+    problem_type: ClassVar[str]
+
+    @classmethod
+    def of_published(cls, architecture, config, labels):
+        """The task with the published labels; InputError for a model that gives texts a number."""
+        labels = labels or ("LABEL_0", "LABEL_1")
+        kind = config.get("problem_type") or "single_label_classification"
+        if kind == "regression" or (len(labels) == 1 and not config.get("problem_type")):
+            raise InputError("the published model gives each text a number (regression), and lmkeras has no such task")
+        return cls(labels=labels) if kind == cls.problem_type else None
 
     def __post_init__(self):
         super().__post_init__()

@@ -59,6 +59,12 @@ class MaskedLanguage(MaskedOptions, RunningTextTask):
     default_tokenizer: ClassVar[str] = "word_piece"
     default_tokenizer_without_spaces: ClassVar[str] = "word_piece"
     signatures: ClassVar[tuple] = ("fill",)
+    architectures: ClassVar[tuple] = ("ForMaskedLM", "ForPreTraining")
+
+    @classmethod
+    def of_published(cls, architecture, config, labels):
+        """The task with the head that the model has, reading as much of a text as it can."""
+        return cls(config.get("max_position_embeddings"), next_sentence=architecture == "ForPreTraining")
 
     def learned(self, train, held_out, settings, trained):
         """Nothing; InputError if tokenized text is to have pairs of sentences."""

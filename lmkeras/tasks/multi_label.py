@@ -39,6 +39,7 @@ class MultiLabelClassification(LabelledTask):
     kind: ClassVar[str] = "multi_label_classifier"
     title: ClassVar[str] = "a multi-label classifier"
     command: ClassVar[str] = "multi-label"
+    problem_type: ClassVar[str] = "multi_label_classification"
     help: ClassVar[dict] = {
         **LabelledTask.help,
         "summary": "Train a classifier of texts that may have several labels, or none, and save it. (train classifier "
