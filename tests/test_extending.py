@@ -86,7 +86,7 @@ class Rating(WholeTextTask):
     def targets(self, values):
         return np.array(values, np.float32)
 
-    def keras_metrics(self):
+    def keras_metrics(self, network):
         return [keras.metrics.MeanAbsoluteError(name="absolute_error")]
 
     def answer(self, outputs):

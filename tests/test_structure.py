@@ -43,41 +43,43 @@ datasets.sharing datasets.prefetching datasets.notes datasets.windows datasets.s
 datasets.encoding datasets.shard_writing
 datasets.sharded_windows
 datasets.tokenized datasets.layout datasets.examples datasets.question_windows datasets.documents datasets.masking
-datasets metrics
+datasets.words datasets metrics
 reports.tables reports.matrix reports.classification reports.multi_label reports.spans reports
 reports.answers
 training training.settings training.policy training.keras_contract training.randomness
 pretrained pretrained.checkpoint pretrained.bert_tables pretrained.bert
 layers layers.precision layers.activations layers.fused layers.dropout layers.position layers.attention layers.blocks
-layers.vocabulary_loss layers.recurrent layers.ngrams
+layers.vocabulary_loss layers.recurrent layers.ngrams layers.word_features layers.crf layers.entities
 networks networks.settings networks.size_types networks.registry networks.pooling networks.contract
 networks.judged networks.network
 networks.heads networks.heads.summary networks.heads.language networks.heads.classes networks.heads.labels
-networks.heads.spans networks.heads.masked
+networks.heads.spans networks.heads.masked networks.heads.tags
 networks.bodies networks.bodies.embedding
-networks.bodies.ngrams networks.bodies.dense networks.bodies.convolutional networks.bodies.recurrent
+networks.bodies.ngrams networks.bodies.words networks.bodies.dense networks.bodies.convolutional
+networks.bodies.recurrent
 networks.bodies.bidirectional networks.bodies.transformer
 networks.bodies.bert.calling networks.bodies.bert.packed networks.bodies.bert.reading
 networks.bodies.bert.publishing networks.bodies.bert.encoder
 networks.bodies.bert.classifier networks.bodies.bert.with_head networks.bodies.bert.drop_in networks.bodies.bert
 networks.version_0_1 networks.weights
 training.outcome training.curves training.devices training.adam training.muon training.optimizers
-training.layer_rates training.f1 training.spans
+training.layer_rates training.f1 training.entity_f1 training.spans
 training.checkpoints training.interruption training.strategies
 training.settings_file training.distribution training.state
 training.callbacks training.progress training.run training.duration training.history training.fit training.rate_finder
 decoding decoding.samplers decoding.sampling decoding.generate decoding.score decoding.text
 tasks.registry tasks.columns tasks.data tasks.base tasks.checks tasks.choosing
-tasks.in_graph tasks.in_graph.whole_texts tasks.in_graph.language
+tasks.in_graph tasks.in_graph.tagging tasks.in_graph.whole_texts tasks.in_graph.language
 tasks.whole_texts tasks.predictions tasks.labelled tasks.thresholds tasks.multi_label tasks.classification
 tasks.in_graph.answering tasks.answers tasks.answer_runner tasks.answering
 tasks.scaling tasks.running_text tasks.language tasks.filling tasks.in_graph.masked
-tasks.masked_runner tasks.masked tasks
+tasks.masked_runner tasks.masked tasks.entities tasks.tagging tasks
 export export.saved_model
 models models.folder models.network_file models.keras_file models.parts models.beginning models.recipe
 models.saving models.given models.preparing
 models.telling models.showing models.signatures models.model models.published models.loading
-models.language_model models.text_classifier models.question_answerer models.masked_language_model models.tables
+models.language_model models.text_classifier models.tagger models.question_answerer models.masked_language_model
+models.tables
 models.cross_validation
 models.search_space models.search_defaults models.studies models.trials models.tuning_pictures models.tuning_results
 models.searching models.tuning

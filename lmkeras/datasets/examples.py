@@ -123,6 +123,11 @@ class EncodedExamples:
         """The numbers of all texts, in batches, see the function `batches_by_length`."""
         return batches_by_length(self.lengths, batch_ids)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the inputs."""
+        return ("input_ids", "attention_mask", *(() if self.first_lengths is None else ("token_type_ids",)))
+
 
 def padded_length(lengths: np.ndarray, longest: int):
     """The padded length T of batches, from the lengths of their longest texts: 8, 16 … 64, 80, 96, 112, 128, 160 ….
@@ -198,7 +203,7 @@ class TrainingExamples:
         weights: np.ndarray | None = None,
     ):
         self.examples, self.targets, self.batch_size, self.seed = examples, targets, batch_size, seed
-        self.weights = np.ones(len(targets), np.float32) if weights is None else np.asarray(weights, np.float32)
+        self.weights = _weights_or_ones(weights, targets)
         self.steps_per_epoch = -(-len(examples) // batch_size)
 
     def digest(self) -> str:
@@ -244,9 +249,15 @@ def evaluation_batches(
     import tensorflow as tf
 
     parts = list(examples.batches_by_length(batch_ids))
-    weights = np.ones(len(targets), np.float32) if weights is None else np.asarray(weights, np.float32)
+    weights = _weights_or_ones(weights, targets)
     dataset = _dataset(lambda: iter(parts), examples=examples, targets=targets, weights=weights, share=share)
     return dataset.apply(tf.data.experimental.assert_cardinality(len(parts)))
+
+
+def _weights_or_ones(weights, targets):
+    if weights is None:
+        return np.ones(len(targets), np.float32)
+    return np.asarray(weights, np.float32) if isinstance(weights, list | np.ndarray) else weights
 
 
 def _dataset(rows, examples: EncodedExamples, targets: np.ndarray, weights: np.ndarray, share: Share):
@@ -257,8 +268,7 @@ def _dataset(rows, examples: EncodedExamples, targets: np.ndarray, weights: np.n
         for numbers in map(share.part, rows()):
             yield examples.inputs(numbers), targets[numbers], weights[numbers]
 
-    names = ("input_ids", "attention_mask", *(() if examples.first_lengths is None else ("token_type_ids",)))
-    inputs = dict.fromkeys(names, tf.TensorSpec((None, None), tf.int32))
+    inputs = dict.fromkeys(examples.names, tf.TensorSpec((None, None), tf.int32))
     targets_and_weights = (tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in (targets, weights))
     signature = (inputs, *targets_and_weights)
     return prefetched(batches, signature)

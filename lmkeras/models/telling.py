@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -37,7 +38,7 @@ def fit_and_tell(ready: Prepared, verbose: str | int, **others) -> History:
     """
     level = level_of(verbose, is_chief(strategy_for(ready.settings.distribute)))
     say_before(ready, level)
-    judgement = Judgement(ready.parts.task.keras_metrics, *ready.monitor)
+    judgement = Judgement(partial(ready.parts.task.keras_metrics, ready.parts.network), *ready.monitor)
     network, batches = ready.parts.network, ready.batches
     history = harness.fit(network, batches, ready.settings, judgement=judgement, verbose=level, **others)
     say_after(history, ready, level)

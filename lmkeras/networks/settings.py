@@ -82,8 +82,40 @@ class ReaderSettings(_Sizes):
     """Inner width of the feed-forward networks; None: 4 times d_model."""
 
 
+@dataclasses.dataclass(frozen=True)
+class TaggerSettings(_Sizes):
+    """A network that reads words: its kind and sizes. A size that is not given has the default of its kind."""
+
+    network: Literal["auto", "lstm", "transformer", "bert"] = "auto"
+    """The kind of network; auto: lstm, or bert where weights are given."""
+    weights: str | None = dataclasses.field(default=None, metadata={"metavar": "FOLDER"})
+    """For bert, a folder or hub name of pretrained weights; None: fresh, random weights."""
+    dropout: float | None = None
+    """Share of values dropped in training, in [0, 1); None: 0.5, 0.2 for transformer, 0.1 for bert."""
+    word_dropout: float | None = None
+    """Share of words of which lstm and transformer see only parts and context in training; None: 0.1."""
+    embedding_dim: int | None = None
+    """Width of each kind of vectors of words and their parts, of lstm and transformer; None: 64."""
+    character_dim: int | None = None
+    """Width of the vectors of characters, of lstm and transformer; None: 25."""
+    affixes: int | None = None
+    """The most letters of what words begin and end with, of lstm and transformer; None: 4."""
+    buckets: int | None = None
+    """Number of the vectors of words and their parts, of lstm and transformer; None: 131072."""
+    units: int | None = None
+    """Size of the state of lstm in each direction; None: 128."""
+    num_layers: int | None = None
+    """Number of layers of lstm, or of blocks of transformer and bert; None: 1, and 2 for transformer and bert."""
+    d_model: int | None = None
+    """Width of transformer and bert; None: 128."""
+    num_heads: int | None = None
+    """Number of attention heads in each block; None: 4."""
+    dff: int | None = None
+    """Inner width of the feed-forward networks; None: 4 times d_model."""
+
+
 #: the settings of each kind of body
-NETWORK_SETTINGS = {"readers": ReaderSettings, "writers": WriterSettings}
+NETWORK_SETTINGS = {"readers": ReaderSettings, "writers": WriterSettings, "taggers": TaggerSettings}
 #: sizes that follow from the tokenizer or from the task's options, so that they are no options of the network
 FROM_ELSEWHERE = ("vocabulary_size", "max_length", "num_labels")
 #: options that `lmkeras train` has for every task and every network

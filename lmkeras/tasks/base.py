@@ -217,7 +217,7 @@ class Task(abc.ABC):
         """What is odd about the data, a line for each thing, such as texts that stand in both parts."""
         return ()
 
-    def keras_metrics(self) -> "list[keras.metrics.Metric]":
+    def keras_metrics(self, network: "Network") -> "list[keras.metrics.Metric]":
         """New Keras metrics under the names of `metrics`."""
         return []
 

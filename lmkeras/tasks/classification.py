@@ -93,7 +93,7 @@ class Classification(LabelledTask):
         loss = float(-np.log(counts / counts.sum())[judged].mean())
         return {"accuracy": report.accuracy, "macro_f1": report.macro_f1, "loss": loss}
 
-    def keras_metrics(self):
+    def keras_metrics(self, network):
         """Accuracy and macro F1."""
         import keras
 

@@ -112,7 +112,7 @@ class MultiLabelClassification(LabelledTask):
             of_true, of_false = texts / (2 * np.maximum(having, 1)), texts / (2 * np.maximum(texts - having, 1))
         return np.where(targets, of_true, of_false).astype(np.float32)
 
-    def keras_metrics(self):
+    def keras_metrics(self, network):
         """Micro and macro F1, both with 0.5 as the threshold of every label."""
         from lmkeras.training.f1 import LabelsF1
 

@@ -121,8 +121,8 @@ class Surely(Classification):
 
     metrics: ClassVar[tuple] = (*Classification.metrics, Metric("sureness", higher_is_better=True))
 
-    def keras_metrics(self):
-        return [*super().keras_metrics(), Sureness(name="sureness")]
+    def keras_metrics(self, network):
+        return [*super().keras_metrics(network), Sureness(name="sureness")]
 
 
 @dataclasses.dataclass(frozen=True)

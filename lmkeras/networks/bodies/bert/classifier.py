@@ -41,13 +41,15 @@ def _word_pieces(source: str | Path):
     return WordPieceTokenizer.from_pretrained(source)
 
 
-@register_body(
-    "bert",
-    "readers",
-    tokenizer="word_piece",
-    pretrained=Bert.from_pretrained,
-    pretrained_tokenizer=_word_pieces,
-)
+_OF_BERT = {
+    "tokenizer": "word_piece",
+    "pretrained": Bert.from_pretrained,
+    "pretrained_tokenizer": _word_pieces,
+}
+
+
+@register_body("bert", "taggers", **_OF_BERT)
+@register_body("bert", "readers", **_OF_BERT)
 def fresh_bert(
     vocabulary_size: int,
     d_model: int = 128,

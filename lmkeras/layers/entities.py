@@ -1,0 +1,96 @@
+"""From scores of tags to entities, in TensorFlow's operations: where they are, of which type, and how sure that is.
+
+Shape letters: B texts, W words, K tags, N entities of all texts.
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from lmkeras.layers.crf import Scores, best_path, posterior
+
+
+class Entities(NamedTuple):
+    """The entities of texts, in the order of texts and words.
+
+    Attributes:
+        rows: int32 [N], the number of the text.
+        starts: int32 [N], the first word.
+        ends: int32 [N], the word behind the last one.
+        types: int32 [N], the number of the type.
+        probabilities: float32 [N], of there being exactly this entity, whatever the other words are.
+    """
+
+    rows: tf.Tensor
+    starts: tf.Tensor
+    ends: tf.Tensor
+    types: tf.Tensor
+    probabilities: tf.Tensor
+
+
+class Tags(NamedTuple):
+    """What the tags of a tagger mean, each an int array [K].
+
+    Attributes:
+        types: the number of the type, -1 for words outside of entities.
+        begins: whether an entity begins with a word of this tag.
+        ends: whether one ends with it.
+    """
+
+    types: tf.Tensor
+    begins: tf.Tensor
+    ends: tf.Tensor
+
+
+def entities_in(emissions, lengths, scores: Scores, tags: Tags) -> Entities:
+    """The entities in the most probable sequence of tags.
+
+    Args:
+        emissions: float32 [B, W, K].
+        lengths: int32 [B], how many words each text has.
+        scores: of tags after each other; only sequences of whole entities may be possible.
+        tags: what the tags mean.
+    """
+    path = best_path(emissions, lengths, scores)
+    begins, ends = bounds(path, lengths, tags)
+    rows, starts = tf.unstack(tf.cast(tf.where(begins), tf.int32), axis=1)
+    last = tf.cast(tf.where(ends)[:, 1], tf.int32)  # the n-th beginning has the n-th end, as all entities are whole
+    first_tag = tf.gather_nd(path, tf.stack([rows, starts], axis=1))
+    return Entities(
+        rows,
+        starts,
+        ends=last + 1,
+        types=tf.gather(tags.types, first_tag),
+        probabilities=_probabilities(emissions, lengths, scores, path=path, places=(rows, starts, last)),
+    )
+
+
+def bounds(path, lengths, tags: Tags):
+    """Where entities begin and end in sequences of tags: two bool [B, W].
+
+    Args:
+        path: int32 [B, W], the tags.
+        lengths: int32 [B], how many words each text has.
+        tags: what the tags mean.
+    """
+    mask = tf.sequence_mask(lengths, tf.shape(path)[1])
+    return tf.gather(tags.begins, path) & mask, tf.gather(tags.ends, path) & mask
+
+
+def _probabilities(emissions, lengths, scores: Scores, path, places):
+    """How probable the tags of some stretches of a path are, float32 [N], as sums over all tags of the other words.
+
+    Args:
+        emissions, lengths, scores: as above.
+        path: int32 [B, W].
+        places: the rows, the first and the last words of the stretches, int32 [N] each.
+    """
+    found, (rows, starts, last) = posterior(emissions, lengths, scores), places
+    own = tf.gather(emissions, path, axis=2, batch_dims=2)
+    pairs = tf.gather(tf.reshape(scores.transitions, [-1]), path[:, :-1] * tf.shape(emissions)[2] + path[:, 1:])
+    along = tf.cumsum(own + tf.pad(pairs, ((0, 0), (1, 0))), axis=1)  # the score of the path up to each word
+    first, final = tf.stack([rows, starts], axis=1), tf.stack([rows, last], axis=1)
+    before = tf.gather_nd(tf.gather(found.before, path, axis=2, batch_dims=2), first)
+    after = tf.gather_nd(tf.gather(found.after, path, axis=2, batch_dims=2) - own, final)
+    inside = tf.gather_nd(along, final) - tf.gather_nd(along, first)
+    return tf.exp(tf.minimum(before + inside + after - tf.gather(found.log_total, rows), 0))
