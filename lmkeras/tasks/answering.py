@@ -219,7 +219,7 @@ class Answering(WindowOptions, Task):
                 "their windows are learnt as those without an answer"
             )
 
-    def keras_metrics(self):
+    def keras_metrics(self, network):
         """The share of windows whose start and end are both right."""
         from lmkeras.training.spans import SpanAccuracy
 

@@ -130,7 +130,7 @@ class TagRunner(Runner):
             lambda inputs: self._network(inputs, training=False), input_signature=[inputs], autograph=False
         )
         found = tf.function(
-            lambda emissions, lengths: entities_in(emissions, lengths, head.scores(), head.tags),
+            lambda emissions, lengths: entities_in(emissions, lengths, scores=head.scores(), tags=head.tags),
             input_signature=[tf.TensorSpec([None, None, head.num_tags]), tf.TensorSpec([None], tf.int32)],
             autograph=False,
         )

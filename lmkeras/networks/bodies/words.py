@@ -70,7 +70,9 @@ class WordReader(Sized, Body, keras.layers.Layer):
         kinds = CharacterKinds(tf.convert_to_tensor(self.folded), tf.convert_to_tensor(self.shapes))
         found = spelling(ids, starts, ends=ends, kinds=kinds, affixes=self.affixes, buckets=self.buckets)
         # a word as a whole is left out now and then, so that its parts and its context learn to do without it
-        words, affixes, shapes = (ops.sum(self.embedding(part), axis=-2) for part in found)
+        words, affixes, shapes = (
+            ops.sum(ops.cast(self.embedding(part), self.compute_dtype), axis=-2) for part in found
+        )
         if training and self.word_dropout:
             kept = self.word_dropout_layer(ops.ones_like(words[..., :1]), training=training)
             words = words * ops.cast(kept > 0, words.dtype)
@@ -81,7 +83,8 @@ class WordReader(Sized, Body, keras.layers.Layer):
         at = starts[..., None] + tf.range(tf.minimum(tf.reduce_max(ends - starts), _LONGEST_WORD))
         inside = at < ends[..., None]
         characters = tf.gather(ids, tf.minimum(at, tf.shape(ids)[1] - 1), axis=1, batch_dims=1)
-        x = self.character_embedding(characters) * ops.cast(inside, self.compute_dtype)[..., None]
+        x = ops.cast(self.character_embedding(characters), self.compute_dtype)
+        x *= ops.cast(inside, self.compute_dtype)[..., None]
         shape = tf.shape(x)
         y = self.convolution(tf.reshape(x, [-1, shape[2], self.character_dim]))
         y = tf.reshape(y, [shape[0], shape[1], shape[2], 2 * self.character_dim])

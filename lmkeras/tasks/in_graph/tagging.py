@@ -74,7 +74,7 @@ class ExportedTagging(tf.Module):
         ids = tf.concat([ids, tf.RaggedTensor.from_tensor(tf.fill([nothing, 1], self._nothing))], axis=0)
         emissions = self._emissions(ids, tf.pad(rows, [[0, nothing]]), codes.nrows() + nothing)
         lengths = tf.pad(tf.cast(starts.row_lengths(), tf.int32), [[0, nothing]])
-        return entities_in(emissions, lengths, self._head.scores(), self._head.tags)
+        return entities_in(emissions, lengths, scores=self._head.scores(), tags=self._head.tags)
 
     def _word_ids(self, codes, starts, ends) -> tf.RaggedTensor:
         """The ids of the words of all texts, ragged int32 [M, ids]; each word has at least one."""
