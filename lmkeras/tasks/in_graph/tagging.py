@@ -90,7 +90,7 @@ class ExportedTagging(tf.Module):
 
     def _emissions(self, ids, rows, num_texts):
         """The scores of tags of all words, float32 [B, W, K], from their ids and the number of the text of each."""
-        windows = in_graph_windows(tf.cast(ids.row_lengths(), tf.int32), rows, num_texts, self._layout)
+        windows = in_graph_windows(tf.cast(ids.row_lengths(), tf.int32), rows, num_texts, layout=self._layout)
         words, of_window = windows.words.flat_values, windows.words.value_rowids()
         read = tf.gather(ids, words)
         tokens = tf.RaggedTensor.from_value_rowids(
