@@ -68,6 +68,10 @@ class ReaderSettings(_Sizes):
     """Lengths of the n-grams of words that ngrams reads; None: 1 2."""
     buckets: int | None = None
     """Number of the vectors of n-grams that ngrams has; None: 262144."""
+    gram_dropout: float | None = None
+    """Share of the n-grams that ngrams leaves out in training, in [0, 1); None: 0.5."""
+    smoothing: float | None = None
+    """What ngrams adds to the counts of n-grams before it begins, more than 0; None: 1.0."""
     num_layers: int | None = None
     """Number of layers of lstm, or of blocks of transformer and bert; None: 1, and 2 for bert."""
     bidirectional: bool | None = None

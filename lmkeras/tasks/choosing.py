@@ -12,10 +12,11 @@ from lmkeras.tasks.data import Defaults
 from lmkeras.tokenizers.choice import spacing
 
 _MUCH = 8_000_000  # characters; so many n-grams of characters take minutes, and say hardly more than words do
-#: n-grams of characters and of words, and the learning rate
-_WITH_SPACES = {"widths": (2, 3, 4, 5), "word_widths": (1, 2)}, 0.3
-_WITHOUT_SPACES = {"widths": (2, 3, 4), "word_widths": (1, 2)}, 1.0  # each character is a word
-_MUCH_TEXT = {"widths": (), "word_widths": (1, 2, 3)}, 0.3
+#: n-grams of characters and of words
+_WITH_SPACES = {"widths": (2, 3, 4, 5), "word_widths": (1, 2)}
+_WITHOUT_SPACES = {"widths": (2, 3, 4), "word_widths": (1, 2)}  # each character is a word
+#: Of long texts, which have many n-grams of their own, such as names of people, little is believed of rare n-grams.
+_MUCH_TEXT = {"widths": (), "word_widths": (1, 2, 3), "smoothing": 20.0}
 _FEWEST_BUCKETS, _MOST_BUCKETS = 2**16, 2**20
 _MOST_NUMBERS = 2**24  # in the vectors of all n-grams
 _EPOCHS, _EPOCHS_OF_MUCH = 6, 3
@@ -85,7 +86,7 @@ def classifier_defaults(amount: LabelledAmount, networks: Sequence[str]) -> Defa
 def _ngrams(amount: LabelledAmount, reason: str) -> Defaults:
     """As many vectors as characters, within bounds, so that few n-grams share one; little text is read more often."""
     much = amount.with_spaces and amount.characters > _MUCH
-    sizes, rate = _MUCH_TEXT if much else _WITH_SPACES if amount.with_spaces else _WITHOUT_SPACES
+    sizes = _MUCH_TEXT if much else _WITH_SPACES if amount.with_spaces else _WITHOUT_SPACES
     most = min(_MOST_BUCKETS, _MOST_NUMBERS // max(1, amount.labels))
     wanted = 2 ** math.ceil(math.log2(max(1, amount.characters)))
     batch_size = 64 if amount.texts >= 2000 else 32
@@ -96,7 +97,6 @@ def _ngrams(amount: LabelledAmount, reason: str) -> Defaults:
         settings={
             "batch_size": batch_size,
             "epochs": max(_EPOCHS_OF_MUCH if much else _EPOCHS, passes),
-            "learning_rate": rate,
         },
         reason=reason,
     )

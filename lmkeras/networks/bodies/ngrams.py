@@ -14,14 +14,13 @@ from keras import ops
 from lmkeras.errors import InputError
 from lmkeras.layers.ngrams import ALONE, Grams, kinds_of, token_grams, word_grams, words_of
 from lmkeras.networks.bodies.embedding import Sized
-from lmkeras.networks.contract import Body, Head
+from lmkeras.networks.contract import Body, Head, require_sizes
 from lmkeras.networks.heads.classes import ClassesHead
 from lmkeras.networks.network import Network
 from lmkeras.networks.registry import register_body
 from lmkeras.tokenizers.base import BaseTokenizer
 
 _MOST_LABELS = 64  # the width of the vectors is the number of labels, but not more than this
-_SMOOTHING = 1.0  # added to the counts of every n-gram that was seen
 _BEGIN = 0.3  # how much of the naive-Bayes ratios the first scores are: n-grams overlap, so all of them say too much
 
 
@@ -31,6 +30,7 @@ class NGrams(Sized, Body, keras.layers.Layer):
     """The sum of the vectors of a text's n-grams; `ngram_classifier` explains the arguments."""
 
     default_optimizer = "adagrad"
+    default_learning_rate = 1.0
     max_length = 100_000  # tokens, which are characters
     xla_on_gpu = False
     keeps_digits = False  # a text has thousands of n-grams, whose vectors and number are summed
@@ -40,6 +40,8 @@ class NGrams(Sized, Body, keras.layers.Layer):
         "word_widths": (1, 2),
         "buckets": 2**18,
         "num_labels": 2,
+        "gram_dropout": 0.5,
+        "smoothing": 1.0,
         "dropout": 0.0,
     }
 
@@ -62,12 +64,16 @@ class NGrams(Sized, Body, keras.layers.Layer):
             ):
                 raise InputError(f"{name} must be lengths of n-grams, such as (1, 2), got {widths!r}")
             setattr(self, name, sorted(set(widths)))
+        require_sizes(self.gram_dropout)
+        if not self.smoothing > 0:
+            raise InputError(f"smoothing must be more than 0, got {self.smoothing}")
         if not self.widths and not self.word_widths:
             raise InputError("widths and word_widths are both empty: one of them must say which n-grams are read")
 
     def build(self, input_shape):
         """Builds the vectors of n-grams, and what is known of the tokens."""
         self.embedding.build(input_shape)
+        self.gram_dropout_layer = keras.layers.Dropout(self.gram_dropout)
         self.width = self.summary_size = self.embedding_dim
         table = {"shape": (self.vocabulary_size,), "dtype": "int32", "trainable": False}
         self.folded = self.add_weight(name="folded", initializer=_each_itself, **table)
@@ -87,27 +93,29 @@ class NGrams(Sized, Body, keras.layers.Layer):
 
     def states(self, inputs, training=False):
         """What the n-grams that begin at each token add to the summary, [B, T, D]."""
-        return sum(self._scaled(grams) for grams in self.grams(inputs))
+        return sum(self._scaled(grams, training) for grams in self.grams(inputs))
 
     def summary(self, inputs, training=False):
         """The sum of all n-grams' vectors, those of each kind divided by the square root of their number, [B, D]."""
-        return ops.sum(self.states(inputs), axis=1)
+        return ops.sum(self.states(inputs, training), axis=1)
 
-    def _scaled(self, grams: Grams):
+    def _scaled(self, grams: Grams, training):
         """The vectors of the n-grams that begin at each place, added up and scaled, [B, T, D]."""
         real = ops.cast(grams.real, self.compute_dtype)
         number = ops.maximum(ops.sum(real, axis=(1, 2), keepdims=True), 1)
         found = 0
         for i in range(grams.ids.shape[-1]):  # one width after the other, as all together would take much memory
-            found += ops.cast(self.embedding(grams.ids[..., i]), self.compute_dtype) * real[..., i, None]
+            # in training some n-grams are left out, so that a text is not known by the few that it alone has
+            kept = self.gram_dropout_layer(real[..., i, None], training=training)
+            found += ops.cast(self.embedding(grams.ids[..., i]), self.compute_dtype) * kept
         return found / ops.sqrt(number)
 
     def begin(self, batches: Iterable[tuple], tokenizer: BaseTokenizer, head: Head) -> str:
         """Learns what the tokens are, and begins from the naive-Bayes ratios of the n-grams.
 
         The ratio of an n-gram for a label is log(p / q): p is its share among all n-grams of the texts that have the
-        label, q that among all others, with 1 added to the count of every n-gram that any text has. The score of a
-        label begins as the sum of the ratios, scaled as `summary` says.
+        label, q that among all others, with `smoothing` added to the count of every n-gram that any text has. The
+        score of a label begins as the sum of the ratios, scaled as `summary` says.
 
         Source: Wang and Manning 2012, "Baselines and Bigrams: Simple, Good Sentiment and Topic Classification".
         """
@@ -130,7 +138,7 @@ class NGrams(Sized, Body, keras.layers.Layer):
         for inputs, targets, _ in batches:
             inputs = self.inputs(inputs)
             count(inputs["input_ids"], inputs["attention_mask"], head.answers(targets))
-        ratios = _naive_bayes(counts.numpy())
+        ratios = _naive_bayes(counts.numpy(), self.smoothing)
         kernel = head.answer_by(self.embedding_dim, ratios)
         self.embedding.embeddings.assign(_BEGIN * ratios @ np.linalg.pinv(kernel))
         return "naive-Bayes ratios of the n-grams in the training text"
@@ -140,17 +148,18 @@ def _each_itself(shape, dtype=None):
     return ops.arange(shape[0], dtype=dtype)
 
 
-def _naive_bayes(counts: np.ndarray) -> np.ndarray:
+def _naive_bayes(counts: np.ndarray, smoothing: float) -> np.ndarray:
     """log(p / q) for each n-gram and label, [buckets, C], from how often each stands in texts of each label.
 
     An n-gram that stands in no text has 0.
 
     Args:
         counts: float [buckets, C + 1], in texts that have a label, and in the last column in all texts.
+        smoothing: what is added to the counts of every n-gram that any text has, more than 0.
     """
     counts, total = counts[:, :-1], counts[:, -1:]
     seen = total > 0
-    having, others = (np.where(seen, part + _SMOOTHING, 0) for part in (counts, total - counts))
+    having, others = (np.where(seen, part + smoothing, 0) for part in (counts, total - counts))
     ratios = np.zeros_like(counts)
     with np.errstate(divide="ignore"):
         np.subtract(np.log(having / having.sum(axis=0)), np.log(others / others.sum(axis=0)), out=ratios, where=seen)
@@ -163,6 +172,8 @@ def ngram_classifier(
     widths: Sequence[int] = (2, 3, 4, 5),
     word_widths: Sequence[int] = (1, 2),
     buckets: int = 2**18,
+    gram_dropout: float = 0.5,
+    smoothing: float = 1.0,
     dropout: float = 0.0,
 ) -> Network:
     """Builds a linear classifier of n-grams of characters and of words.
@@ -173,6 +184,9 @@ def ngram_classifier(
         widths: for each kind of n-gram of tokens, how many tokens it has.
         word_widths: for each kind of n-gram of words, how many words it has.
         buckets: number of vectors; n-grams are hashed to them.
+        gram_dropout: share of the n-grams left out in training, in [0, 1).
+        smoothing: what is added to the counts of n-grams in naive-Bayes ratios, more than 0; the larger, the less is
+            believed of rare n-grams.
         dropout: share of the last layer's inputs dropped in training, in [0, 1).
 
     Returns:
@@ -189,5 +203,5 @@ def ngram_classifier(
         TensorShape([1, 3])
     """
     sizes = {"widths": widths, "word_widths": word_widths, "buckets": buckets, "num_labels": num_classes}
-    body = NGrams(vocabulary_size, **sizes, dropout=dropout)
+    body = NGrams(vocabulary_size, **sizes, gram_dropout=gram_dropout, smoothing=smoothing, dropout=dropout)
     return Network(body, ClassesHead(num_classes, dropout))
