@@ -53,7 +53,7 @@ class _AsBefore(keras.Model):
 
     def __init__(self, network: Network):
         super().__init__()
-        if hasattr(network.body, "embedding"):
+        if "embedding" in vars(network.body):
             self.embedding, self.head = network.body.embedding, network.head.dense
             for name, value in vars(network.body).items():
                 if not name.startswith("_") and name != "embedding" and _holds_layers(value):

@@ -25,10 +25,11 @@ class BertReading(Body):
         """Whether the two texts of a pair are told apart; in a DistilBERT they are not."""
         return self.model_type != "distilbert"
 
-    @property
-    def embedding(self) -> keras.layers.Embedding:
-        """The table of the words' vectors."""
-        return self.word_embeddings
+    def __getattr__(self, name):
+        """The attribute `embedding` is `word_embeddings`. A property would change the layer's name in Keras' files."""
+        if name == "embedding":
+            return self.word_embeddings
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     @property
     def vocabulary_size(self) -> int:
