@@ -20,7 +20,9 @@ from lmkeras.tasks.registry import register_task
 from lmkeras.training.settings import TrainingSettings
 
 _MAX_LENGTH = 384  # if the user sets no limit, and the network none that is lower
-_EPOCHS, _BATCH_SIZE = 3, 16  # as BERT is fine-tuned
+_BATCH_SIZE = 16
+#: BERT is fine-tuned in some passes, and in more where few questions make few updates
+_FEWEST_EPOCHS, _MOST_EPOCHS, _UPDATES = 3, 10, 1000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,13 +48,26 @@ class AnsweringSettings(TrainingSettings):
     """How to train a question answerer."""
 
     epochs: int | None = None
-    """Passes over the training text; None: 3, if neither steps nor minutes is given."""
+    """Passes over the training text; None: 3, or up to 10 as long as there are fewer than 1000 updates, if neither
+    steps nor minutes is given."""
     batch_size: int | None = None
     """Number of windows in one update; None: 16."""
 
     def filled(self, defaults):
         """See TrainingSettings."""
-        return super().filled({"epochs": _EPOCHS, "batch_size": _BATCH_SIZE, **defaults})
+        return super().filled({"batch_size": _BATCH_SIZE, **defaults})
+
+    def most_steps(self, steps_per_epoch):
+        """See TrainingSettings.
+
+        Example:
+            >>> [AnsweringSettings().most_steps(steps) // steps for steps in (10, 200, 900)]
+            [10, 5, 3]
+        """
+        if any(value is not None for value in (self.epochs, self.steps, self.minutes)):
+            return super().most_steps(steps_per_epoch)
+        epochs = -(-_UPDATES // steps_per_epoch)
+        return steps_per_epoch * min(_MOST_EPOCHS, max(_FEWEST_EPOCHS, epochs))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
-from lmkeras.training.settings import EPOCHS, TrainingSettings
+from lmkeras.training.settings import TrainingSettings
 
 _SOLVED = 0.99  # from this share on, a validation part has little left to choose by
 _CLEARLY = 0.01  # by which share of itself a value must change for the change to be worth a word
@@ -109,6 +109,8 @@ def outcome_of(
     limit = "steps" if settings.steps is not None else "epochs"
     if settings.minutes is not None and (most is None or updates[-1] < most):
         limit = "minutes"
+    if limit == "epochs":  # which follow from the amount of text where nobody gave them
+        settings = dataclasses.replace(settings, epochs=most // steps_per_epoch)
     return Outcome(
         update=updates[place],
         epoch=epoch,
@@ -155,6 +157,6 @@ def _advice(
         shorter = f"epochs {max(1, math.ceil(epoch))}" if limit == "epochs" else f"steps {update}"
         return f"more text, more dropout or a smaller network; {shorter} would do about as well in less time"
     if course == "improving":
-        longer = f"{limit} {2 * (getattr(settings, limit) or EPOCHS):g}"
+        longer = f"{limit} {2 * getattr(settings, limit):g}"
         return f"{longer}, since longer training would still help"
     return "more text, or another network or learning rate: longer training alone would hardly help"
