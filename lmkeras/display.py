@@ -5,6 +5,8 @@ for a Latin letter.
 """
 
 import html
+import os
+import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -132,3 +134,10 @@ class Described:
 
     def _repr_html_(self) -> str:
         return html_facts(type(self).__name__, self._facts())
+
+
+def coloured(text: str) -> str:
+    """A text that stands out in a terminal; elsewhere, and where NO_COLOR is set, the text itself."""
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
+        return text
+    return f"\x1b[36m{text}\x1b[0m"

@@ -3,12 +3,14 @@
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Annotated, NamedTuple
 
 from lmkeras.arguments import Shown
 from lmkeras.cli.runs import Run, lines_typed, loaded, of_all_tasks, own_options, require_task
 from lmkeras.corpora.corpus import Text
 from lmkeras.corpora.unlabelled import TextRow, text_row
+from lmkeras.durable import replacing
 from lmkeras.errors import InputError
 from lmkeras.models.tables import as_json, beside, require_output, write_rows
 from lmkeras.tasks import tasks
@@ -42,7 +44,7 @@ def predict_verb() -> Callable[..., None]:
             text: files of texts: .csv, .tsv or .jsonl, .txt with one text a line (the whole line is the text, even if
                 it contains a label), the same as .gz, or tfds:NAME:SPLIT.
             output: .csv, .tsv or .jsonl file for complete answers, such as the probability of each label, beside all
-                columns of the files of texts; None: standard output.
+                columns of the files of texts; for a tagger also .conll, a word and a tag a line; None: standard output.
             json: print complete answers as JSON, one object a line.
             encoding: the files' encoding.
             overwrite: replace the output file if it exists already.
@@ -52,8 +54,8 @@ def predict_verb() -> Callable[..., None]:
             raise InputError("give texts, or files of texts as --text, not both")
         if columns.pair_column is not None and text is None:
             raise InputError("--pair-column is for files of pairs: name them as --text")
-        require_output(output, overwrite=overwrite, json=json)
         task = require_task(run, *(task for task in tasks().values() if task.answers_texts))
+        require_output(output, overwrite=overwrite, json=json, own_suffix=task.answers_suffix)
         shown = vars(own_options(options, wanted=task.Showing, name="Showing", run=run))
         typed = (text_row(encodable(line)) for line in texts or lines_typed())
         rows = typed if text is None else task().open_texts(text, columns, encoding)
@@ -103,6 +105,11 @@ class Answers:
             self._count, self._unknown = self._count + 1, self._unknown + unknown
             yield Answer(waiting.popleft(), text=text, answer=answer, unknown=unknown)
 
+    @property
+    def count(self) -> int:
+        """How many texts have been answered."""
+        return self._count
+
     def warn(self) -> None:
         """Prints on standard error how many texts have no known token, if there are any."""
         if self._unknown:
@@ -126,6 +133,11 @@ def _give(answers: Answers, options: dict, output: str | None, as_json_lines: bo
     if output is None:
         for row in rows:
             print(as_json(beside(*row)), flush=True)
+        return
+    if Path(output).suffix == task.answers_suffix:
+        with replacing(output) as aside, aside.open("w", encoding="utf-8", newline="") as file:
+            task.write_answers(file, (one.answer for one in answers))
+        print(f"{answers.count} texts answered in {output}")
         return
     count = write_rows(output, rows, names=[*task.row_names(**options), "unknown_text"])
     print(f"{count} texts answered in {output}")

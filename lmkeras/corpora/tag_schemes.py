@@ -14,7 +14,7 @@ type of spans. O is the tag of words outside spans.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from lmkeras.corpora.spans import Place, Span
@@ -48,6 +48,16 @@ def parts_of(tag: str) -> tuple[str, str] | None:
     if match is None:
         return ("O", "") if tag == "O" else None
     return match[1], match[2] or UNTYPED
+
+
+def types_in(tags: Iterable[str]) -> tuple[str, ...]:
+    """The types of tags, in the order of the alphabet; a tag without a letter is a type.
+
+    Example:
+        >>> types_in(["O", "B-PER", "I-PER", "NN"])
+        ('NN', 'PER')
+    """
+    return tuple(sorted({(parts_of(tag) or ("", tag))[1] for tag in tags} - {""}))
 
 
 def tags_of(spans: Sequence[Span], num_words: int, scheme: str = "BIOES") -> list[str]:

@@ -29,17 +29,15 @@ class Entities(NamedTuple):
 
 
 class Tags(NamedTuple):
-    """What the tags of a tagger mean, each an int array [K].
+    """What the tags of a tagger mean, each an array [K].
 
     Attributes:
-        types: the number of the type, -1 for words outside of entities.
-        begins: whether an entity begins with a word of this tag.
-        ends: whether one ends with it.
+        types: int32, the number of the type, -1 for words outside of entities.
+        continues: bool, whether an entity of the word before, if it is of the same type, goes on with such a word.
     """
 
     types: tf.Tensor
-    begins: tf.Tensor
-    ends: tf.Tensor
+    continues: tf.Tensor
 
 
 def entities_in(emissions, lengths, scores: Scores, tags: Tags) -> Entities:
@@ -48,13 +46,13 @@ def entities_in(emissions, lengths, scores: Scores, tags: Tags) -> Entities:
     Args:
         emissions: float32 [B, W, K].
         lengths: int32 [B], how many words each text has.
-        scores: of tags after each other; only sequences of whole entities may be possible.
+        scores: of tags after each other.
         tags: what the tags mean.
     """
     path = best_path(emissions, lengths, scores)
     begins, ends = bounds(path, lengths, tags)
     rows, starts = tf.unstack(tf.cast(tf.where(begins), tf.int32), axis=1)
-    last = tf.cast(tf.where(ends)[:, 1], tf.int32)  # the n-th beginning has the n-th end, as all entities are whole
+    last = tf.cast(tf.where(ends)[:, 1], tf.int32)  # the n-th beginning has the n-th end
     first_tag = tf.gather_nd(path, tf.stack([rows, starts], axis=1))
     return Entities(
         rows,
@@ -73,8 +71,11 @@ def bounds(path, lengths, tags: Tags):
         lengths: int32 [B], how many words each text has.
         tags: what the tags mean.
     """
-    mask = tf.sequence_mask(lengths, tf.shape(path)[1])
-    return tf.gather(tags.begins, path) & mask, tf.gather(tags.ends, path) & mask
+    inside = tf.sequence_mask(lengths, tf.shape(path)[1]) & (tf.gather(tags.types, path) >= 0)
+    types = tf.where(inside, tf.gather(tags.types, path), -1)
+    goes_on = inside[:, 1:] & (types[:, 1:] == types[:, :-1]) & tf.gather(tags.continues, path[:, 1:])
+    continued, followed = tf.pad(goes_on, ((0, 0), (1, 0))), tf.pad(goes_on, ((0, 0), (0, 1)))
+    return inside & ~continued, inside & ~followed
 
 
 def _probabilities(emissions, lengths, scores: Scores, path, places):

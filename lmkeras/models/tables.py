@@ -14,18 +14,20 @@ from lmkeras.errors import InputError
 Row = Mapping[str, object]
 
 
-def require_output(output: str | Path | None, overwrite: bool, json: bool) -> None:
-    """Raises InputError if a table cannot be written to `output`, or if JSON is to be printed as well."""
+def require_output(output: str | Path | None, overwrite: bool, json: bool, own_suffix: str | None = None) -> None:
+    """Raises InputError if `output` is no table or file of `own_suffix` that can be made, or JSON is wanted as well."""
     if output is not None and json:
         raise InputError("--json prints, and --output writes a file: say one of them; a .jsonl file holds JSON too")
     if output is not None:
-        require_writable_table(output, overwrite)
+        require_writable_table(output, overwrite, own_suffix)
 
 
-def require_writable_table(path: str | Path, overwrite: bool) -> None:
-    """Raises InputError if `path` has no suffix of a table, or if `require_writable_file` refuses it."""
-    if Path(path).suffix not in _WRITERS:
-        raise InputError(f"{path}: tables are written as .csv, .tsv or .jsonl; end the name in one of these")
+def require_writable_table(path: str | Path, overwrite: bool, own_suffix: str | None = None) -> None:
+    """Raises InputError if `path` has no suffix of a table, nor `own_suffix`, or `require_writable_file` refuses it."""
+    suffixes = [*_WRITERS, *([] if own_suffix is None else [own_suffix])]
+    if Path(path).suffix not in suffixes:
+        known = f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
+        raise InputError(f"{path}: answers are written as {known}; end the name in one of these")
     require_writable_file(path, overwrite)
 
 

@@ -10,7 +10,7 @@ This module and the tasks' modules import no TensorFlow, so that the command lin
 import abc
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TextIO
 
 from lmkeras.corpora.memory import sources_in
 from lmkeras.corpora.tables import Rows, as_rows, fold_rows, open_rows, split_rows
@@ -100,6 +100,8 @@ class Task(abc.ABC):
     architectures: ClassVar[Sequence[str]] = ()
     #: whether `lmkeras predict` answers texts one by one
     answers_texts: ClassVar[bool] = True
+    #: the ending of another file than a table that `predict --output` writes, by `write_answers`; None if there is none
+    answers_suffix: ClassVar[str | None] = None
     #: whether `judge` returns a report: its `text()` gives tables, `data()` the same for JSON, `draw(picture)` draws it
     reports: ClassVar[bool] = False
 
@@ -268,6 +270,10 @@ class Task(abc.ABC):
     def line(self, answer: Any, **options) -> str:
         """An answer as `lmkeras predict` prints it, before the text; the arguments are those of `row`."""
         return str(answer)
+
+    def write_answers(self, file: TextIO, answers: Iterable) -> None:
+        """Writes answers to an open text file whose name ends in `answers_suffix`."""
+        raise NotImplementedError
 
     @abc.abstractmethod
     def runner(self, network: "Network", tokenizer: "BaseTokenizer") -> Runner:

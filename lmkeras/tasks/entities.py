@@ -6,13 +6,16 @@ Shape letters: B texts, W words, K tags.
 import functools
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from lmkeras.corpora.spans import Span
+from lmkeras.corpora.spans import Span, TaggedText
+from lmkeras.corpora.tag_schemes import parts_of
+from lmkeras.corpora.tagged_columns import write_conll
 from lmkeras.datasets.examples import batches_by_length
 from lmkeras.datasets.words import EncodedWords
+from lmkeras.display import coloured
 from lmkeras.errors import InputError
 from lmkeras.reports.spans import SpanReport
 from lmkeras.tasks.base import Runner
@@ -60,6 +63,8 @@ class Tagged(NamedTuple):
 class ShownEntities:
     """How the command line shows a Tagged text."""
 
+    answers_suffix: ClassVar[str] = ".conll"
+
     def row(self, answer):
         """The entities as a list of objects."""
         return {"entities": [entity._asdict() for entity in answer.entities]}
@@ -69,8 +74,14 @@ class ShownEntities:
         return ["entities"]
 
     def line(self, answer):
-        """Each entity with its type; "none" if there are none."""
-        return ", ".join(f"{entity.text} {entity.type}" for entity in answer.entities) or "none"
+        """Each entity with its type, which a terminal shows in colour; "none" if there are none."""
+        shown = (f"{' '.join(one.text.split())} {coloured(one.type)}" for one in answer.entities)
+        return ", ".join(shown) or "none"
+
+    def write_answers(self, file, answers):
+        """Writes a word, a tab and its tag (IOB2) a line, and a blank line after each text."""
+        texts = ((tuple(one.text[start:end] for start, end in one.words), one.spans) for one in answers)
+        write_conll(itertools.starmap(TaggedText, texts), file)
 
 
 def tag_numbers(num_words: int, spans: Iterable[tuple[int, int, int]], single_types: int) -> np.ndarray:
@@ -100,6 +111,27 @@ def tag_numbers(num_words: int, spans: Iterable[tuple[int, int, int]], single_ty
         tags[start], tags[end - 1] = first, first + 2
         if end == start + 1:
             tags[start] = first + 3
+    return tags
+
+
+def label_numbers(num_words: int, spans: Iterable[Span], labels: Sequence[str]) -> np.ndarray:
+    """The number of each word's tag among published labels, int32 [W], in whatever scheme these are.
+
+    Example:
+        >>> label_numbers(4, [Span(1, 3, "PER")], ["O", "B-PER", "I-PER"]).tolist()
+        [0, 1, 2, 0]
+    """
+    known = {(parts_of(label) or ("S", label)): number for number, label in enumerate(labels)}
+
+    def number(letters, kind):
+        return next(known[letter, kind] for letter in letters if (letter, kind) in known)
+
+    tags = np.full(num_words, known.get(("O", ""), 0), np.int32)
+    for start, end, kind in spans:
+        tags[start:end] = number("IMBESLU", kind)
+        tags[start], tags[end - 1] = number("BIMESLU", kind), number("ELIMBSU", kind)
+        if end == start + 1:
+            tags[start] = number("SUBIMEL", kind)
     return tags
 
 

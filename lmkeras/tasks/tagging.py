@@ -11,13 +11,14 @@ from typing import ClassVar
 import numpy as np
 
 from lmkeras.corpora.spans import Span
+from lmkeras.corpora.tag_schemes import types_in
 from lmkeras.corpora.tagged import TaggedText, as_tagged_corpus, open_tagged_corpus, split_tagged
 from lmkeras.datasets import TrainingExamples, evaluation_batches
 from lmkeras.datasets.words import EncodedWords, OfWords, WordLayout
 from lmkeras.errors import InputError
 from lmkeras.tasks.base import Metric, Task, TrainingData, ValidationData
 from lmkeras.tasks.columns import Columns
-from lmkeras.tasks.entities import ShownEntities, TagRunner, tag_numbers
+from lmkeras.tasks.entities import ShownEntities, TagRunner, label_numbers, tag_numbers
 from lmkeras.tasks.registry import register_task
 
 _MAX_LENGTH = 2048  # tokens, if neither the user nor the network sets a limit
@@ -62,6 +63,8 @@ class Tagging(TaggerOptions, ShownEntities, Task):
     """How many of the types, the first ones, are tags of single words, such as parts of speech."""
     splitting: str = "words"
     """How texts are cut into words, see `word_spans`."""
+    labels: tuple[str, ...] | None = None
+    """The names of a published model's tags, such as B-PER, in its order; None for tags of our own."""
 
     kind: ClassVar[str] = "tagger"
     title: ClassVar[str] = "a tagger"
@@ -84,12 +87,23 @@ class Tagging(TaggerOptions, ShownEntities, Task):
     metrics: ClassVar[tuple] = (Metric("f1", higher_is_better=True),)
     monitor: ClassVar[str] = "f1"
     signatures: ClassVar[tuple] = ("tag",)
+    architectures: ClassVar[tuple] = ("ForTokenClassification",)
     reports: ClassVar[bool] = True
 
     def __post_init__(self):
         WordLayout(_MAX_LENGTH if self.max_length is None else self.max_length)  # checks it
-        if self.types is not None:
-            object.__setattr__(self, "types", tuple(self.types))  # JSON gives a list
+        for name in ("types", "labels"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, tuple(getattr(self, name)))  # JSON gives a list
+
+    @classmethod
+    def of_published(cls, architecture, config, labels):
+        """A tagger with the labels of config.json."""
+        if labels is None:
+            raise InputError("config.json names no labels (id2label), so what its tags mean is not known")
+        types = types_in(labels)
+        single = sum(label in types for label in labels)
+        return cls(crf=False, types=types, single_types=single, labels=labels)
 
     def open(self, sources, columns, encoding):
         """See `open_tagged_corpus`."""
@@ -150,6 +164,7 @@ class Tagging(TaggerOptions, ShownEntities, Task):
             crf=self.crf,
             dropout=body.dropout if dropout is None else dropout,
             initializer_range=body.initializer_range,
+            labels=self.labels,
         )
 
     def layout(self, network, tokenizer) -> WordLayout:
@@ -176,6 +191,8 @@ class Tagging(TaggerOptions, ShownEntities, Task):
         self.layout(network, tokenizer)
 
     def _tags(self, num_words: int, spans: Iterable[Span]) -> np.ndarray:
+        if self.labels is not None:
+            return label_numbers(num_words, spans, self.labels)
         numbered = [(start, end, self.types.index(kind)) for start, end, kind in spans]
         return tag_numbers(num_words, numbered, self.single_types)
 

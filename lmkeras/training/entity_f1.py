@@ -41,9 +41,11 @@ class EntityF1(keras.metrics.Metric):
         )
         lengths = tf.reduce_sum(real, axis=1)
         found = best_path(tf.cast(y_pred, tf.float32), lengths, self._scores())
-        (begins, _), (_, found_ends) = bounds(true, lengths, self._tags), bounds(found, lengths, self._tags)
-        # tags tell where entities begin and end: an entity is found if all of its words have their tags
-        missed = (true != found) & (tf.gather(self._tags.types, true) >= 0) & (real > 0)
+        (begins, ends), (found_begins, found_ends) = (bounds(path, lengths, self._tags) for path in (true, found))
+        types, found_types = (tf.gather(self._tags.types, path) for path in (true, found))
+        # an entity is found if all of its words are of its type, and entities begin and end there as they should
+        wrong = (types != found_types) | (begins != found_begins) | (ends != found_ends)
+        missed = wrong & (types >= 0) & (real > 0)
         rows, width = tf.unstack(tf.shape(true))
         entity = tf.cumsum(tf.cast(begins, tf.int32), axis=1) + tf.range(rows)[:, None] * (width + 1)
         begun, misses = (

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 import lmkeras
 from lmkeras.corpora.spans import Span, TaggedText
+from lmkeras.corpora.tag_schemes import entities_of
 from lmkeras.datasets.words import EncodedWords, WordLayout, windows_of
 from lmkeras.errors import InputError
 from lmkeras.layers.crf import Scores, best_path
@@ -176,6 +177,38 @@ def test_the_probability_of_an_entity_is_that_of_all_sequences_with_it():
     parts = [np.asarray(part, np.float64) for part in (emissions, *head.scores())]
     for row, start, end, kind, probability in zip(*(part.numpy() for part in found), strict=True):
         assert probability == pytest.approx(share_with(parts, row, lengths[row], (start, end, kind)), abs=1e-5)
+
+
+def test_a_published_tagger_is_one_of_our_own(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    torch = pytest.importorskip("torch")
+    labels = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
+    words = ["ada", "lives", "in", "rome", "##s", "."]
+    lmkeras.WordPieceTokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]).save_vocabulary(tmp_path)
+    config = transformers.BertConfig(
+        vocab_size=11,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        id2label=dict(enumerate(labels)),
+        label2id={label: i for i, label in enumerate(labels)},
+        initializer_range=1.0,
+    )
+    torch.manual_seed(1)
+    theirs = transformers.BertForTokenClassification(config).eval()
+    theirs.save_pretrained(tmp_path)
+    model = lmkeras.from_pretrained(tmp_path)
+    assert (type(model).__name__, model.types) == ("Tagger", ("LOC", "PER"))
+    ids = model.tokenizer("Ada lives in Romes.")["input_ids"]
+    logits = theirs(input_ids=torch.tensor([ids])).logits[0].detach().numpy()
+    tags = [labels[number] for number in logits[[1, 2, 3, 4, 6]].argmax(axis=-1)]  # the first piece of each word
+    found = model.predict("Ada lives in Romes.").spans
+    assert list(found) == entities_of(tags)
+    assert len(found) > 0
+    model.save(tmp_path / "ours")
+    assert lmkeras.load(tmp_path / "ours").predict("Ada lives in Romes.").spans == found
+    model.fit([("Ada lives".split(), ["B-PER", "O"])] * 8, validation_fraction=0, epochs=1, verbose=0)
 
 
 def share_with(parts, row, length, entity):

@@ -4,16 +4,20 @@ Shape letters: B batch, W words, D width, K tags.
 """
 
 import functools
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from lmkeras.corpora.tag_schemes import parts_of, types_in
 from lmkeras.errors import InputError
 from lmkeras.layers.crf import FORBIDDEN, Scores, log_likelihood
 from lmkeras.layers.entities import Tags
 from lmkeras.networks.contract import Head, require_sizes
+
+_CONTINUING = "IMEL"  # the letters of tags with which an entity goes on
 
 
 @keras.saving.register_keras_serializable("lmkeras")
@@ -31,6 +35,8 @@ class TagsHead(Head):
             learnt by itself.
         dropout: share of the states dropped in training, in [0, 1).
         initializer_range: standard deviation of the new matrix; None for Glorot and Bengio's uniform values.
+        labels: the names of the tags, for a head in their order, such as a published one, with "O" and B-, I- before
+            types or other letters; any sequence is possible then. None for the tags above.
     """
 
     reads = "word_states"
@@ -42,22 +48,39 @@ class TagsHead(Head):
         crf: bool = True,
         dropout: float = 0.0,
         initializer_range: float | None = None,
+        labels: Sequence[str] | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
         if single_types + span_types < 1:
             raise InputError("a tagger needs at least one type of entities")
+        if labels is not None and crf:
+            raise InputError("labels are for heads of single words' tags: say crf=False")
         require_sizes(dropout)
         self.single_types, self.span_types, self.crf = single_types, span_types, crf
+        self.labels = None if labels is None else list(labels)
         self.dropout, self.initializer_range = dropout, initializer_range
         self.dropout_layer = keras.layers.Dropout(dropout)
         fresh = keras.initializers.TruncatedNormal(stddev=initializer_range) if initializer_range else "glorot_uniform"
         self.dense = keras.layers.Dense(self.num_tags, kernel_initializer=fresh, name="scores")
 
     @property
+    def architecture(self) -> str | None:
+        """That of transformers, which has no scores of tags after each other."""
+        return None if self.crf else "ForTokenClassification"
+
+    def published_config(self, labels):
+        """Dropout and the names of the tags; InputError unless there is a name for each."""
+        names = labels or self.labels or [f"LABEL_{i}" for i in range(self.num_tags)]
+        if len(names) != self.num_tags:
+            raise InputError(f"expected {self.num_tags} labels, one for each tag, got {len(names)}")
+        named = {"id2label": dict(enumerate(names)), "label2id": {name: i for i, name in enumerate(names)}}
+        return {"classifier_dropout": self.dropout, **named}
+
+    @property
     def num_tags(self) -> int:
         """K."""
-        return 1 + self.single_types + 4 * self.span_types
+        return 1 + self.single_types + 4 * self.span_types if self.labels is None else len(self.labels)
 
     def build(self, input_shape):
         """Builds the last layer on [B, W, D]."""
@@ -71,17 +94,21 @@ class TagsHead(Head):
         """Scores [B, W, K]."""
         return ops.cast(self.dense(self.dropout_layer(states, training=training)), "float32")
 
-    @property
+    @functools.cached_property
     def tags(self) -> Tags:
-        """What the tags mean: the single types have the first numbers."""
+        """What the tags mean."""
+        if self.labels is not None:
+            return tags_of_labels(self.labels)
         single, spans = self.single_types, self.span_types
         types = np.concatenate([np.arange(-1, single), np.repeat(np.arange(spans) + single, 4)])
-        of_span = np.array([[True, False, False, True], [False, False, True, True]])
-        begins, ends = (np.concatenate([types[: 1 + single] >= 0, np.tile(row, spans)]) for row in of_span)
-        return Tags(types.astype(np.int32), begins, ends)
+        continues = np.concatenate([np.zeros(1 + single, bool), np.tile([False, True, True, False], spans)])
+        return Tags(types.astype(np.int32), continues)
 
     def scores(self) -> Scores:
         """The scores of tags after each other; those of sequences that are no entities are `FORBIDDEN`."""
+        if self.labels is not None:
+            tags = self.num_tags
+            return Scores(tf.zeros([tags, tags]), tf.zeros([tags]), tf.zeros([tags]))
         opens, after = boundaries(self.single_types, self.span_types)
         possible = opens[:, None] == after, after == 0, opens == 0
         forbidden = [np.where(part, 0, FORBIDDEN).astype(np.float32) for part in possible]
@@ -106,8 +133,16 @@ class TagsHead(Head):
 
     def get_config(self):
         """The constructor's arguments."""
-        names = ("single_types", "span_types", "crf", "dropout", "initializer_range")
+        names = ("single_types", "span_types", "crf", "dropout", "initializer_range", "labels")
         return {name: getattr(self, name) for name in names}
+
+
+def tags_of_labels(labels: Sequence[str]) -> Tags:
+    """What labels mean, such as B-PER; types have their places among `types_in(labels)`."""
+    types = {name: number for number, name in enumerate(types_in(labels))}
+    parts = [parts_of(label) or ("S", label) for label in labels]
+    numbers = np.array([types.get(name, -1) for _, name in parts], np.int32)
+    return Tags(numbers, np.array([letter in _CONTINUING for letter, _ in parts]))
 
 
 @functools.cache
