@@ -73,7 +73,7 @@ tasks.in_graph tasks.in_graph.tagging tasks.in_graph.whole_texts tasks.in_graph.
 tasks.whole_texts tasks.predictions tasks.labelled tasks.thresholds tasks.multi_label tasks.classification
 tasks.in_graph.answering tasks.answers tasks.answer_runner tasks.answering
 tasks.scaling tasks.running_text tasks.language tasks.filling tasks.in_graph.masked
-tasks.masked_runner tasks.masked tasks.entities tasks.tagging tasks
+tasks.masked_runner tasks.masked tasks.entity_types tasks.entities tasks.tagging tasks
 export export.saved_model
 models models.folder models.network_file models.keras_file models.parts models.beginning models.recipe
 models.saving models.given models.preparing

@@ -55,7 +55,7 @@ def predict_verb() -> Callable[..., None]:
         if columns.pair_column is not None and text is None:
             raise InputError("--pair-column is for files of pairs: name them as --text")
         task = require_task(run, *(task for task in tasks().values() if task.answers_texts))
-        require_output(output, overwrite=overwrite, json=json, own_suffix=task.answers_suffix)
+        require_output(output, overwrite=overwrite, json=json, others=task.answers_files)
         shown = vars(own_options(options, wanted=task.Showing, name="Showing", run=run))
         typed = (text_row(encodable(line)) for line in texts or lines_typed())
         rows = typed if text is None else task().open_texts(text, columns, encoding)
@@ -134,9 +134,9 @@ def _give(answers: Answers, options: dict, output: str | None, as_json_lines: bo
         for row in rows:
             print(as_json(beside(*row)), flush=True)
         return
-    if Path(output).suffix == task.answers_suffix:
+    if write := task.answers_files.get(Path(output).suffix):
         with replacing(output) as aside, aside.open("w", encoding="utf-8", newline="") as file:
-            task.write_answers(file, (one.answer for one in answers))
+            write(file, (one.answer for one in answers))
         print(f"{answers.count} texts answered in {output}")
         return
     count = write_rows(output, rows, names=[*task.row_names(**options), "unknown_text"])

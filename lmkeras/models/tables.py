@@ -3,7 +3,7 @@
 import csv
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -14,17 +14,17 @@ from lmkeras.errors import InputError
 Row = Mapping[str, object]
 
 
-def require_output(output: str | Path | None, overwrite: bool, json: bool, own_suffix: str | None = None) -> None:
-    """Raises InputError if `output` is no table or file of `own_suffix` that can be made, or JSON is wanted as well."""
+def require_output(output: str | Path | None, overwrite: bool, json: bool, others: Collection[str] = ()) -> None:
+    """Raises InputError if `require_writable_table` refuses `output`, or if JSON is to be printed as well."""
     if output is not None and json:
         raise InputError("--json prints, and --output writes a file: say one of them; a .jsonl file holds JSON too")
     if output is not None:
-        require_writable_table(output, overwrite, own_suffix)
+        require_writable_table(output, overwrite, others)
 
 
-def require_writable_table(path: str | Path, overwrite: bool, own_suffix: str | None = None) -> None:
-    """Raises InputError if `path` has no suffix of a table, nor `own_suffix`, or `require_writable_file` refuses it."""
-    suffixes = [*_WRITERS, *([] if own_suffix is None else [own_suffix])]
+def require_writable_table(path: str | Path, overwrite: bool, others: Collection[str] = ()) -> None:
+    """Raises InputError if `path` has no suffix of a table or of `others`, or if `require_writable_file` refuses it."""
+    suffixes = [*_WRITERS, *others]
     if Path(path).suffix not in suffixes:
         known = f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
         raise InputError(f"{path}: answers are written as {known}; end the name in one of these")

@@ -52,7 +52,7 @@ class Tagger(Model):
     ):
         if types is not None and isinstance(network, str):
             raise InputError("types are for a built network: a named one learns them from the corpus")
-        task = Tagging(max_length, crf, types=types, splitting=splitting)
+        task = Tagging(max_length=max_length, crf=crf, types=types, splitting=splitting)
         super().__init__(task, network, tokenizer, vocabulary_size=vocabulary_size, weights=weights, **sizes)
 
     @property

@@ -9,7 +9,7 @@ This module and the tasks' modules import no TensorFlow, so that the command lin
 
 import abc
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TextIO
 
 from lmkeras.corpora.memory import sources_in
@@ -100,8 +100,8 @@ class Task(abc.ABC):
     architectures: ClassVar[Sequence[str]] = ()
     #: whether `lmkeras predict` answers texts one by one
     answers_texts: ClassVar[bool] = True
-    #: the ending of another file than a table that `predict --output` writes, by `write_answers`; None if there is none
-    answers_suffix: ClassVar[str | None] = None
+    #: what `predict --output` writes beside tables: functions of an open text file and answers, by the file's ending
+    answers_files: ClassVar[Mapping[str, Callable[[TextIO, Iterable], None]]] = {}
     #: whether `judge` returns a report: its `text()` gives tables, `data()` the same for JSON, `draw(picture)` draws it
     reports: ClassVar[bool] = False
 
@@ -203,8 +203,6 @@ class Task(abc.ABC):
     def check(self, network: "Network", tokenizer: "BaseTokenizer") -> None:
         """Raises InputError if a network, its tokenizer and the task do not belong together."""
 
-    # training
-
     @abc.abstractmethod
     def training_data(
         self, corpus, tokenizer: "BaseTokenizer", network: "Network", settings: TrainingSettings
@@ -270,10 +268,6 @@ class Task(abc.ABC):
     def line(self, answer: Any, **options) -> str:
         """An answer as `lmkeras predict` prints it, before the text; the arguments are those of `row`."""
         return str(answer)
-
-    def write_answers(self, file: TextIO, answers: Iterable) -> None:
-        """Writes answers to an open text file whose name ends in `answers_suffix`."""
-        raise NotImplementedError
 
     @abc.abstractmethod
     def runner(self, network: "Network", tokenizer: "BaseTokenizer") -> Runner:

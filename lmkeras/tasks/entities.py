@@ -6,12 +6,11 @@ Shape letters: B texts, W words, K tags.
 import functools
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, TextIO
 
 import numpy as np
 
 from lmkeras.corpora.spans import Span, TaggedText
-from lmkeras.corpora.tag_schemes import parts_of
 from lmkeras.corpora.tagged_columns import write_conll
 from lmkeras.datasets.examples import batches_by_length
 from lmkeras.datasets.words import EncodedWords
@@ -60,10 +59,16 @@ class Tagged(NamedTuple):
     spans: tuple[Span, ...]
 
 
+def write_tagged(file: TextIO, answers: Iterable[Tagged]) -> None:
+    """Writes a word, a tab and its tag (IOB2) a line, and a blank line after each text."""
+    texts = (TaggedText(tuple(one.text[start:end] for start, end in one.words), one.spans) for one in answers)
+    write_conll(texts, file)
+
+
 class ShownEntities:
     """How the command line shows a Tagged text."""
 
-    answers_suffix: ClassVar[str] = ".conll"
+    answers_files: ClassVar[dict] = {".conll": write_tagged}
 
     def row(self, answer):
         """The entities as a list of objects."""
@@ -77,62 +82,6 @@ class ShownEntities:
         """Each entity with its type, which a terminal shows in colour; "none" if there are none."""
         shown = (f"{' '.join(one.text.split())} {coloured(one.type)}" for one in answer.entities)
         return ", ".join(shown) or "none"
-
-    def write_answers(self, file, answers):
-        """Writes a word, a tab and its tag (IOB2) a line, and a blank line after each text."""
-        texts = ((tuple(one.text[start:end] for start, end in one.words), one.spans) for one in answers)
-        write_conll(itertools.starmap(TaggedText, texts), file)
-
-
-def tag_numbers(num_words: int, spans: Iterable[tuple[int, int, int]], single_types: int) -> np.ndarray:
-    """The number of the tag of each word, int32 [W], as `TagsHead` numbers them.
-
-    Args:
-        num_words: W.
-        spans: the entities: the first word, the word behind the last one, the number of the type.
-        single_types: how many types, the first ones, only single words have.
-
-    Raises:
-        InputError: an entity of such a type has several words.
-
-    Example:
-        >>> tag_numbers(6, [(0, 3, 0), (3, 4, 1)], single_types=0).tolist()
-        [1, 2, 3, 8, 0, 0]
-    """
-    tags = np.zeros(num_words, np.int32)
-    for start, end, kind in spans:
-        if kind < single_types:
-            if end > start + 1:
-                raise InputError("this model gives every word a tag of its own: give one tag a word, without B- and I-")
-            tags[start] = 1 + kind
-            continue
-        first = 1 + single_types + 4 * (kind - single_types)
-        tags[start:end] = first + 1
-        tags[start], tags[end - 1] = first, first + 2
-        if end == start + 1:
-            tags[start] = first + 3
-    return tags
-
-
-def label_numbers(num_words: int, spans: Iterable[Span], labels: Sequence[str]) -> np.ndarray:
-    """The number of each word's tag among published labels, int32 [W], in whatever scheme these are.
-
-    Example:
-        >>> label_numbers(4, [Span(1, 3, "PER")], ["O", "B-PER", "I-PER"]).tolist()
-        [0, 1, 2, 0]
-    """
-    known = {(parts_of(label) or ("S", label)): number for number, label in enumerate(labels)}
-
-    def number(letters, kind):
-        return next(known[letter, kind] for letter in letters if (letter, kind) in known)
-
-    tags = np.full(num_words, known.get(("O", ""), 0), np.int32)
-    for start, end, kind in spans:
-        tags[start:end] = number("IMBESLU", kind)
-        tags[start], tags[end - 1] = number("BIMESLU", kind), number("ELIMBSU", kind)
-        if end == start + 1:
-            tags[start] = number("SUBIMEL", kind)
-    return tags
 
 
 class TagRunner(Runner):

@@ -5,12 +5,10 @@ Shape letters: B texts, W words, K tags.
 
 import dataclasses
 import functools
-from collections.abc import Iterable
 from typing import ClassVar
 
 import numpy as np
 
-from lmkeras.corpora.spans import Span
 from lmkeras.corpora.tag_schemes import types_in
 from lmkeras.corpora.tagged import TaggedText, as_tagged_corpus, open_tagged_corpus, split_tagged
 from lmkeras.datasets import TrainingExamples, evaluation_batches
@@ -18,7 +16,8 @@ from lmkeras.datasets.words import EncodedWords, OfWords, WordLayout
 from lmkeras.errors import InputError
 from lmkeras.tasks.base import Metric, Task, TrainingData, ValidationData
 from lmkeras.tasks.columns import Columns
-from lmkeras.tasks.entities import ShownEntities, TagRunner, label_numbers, tag_numbers
+from lmkeras.tasks.entities import ShownEntities, TagRunner
+from lmkeras.tasks.entity_types import EntityTypes
 from lmkeras.tasks.registry import register_task
 
 _MAX_LENGTH = 2048  # tokens, if neither the user nor the network sets a limit
@@ -54,17 +53,8 @@ class TaggerOptions:
 
 @register_task
 @dataclasses.dataclass(frozen=True)
-class Tagging(TaggerOptions, ShownEntities, Task):
+class Tagging(TaggerOptions, EntityTypes, ShownEntities, Task):
     """What is named in a text, and where. The types of entities are learnt from the corpus."""
-
-    types: tuple[str, ...] | None = None
-    """The names of the types, None until a corpus has shown them."""
-    single_types: int = 0
-    """How many of the types, the first ones, are tags of single words, such as parts of speech."""
-    splitting: str = "words"
-    """How texts are cut into words, see `word_spans`."""
-    labels: tuple[str, ...] | None = None
-    """The names of a published model's tags, such as B-PER, in its order; None for tags of our own."""
 
     kind: ClassVar[str] = "tagger"
     title: ClassVar[str] = "a tagger"
@@ -141,14 +131,6 @@ class Tagging(TaggerOptions, ShownEntities, Task):
         single = len(types) if train.scheme == "tags" else 0
         return dataclasses.replace(self, types=tuple(types), single_types=single, splitting=train.splitting)
 
-    def require_known(self, types: Iterable[str]) -> None:
-        """Raises InputError if there are other types than those that the task has learnt."""
-        if unknown := sorted(set(types).difference(self.types)):
-            raise InputError(
-                f"this model does not know the type{'s' * (len(unknown) > 1)} {', '.join(unknown)}; it knows "
-                f"{', '.join(self.types)}. Train a new model for other types"
-            )
-
     def described(self):
         """How many types there are, and the first of them."""
         named = ", ".join(self.types[:_SHOWN_TYPES]) + ", …" * (len(self.types) > _SHOWN_TYPES)
@@ -190,17 +172,11 @@ class Tagging(TaggerOptions, ShownEntities, Task):
             )
         self.layout(network, tokenizer)
 
-    def _tags(self, num_words: int, spans: Iterable[Span]) -> np.ndarray:
-        if self.labels is not None:
-            return label_numbers(num_words, spans, self.labels)
-        numbered = [(start, end, self.types.index(kind)) for start, end, kind in spans]
-        return tag_numbers(num_words, numbered, self.single_types)
-
     def encode(self, corpus, tokenizer, network) -> tuple[EncodedWords, OfWords, OfWords]:
         """The windows of a corpus, the tags of their words, and 1 for each of these."""
         words, spans = zip(*corpus, strict=True)
         self.require_known(kind for of_text in spans for *_, kind in of_text)
-        tags = [self._tags(len(text), of_text) for text, of_text in zip(words, spans, strict=True)]
+        tags = [self.tag_numbers(len(text), of_text) for text, of_text in zip(words, spans, strict=True)]
         examples = EncodedWords.encode(words, tokenizer, self.layout(network, tokenizer))
         return examples, examples.of_windows(tags), examples.of_windows([np.ones(len(t), np.float32) for t in tags])
 

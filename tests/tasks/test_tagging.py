@@ -12,7 +12,7 @@ from lmkeras.errors import InputError
 from lmkeras.layers.crf import Scores, best_path
 from lmkeras.layers.entities import entities_in
 from lmkeras.networks.heads.tags import TagsHead
-from lmkeras.tasks.entities import tag_numbers
+from lmkeras.tasks.entity_types import tag_numbers
 from lmkeras.tasks.in_graph.tagging import in_graph_windows
 from lmkeras.training.entity_f1 import EntityF1
 
