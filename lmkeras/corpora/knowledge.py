@@ -53,7 +53,7 @@ class Knowledge:
         encoding: the files' encoding.
 
     Raises:
-        InputError: a source cannot be read, or there is no text in any of them; or bm25s is not installed.
+        InputError: a source cannot be read, or there is no word in any of them; or bm25s is not installed.
 
     Source: Robertson and Zaragoza 2009, "The Probabilistic Relevance Framework: BM25 and Beyond".
     """
@@ -66,11 +66,12 @@ class Knowledge:
             sources, schemes, lambda path: [partial(_file_passages, file, **how) for file in files_of(path)]
         )
         self._passages = [passage for read in readers for passage in read()]
-        if not self._passages:
+        tokens = [search_tokens(passage.text) for passage in self._passages]
+        if not any(tokens):
             raise InputError("the knowledge base has no text in it: name files with text")
         bm25s = _imported_bm25s()
         self._index = bm25s.BM25(method="lucene")
-        self._index.index([search_tokens(passage.text) for passage in self._passages], show_progress=False)
+        self._index.index(tokens, show_progress=False)
 
     def __len__(self) -> int:
         return len(self._passages)

@@ -77,6 +77,9 @@ def test_bad_input(tmp_path):
     (tmp_path / "blank.txt").write_text("\n \n", encoding="utf-8")
     with pytest.raises(InputError, match="has no text in it"):
         Knowledge(tmp_path)
+    (tmp_path / "signs.txt").write_text("!!!\n\n...", encoding="utf-8")
+    with pytest.raises(InputError, match="has no text in it"):
+        Knowledge(tmp_path / "signs.txt")
     with pytest.raises(InputError, match="no such file"):
         Knowledge(tmp_path / "none.txt")
     (tmp_path / "a.txt").write_text("a b", encoding="utf-8")
