@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from numbers import Real
 from pathlib import Path
 from typing import NamedTuple
 
@@ -194,8 +195,8 @@ def answers_of(value: object, start: object, place: str) -> tuple[tuple[str, ...
     """Answers and their starts (None: unknown), from what a corpus has for them.
 
     Args:
-        value: nothing, an empty text or an empty list where there is no answer; a text; a list of texts, or of objects
-            with text and answer_start; or one object with text and answer_start, each alone or in lists.
+        value: nothing, an empty text or an empty list where there is no answer; a text or a number; a list of these, or
+            of objects with text and answer_start; or one object with text and answer_start, each alone or in lists.
         start: the start, or the list of starts, that the corpus has beside it; None or an empty text for none.
         place: where it comes from, for messages.
 
@@ -205,7 +206,7 @@ def answers_of(value: object, start: object, place: str) -> tuple[tuple[str, ...
     """
     if isinstance(value, Mapping):
         value, start = value.get("text"), value.get("answer_start", start)
-    values = [one for one in _listed(value) if not _is_nothing(one)]
+    values = [_text_of_number(one) for one in _listed(value) if not _is_nothing(one)]
     if values and all(isinstance(one, Mapping) for one in values):
         pairs = [answers_of(one, None, place) for one in values]
         return tuple(text for texts, _ in pairs for text in texts), tuple(at for _, ats in pairs for at in ats)
@@ -225,6 +226,11 @@ def _listed(value: object) -> list:
 
 def _is_nothing(value: object) -> bool:
     return value is None or value == "" or value != value or type(value).__name__ == "NAType"  # NaN is not itself
+
+
+def _text_of_number(value: object) -> object:
+    """A number as it is written; anything else as it is."""
+    return str(value) if isinstance(value, Real) and not isinstance(value, bool) else value
 
 
 def _whole(value: object, place: str) -> int:

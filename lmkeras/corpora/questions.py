@@ -58,7 +58,7 @@ class Places:
         Args:
             question: its text.
             context: its context.
-            answers: right answers.
+            answers: right answers; blanks around one that does not stand in the context are left out.
             starts: where each of them starts; None for an answer whose place has to be found: its first one.
             place: where the question comes from, for messages.
             id: what the corpus calls it.
@@ -72,8 +72,9 @@ class Places:
             require_usable(text, place)
         if not question.strip():
             raise InputError(f"{place}: the question is empty: leave it out")
-        found = tuple(self._start(context, *one, place) for one in zip(answers, starts, strict=True))
-        return Question(question, context, tuple(answers), starts=found, id=id)
+        pairs = [_without_blanks(context, *one) for one in zip(answers, starts, strict=True)]
+        found = tuple(self._start(context, *one, place) for one in pairs)
+        return Question(question, context, tuple(answer for answer, _ in pairs), starts=found, id=id)
 
     def _start(self, context: str, answer: str, start: int | None, place: str) -> int:
         if start is not None and start >= 0 and context.startswith(answer, start):
@@ -100,6 +101,14 @@ class Places:
             )
         if self.moved:
             _log.warning("%d answers do not stand where answer_start says: the nearest place is taken", self.moved)
+
+
+def _without_blanks(context: str, answer: str, start: int | None) -> tuple[str, int | None]:
+    """An answer and its start; without the blanks at its ends if it stands in the context without them alone."""
+    bare = answer.strip()
+    if answer in context or not bare or bare not in context:
+        return answer, start
+    return bare, None if start is None else start + answer.index(bare)
 
 
 def _all_places(context: str, answer: str) -> Iterable[int]:

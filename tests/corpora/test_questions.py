@@ -115,6 +115,24 @@ def test_examples_in_memory():
     assert [row.starts for row in as_questions(table)] == [(28,), ()]
 
 
+def test_blanks_around_an_answer_are_left_out_where_the_context_has_none(caplog):
+    rows = [("Q?", "cd b cd", "cd ", 5), ("Q?", "cd b cd", "\tb ", 2), ("Q?", "a b a", "b ")]
+    with caplog.at_level(logging.WARNING, "lmkeras"):
+        found = [(row.answers, row.starts) for row in as_questions([*rows, ("Q?", "b cd", "cd\n")])]
+    assert found == [(("cd ",), (0,)), (("b",), (3,)), (("b ",), (2,)), (("cd",), (2,))]
+    assert len(caplog.records) == 1
+    with pytest.raises(InputError, match=r"the answer ' \\n' is not in its context"):
+        as_questions([("Q?", "ab", " \n")])
+
+
+def test_numbers_are_answers(tmp_path):
+    lines = [{"question": "When?", "context": "Built in 1889.", "answer": answer} for answer in (1889, [1889, "in"])]
+    path = written(tmp_path / "q.jsonl", "\n".join(map(json.dumps, lines)))
+    assert [row.answers for row in open_questions(path)] == [("1889",), ("1889", "in")]
+    with pytest.raises(InputError, match="expected a text as answer, got True"):
+        as_questions([{**lines[0], "answer": True}])
+
+
 def test_places_that_are_not_sure_are_told_once(caplog):
     with caplog.at_level(logging.WARNING, "lmkeras"):
         found = as_questions([("Q?", "a b a", "a"), ("Q?", "a b a", "a"), ("Q?", "ab ab", "b", 3), ("Q?", "x ab", "b")])
