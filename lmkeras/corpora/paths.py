@@ -82,6 +82,11 @@ def files_of(path: str, endings: Sequence[str] = SUFFIXES) -> list[str]:
     return sorted(known, key=lambda file: file.split(os.sep))
 
 
+def named_files(path: str, endings: Sequence[str]) -> list[str]:
+    """As `files_of`, but a single file that is named may have any ending: its content says what it is."""
+    return [path] if os.path.isfile(path) else files_of(path, endings)
+
+
 def _is_glob(path: str) -> bool:
     return any(mark in path for mark in "*?[") and "\0" not in path  # glob fails on U+0000, which no file name has
 

@@ -3,19 +3,19 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from numbers import Real
 from pathlib import Path
 from typing import NamedTuple
 
 from lmkeras.corpora.characters import read_characters, read_lines, require_encoding
 from lmkeras.corpora.memory import column_names, is_column, sources_in
-from lmkeras.corpora.paths import files_of, find_readers
-from lmkeras.corpora.questions import Places, Question, Questions
+from lmkeras.corpora.paths import find_readers, named_files
+from lmkeras.corpora.questions import Places, Question, Questions, answers_of
 from lmkeras.corpora.records import missing_name
 from lmkeras.corpora.table_files import SEPARATORS, read_table, require_quoting
 from lmkeras.corpora.tables import Rows
 from lmkeras.errors import InputError
 
+#: the endings of the files that are read of a folder; a file of JSON that is named may have any other
 SUFFIXES = (".json", ".jsonl", ".csv", ".tsv")
 SUFFIXES = (*SUFFIXES, *(f"{suffix}.gz" for suffix in SUFFIXES))
 #: names under which answers and their places are looked for where the user names none
@@ -42,6 +42,11 @@ class Names(NamedTuple):
     def of(cls, columns: Mapping[str, object]) -> "Names":
         """From options such as question_column."""
         return cls(**{name: columns[f"{name}_column"] for name in cls._fields if f"{name}_column" in columns})
+
+    @property
+    def of_answers(self) -> tuple[str, ...]:
+        """The names under which answers are looked for."""
+        return (self.answer, *_ANSWERS * (self.answer in _ANSWERS))
 
 
 def open_questions(
@@ -83,7 +88,9 @@ def _open(sources, names: Names, *, encoding: str, quoting: str, answered: bool)
     require_encoding(encoding)
     require_quoting(quoting)
     how = {"names": names, "encoding": encoding, "quoting": quoting, "answered": answered}
-    readers = find_readers(sources, {}, lambda path: [partial(_read, file, **how) for file in files_of(path, SUFFIXES)])
+    readers = find_readers(
+        sources, {}, lambda path: [partial(_read, file, **how) for file in named_files(path, SUFFIXES)]
+    )
     return (row for read in readers for row in read())
 
 
@@ -130,7 +137,9 @@ def _no_json(place: str, error: Exception) -> InputError:
 def _table_rows(path: str, names: Names, *, encoding: str, quoting: str, answered: bool) -> Iterator[dict]:
     wanted = {"question_column": names.question, "context_column": names.context}
     if answered:
-        wanted["answer_column"] = names.answer
+        first = next(read_table(path, wanted, encoding=encoding, quoting=quoting), None)
+        known = [name.strip() for name in first.names] if first else []
+        wanted["answer_column"] = next((name for name in names.of_answers if name in known), names.answer)
     if answered and names.start is not None:
         wanted["start_column"] = names.start
     for record in read_table(path, wanted, encoding=encoding, quoting=quoting):
@@ -181,7 +190,7 @@ def _row(row: Mapping, names: Names, place: str, answered: bool) -> dict:
     common = {"place": place, "id": "" if row.get("id") is None else str(row["id"])}
     if not answered:
         return {**texts, **common, "answers": (), "starts": ()}
-    key = next((name for name in (names.answer, *_ANSWERS * (names.answer in _ANSWERS)) if name in row), None)
+    key = next((name for name in names.of_answers if name in row), None)
     if key is None:
         raise missing_name(place, what="key", option="answer_column", column=names.answer, names=map(str, row))
     if names.start is not None and names.start not in row:
@@ -189,57 +198,6 @@ def _row(row: Mapping, names: Names, place: str, answered: bool) -> dict:
     start = next((row[name] for name in ((names.start,) if names.start else _STARTS) if name in row), None)
     answers, starts = answers_of(row[key], start, place)
     return {**texts, **common, "answers": answers, "starts": starts}
-
-
-def answers_of(value: object, start: object, place: str) -> tuple[tuple[str, ...], tuple[int | None, ...]]:
-    """Answers and their starts (None: unknown), from what a corpus has for them.
-
-    Args:
-        value: nothing, an empty text or an empty list where there is no answer; a text or a number; a list of these, or
-            of objects with text and answer_start; or one object with text and answer_start, each alone or in lists.
-        start: the start, or the list of starts, that the corpus has beside it; None or an empty text for none.
-        place: where it comes from, for messages.
-
-    Example:
-        >>> answers_of({"text": ["Paris", "Paris, France"], "answer_start": [3, 3]}, None, "line 1")
-        (('Paris', 'Paris, France'), (3, 3))
-    """
-    if isinstance(value, Mapping):
-        value, start = value.get("text"), value.get("answer_start", start)
-    values = [_text_of_number(one) for one in _listed(value) if not _is_nothing(one)]
-    if values and all(isinstance(one, Mapping) for one in values):
-        pairs = [answers_of(one, None, place) for one in values]
-        return tuple(text for texts, _ in pairs for text in texts), tuple(at for _, ats in pairs for at in ats)
-    starts = [None if _is_nothing(one) else _whole(one, place) for one in _listed(start)]
-    if not values:
-        return (), ()
-    if starts and len(starts) != len(values):
-        raise InputError(f"{place}: expected a start for each answer, got {len(values)} answers and {len(starts)}")
-    return tuple(values), tuple(starts or [None] * len(values))
-
-
-def _listed(value: object) -> list:
-    """What a value holds: the items of a list or array, or itself alone."""
-    value = value.tolist() if hasattr(value, "tolist") else value
-    return list(value) if isinstance(value, list | tuple) else [] if value is None else [value]
-
-
-def _is_nothing(value: object) -> bool:
-    return value is None or value == "" or value != value or type(value).__name__ == "NAType"  # NaN is not itself
-
-
-def _text_of_number(value: object) -> object:
-    """A number as it is written; anything else as it is."""
-    return str(value) if isinstance(value, Real) and not isinstance(value, bool) else value
-
-
-def _whole(value: object, place: str) -> int:
-    try:
-        if isinstance(value, bool) or int(value) != float(value):
-            raise ValueError
-        return int(value)
-    except (TypeError, ValueError, OverflowError):
-        raise InputError(f"{place}: expected the start of an answer as a whole number, got {value!r}") from None
 
 
 def as_questions(value: object, encoding: str = "utf-8", quoting: str = "auto", **columns) -> Rows:

@@ -2,8 +2,9 @@
 
 import logging
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from numbers import Real
 from typing import NamedTuple
 
 from lmkeras.corpora.corpus import require_usable
@@ -116,6 +117,57 @@ def _all_places(context: str, answer: str) -> Iterable[int]:
     while at >= 0:
         yield at
         at = context.find(answer, at + 1)
+
+
+def answers_of(value: object, start: object, place: str) -> tuple[tuple[str, ...], tuple[int | None, ...]]:
+    """Answers and their starts (None: unknown), from what a corpus has for them.
+
+    Args:
+        value: nothing, an empty text or an empty list where there is no answer; a text or a number; a list of these, or
+            of objects with text and answer_start; or one object with text and answer_start, each alone or in lists.
+        start: the start, or the list of starts, that the corpus has beside it; None or an empty text for none.
+        place: where it comes from, for messages.
+
+    Example:
+        >>> answers_of({"text": ["Paris", "Paris, France"], "answer_start": [3, 3]}, None, "line 1")
+        (('Paris', 'Paris, France'), (3, 3))
+    """
+    if isinstance(value, Mapping):
+        value, start = value.get("text"), value.get("answer_start", start)
+    values = [_text_of_number(one) for one in _listed(value) if not _is_nothing(one)]
+    if values and all(isinstance(one, Mapping) for one in values):
+        pairs = [answers_of(one, None, place) for one in values]
+        return tuple(text for texts, _ in pairs for text in texts), tuple(at for _, ats in pairs for at in ats)
+    starts = [None if _is_nothing(one) else _whole(one, place) for one in _listed(start)]
+    if not values:
+        return (), ()
+    if starts and len(starts) != len(values):
+        raise InputError(f"{place}: expected a start for each answer, got {len(values)} answers and {len(starts)}")
+    return tuple(values), tuple(starts or [None] * len(values))
+
+
+def _listed(value: object) -> list:
+    """What a value holds: the items of a list or array, or itself alone."""
+    value = value.tolist() if hasattr(value, "tolist") else value
+    return list(value) if isinstance(value, list | tuple) else [] if value is None else [value]
+
+
+def _is_nothing(value: object) -> bool:
+    return value is None or value == "" or value != value or type(value).__name__ == "NAType"  # NaN is not itself
+
+
+def _text_of_number(value: object) -> object:
+    """A number as it is written; anything else as it is."""
+    return str(value) if isinstance(value, Real) and not isinstance(value, bool) else value
+
+
+def _whole(value: object, place: str) -> int:
+    try:
+        if isinstance(value, bool) or int(value) != float(value):
+            raise ValueError
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"{place}: expected the start of an answer as a whole number, got {value!r}") from None
 
 
 class Questions(Rows):

@@ -1,12 +1,11 @@
 """Finds the files of a tagged corpus, and recognises the format of each by its content."""
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
 
 from lmkeras.corpora.characters import read_lines
-from lmkeras.corpora.paths import Reader, files_of
+from lmkeras.corpora.paths import Reader, named_files
 from lmkeras.corpora.spans import TaggedRow
 from lmkeras.corpora.tagged_columns import read_columns
 from lmkeras.corpora.tagged_records import Keys, read_json
@@ -22,8 +21,7 @@ _WORDS = re.compile(r'\s*\[\s*\[\s*"(?:[^"\\]|\\.)*"\s*(,\s*"|\])')  # a pair of
 
 def path_readers(path: str, read: Callable[[str], Iterator[TaggedRow]]) -> list[Reader]:
     """The readers of a path, a glob or a folder, made by `read` of each file; a folder's files have known endings."""
-    files = [path] if os.path.isfile(path) else files_of(path, _SUFFIXES)
-    return [partial(read, file) for file in files]
+    return [partial(read, file) for file in named_files(path, _SUFFIXES)]
 
 
 def read_file(

@@ -5,8 +5,8 @@ import logging
 import pandas as pd
 import pytest
 
-from lmkeras.corpora.question_files import answers_of, as_questions, open_asked, open_questions
-from lmkeras.corpora.questions import Question, split_questions
+from lmkeras.corpora.question_files import as_questions, open_asked, open_questions
+from lmkeras.corpora.questions import Question, answers_of, split_questions
 from lmkeras.errors import InputError
 
 CONTEXT = "Ann met Bob. Bob met Ann in Oslo."
@@ -47,7 +47,7 @@ def written(path, text):
     return path
 
 
-@pytest.mark.parametrize("name", ["squad.json", "squad.json.gz", "squad.jsonl"])
+@pytest.mark.parametrize("name", ["squad.json", "squad.json.gz", "squad.jsonl", "squad.txt", "squad"])
 def test_squad_is_recognised_by_its_content(tmp_path, name):
     text = json.dumps(SQUAD, indent=1 if name == "squad.json" else None)
     path = tmp_path / name
@@ -93,6 +93,16 @@ def test_tables_with_and_without_a_start(tmp_path, separator):
     assert [row.starts for row in open_questions(path, **columns)] == [(28,), (0,), ()]
     with pytest.raises(InputError, match=r"q\.\wsv line 1: column 'question' is missing"):
         open_questions(path)
+
+
+def test_the_column_of_answers_may_have_either_name(tmp_path):
+    text = f"question, answers ,context\nWho?,Ann,{CONTEXT}\n"
+    for name in ("answers", "answer"):
+        path = written(tmp_path / "q.csv", text.replace("answers", name))
+        for option in ({}, {"answer_column": "answers"}):
+            assert [row.answers for row in open_questions(path, **option)] == [("Ann",)]
+    with pytest.raises(InputError, match="column 'answer' is missing"):
+        open_questions(written(tmp_path / "q.csv", text.replace("answers", "A")))
 
 
 def test_examples_in_memory():
@@ -156,7 +166,7 @@ BAD = {
     "q.csv line 2: expected the start of an answer as a whole": ("q.csv", f"{HEADER}\nQ?,c,c,x"),
     "q.csv line 2: the question is empty": ("q.csv", f"{HEADER}\n ,c,c,0"),
     "no questions": ("q.csv", HEADER),
-    "ends in one of": ("q.txt", "who"),
+    "q.txt: expected JSON, JSON lines, or a table whose": ("q.txt", "who"),
 }  # fmt: skip
 
 
