@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lmkeras.corpora.paths import quoted
 from lmkeras.datasets.examples import EncodedExamples
 from lmkeras.datasets.notes import TextNotes
 from lmkeras.errors import InputError
@@ -58,14 +59,14 @@ class WindowLayout:
         first = separator if special.classification is None else special.classification
         return cls(**lengths, first=first, separator=separator, filler=special.filler)
 
-    def room(self, question_tokens: int) -> int:
-        """How many tokens of the context a window holds; InputError if the question leaves too few of them."""
-        room = self.max_length - question_tokens - _SPECIAL
+    def room(self, question_tokens: int, question: str) -> int:
+        """How many tokens of the context a window holds; InputError, which names the question, if it leaves too few."""
+        room, most = self.max_length - question_tokens - _SPECIAL, self.max_length - _SPECIAL - self.least_room
         if room < self.least_room:
             raise InputError(
-                f"a question has {question_tokens} tokens, and a window of max_length {self.max_length} holds "
-                f"{self.max_length - _SPECIAL - self.least_room} beside some of the context: shorten the question, or "
-                "give a larger max_length"
+                f"the question {quoted(question)} has {question_tokens} tokens, and a window of max_length "
+                f"{self.max_length} holds {most} beside some of the context: shorten the question, or give a larger "
+                "max_length"
             )
         return room
 
@@ -166,7 +167,7 @@ class EncodedQuestions:
             for pair, ids in zip(some, tokenizer.encode_batch([question for question, _ in some]), strict=True):
                 context_ids, offsets = known[pair[1]]
                 notes.add(pair, ids, context_ids)
-                made.add(ids, context_ids, offsets, layout=layout)
+                made.add(ids, context_ids, offsets, layout=layout, room=layout.room(len(ids), pair[0]))
         return made.encoded(layout, notes, token_types)
 
     def __len__(self) -> int:
@@ -198,8 +199,9 @@ class _Made:
     def __init__(self):
         self.ids, self.question_of, self.heads, self.pieces, self.offsets = [], [], [], [], []
 
-    def add(self, question: list[int], context: list[int], offsets: Offsets, layout: WindowLayout) -> None:
-        room = layout.room(len(question))
+    def add(
+        self, question: list[int], context: list[int], offsets: Offsets, *, layout: WindowLayout, room: int
+    ) -> None:
         head = [layout.first, *question, layout.separator]
         for piece in pieces(len(context), room, int(layout.step(room))):
             row = [*head, *context[piece.begin : piece.end], layout.separator]

@@ -81,5 +81,8 @@ def test_offsets_follow_what_normalisation_does():
 
 
 def test_a_question_that_leaves_no_room_is_refused():
-    with pytest.raises(InputError, match="a question has 9 tokens, and a window of max_length 11 holds 7 beside some"):
+    with pytest.raises(
+        InputError,
+        match="the question 'a b c d e f g h i' has 9 tokens, and a window of max_length 11 holds 7 beside some",
+    ):
         EncodedQuestions.encode([("a b c d e f g h i", "a")], TOKENIZER, LAYOUT, token_types=False)
