@@ -34,6 +34,7 @@ _MEANING = {"O": "O", "B": "B", "I": "I", "M": "I", "E": "E", "L": "E", "S": "S"
 
 _TAG = re.compile(r"([BIMELSU])(?:[-_](.+))?")
 _LETTER_LAST = re.compile(r".+[-_][BIMELSU]")
+_LOWER_CASE = re.compile(r"[bimelsu][-_].+|o")
 
 
 @lru_cache(maxsize=2**16)
@@ -246,6 +247,10 @@ class SchemeFinder:
             raise self._mixed(plain[0], typed[0], "a tag without a letter such as B-, I- or S- before its type")
         if plain and all(map(_LETTER_LAST.fullmatch, plain)):
             raise InputError(f"{self._first[plain[0]]}: {plain[0]!r} has its letter last: put it first, as in B-PER")
+        if plain != ["o"] and plain and all(map(_LOWER_CASE.fullmatch, plain)):
+            tag = next(tag for tag in plain if tag != "o")
+            wanted = f"put it in upper case, {tag[0].upper()}{tag[1:]}, and O outside of spans"
+            raise InputError(f"{self._first[tag]}: {tag!r} has its letter in lower case: {wanted}")
         if plain:
             return "tags"
         if typed and alone:

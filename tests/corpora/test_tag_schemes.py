@@ -124,6 +124,7 @@ def test_tags_without_types_have_one_type():
         (["B-A", "NN"], r"a line 2: tags of several schemes, 'NN' \(a line 2\) and 'B-A' \(a line 1\): a tag without"),
         (["B-A", "B"], "a tag without a type"),
         (["O", "PER-B", "PER-I"], "a line 2: 'PER-B' has its letter last: put it first, as in B-PER"),
+        (["o", "b-PER", "i-PER"], "a line 2: 'b-PER' has its letter in lower case: put it in upper case, B-PER, and O"),
         (["B-A", "O", "B-A", "O", "I-B"], "a line 5: I-B begins a span, but 2 of 3 spans begin as in IOB2, .* put B-B"),
         (["B-PER", "I-LOC"], "a line 2: I-LOC begins a span, but 1 of 2 spans begin as in IOB2"),
         (["I-A", "O", "I-A", "B-B"], "a line 4: B-B begins a span, but 2 of 3 spans begin as in IOB1, .* put I-B"),
