@@ -19,6 +19,8 @@ SPAN_KEYS = ("spans", "entities", "label", "labels")
 
 #: what Prodigy notes of texts whose spans are not accepted
 _NOT_ACCEPTED = ("reject", "ignore")
+#: what Prodigy names its spans, which it leaves out of texts without any
+_PRODIGY_SPANS = "spans"
 _OF_TAGS, _OF_WORDS, _OF_CHARACTERS = "words and tags", "words and spans of words", "text and spans of characters"
 
 
@@ -105,7 +107,10 @@ def row_of(value: object, keys: Keys, place: Place) -> TaggedRow:
     if isinstance(value, TaggedText):
         return _of_spans(value.words, value.spans, place)
     if isinstance(value, Mapping):
+        value = {**value, _PRODIGY_SPANS: []} if _is_prodigy_without_spans(value, keys) else value
         first, second = (value[name] for name in required_names(value, keys, str(place)))
+        if second is None and isinstance(first, str):  # as Doccano has it, where a text has no spans
+            second = []
     elif isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2:
         first, second = value
     else:
@@ -116,6 +121,13 @@ def row_of(value: object, keys: Keys, place: Place) -> TaggedRow:
     if isinstance(first, str):
         return _of_characters(first, second, place=place)
     return _of_words(first, second, place=place, keys=keys)
+
+
+def _is_prodigy_without_spans(value: Mapping, keys: Keys) -> bool:
+    """Whether an object is a text of Prodigy's in which there are no spans; one with other spans or tags is none."""
+    others = any(name in value for name in (*TAG_KEYS, *SPAN_KEYS))
+    own = keys.text in value and (value.get("answer") == "accept" or "_input_hash" in value)
+    return own and not others and keys.word is None and keys.tag in (None, _PRODIGY_SPANS)
 
 
 def _of_characters(text: str, spans: object, place: Place) -> TaggedRow:

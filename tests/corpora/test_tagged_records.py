@@ -30,6 +30,13 @@ FORMS = {
         {"text": "No names.", "spans": []},
         {"text": "wrong", "spans": OBJECTS, "answer": "ignore"},
     ],
+    "doccano without spans": [{"id": 1, "text": TEXT, "label": TRIPLES}, {"id": 2, "text": "No names.", "label": None}],
+    "doccano's older without spans": [{"text": TEXT, "labels": TRIPLES}, {"text": "No names.", "labels": None}],
+    "prodigy without spans": [
+        {"text": TEXT, "spans": OBJECTS, "_input_hash": 7, "answer": "accept"},
+        {"text": "No names.", "tokens": [{"text": "No", "start": 0}], "_input_hash": 8},
+    ],
+    "prodigy, accepted without spans": [{"text": TEXT, "spans": OBJECTS}, {"text": "No names.", "answer": "accept"}],
     "spacy": [[TEXT, {"entities": TRIPLES}], ["No names.", {"entities": []}]],
     "pairs of a text": [[TEXT, TRIPLES], ["No names.", []]],
 }
@@ -91,6 +98,8 @@ def test_keys_that_the_user_names(tmp_path):
         ({"tokens": ["a"], "tags": [3]}, "word 1: expected a tag such as B-PER, got 3: give the names of numbers with"),
         ({"tokens": ["a"], "tags": [None]}, "word 1: expected a tag such as B-PER, got None"),
         ({"tokens": ["a"]}, r"expected words and tags \(such as tokens and tags\) or .*, got 'tokens'"),
+        ({"text": "a", "answer": "b"}, "expected words and tags .*, got 'text', 'answer'"),
+        ({"tokens": ["a"], "tags": None}, "expected a list of tags, got 'None'"),
         ({"text": "a", "spans": 7}, "expected a list of spans for the text 'a', got '7'"),
         ({"text": "a\0", "spans": []}, r"U\+0000 is not a character of text"),
         ({"tokens": ["\ud800"], "tags": ["O"]}, r"U\+D800 is not a character of text"),
