@@ -113,12 +113,13 @@ class Masking:
         begins |= np.diff(candidates, prepend=-2) > 1  # after a special id, a word begins
         words = np.split(candidates, np.flatnonzero(begins)[1:])
         chosen: list[int] = []
-        for word in random.permutation(len(words)):
+        order = random.permutation(len(words))
+        for word in order:
             if len(chosen) + len(words[word]) <= wanted:
                 chosen += words[word].tolist()
             if len(chosen) == wanted:
                 break
-        return np.array(chosen or words[0][:wanted], np.int64)
+        return np.array(chosen if chosen else words[order[0]], np.int64)  # a whole word, even if it is too long
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,7 +202,7 @@ class MaskedExamples:
         examples = [self.example(int(number), seed, epoch) for number in numbers]
         longest = max((len(one.ids) for one in examples), default=0)
         size = int(padded_length(longest, self.lengths.max()))
-        most = int(self.masking.count(size))
+        most = max(int(self.masking.count(size)), *(len(one.places) for one in examples), 0)
         ids = np.full((len(examples), size), self.masking.special.filler, np.int32)
         mask, types = np.zeros_like(ids), np.zeros_like(ids)
         places, originals = np.zeros((2, len(examples), most), np.int32)

@@ -65,10 +65,27 @@ def test_whole_words_are_masked_with_all_their_pieces():
     for one in drawn(made, 5):
         ids, masked = restored(one), np.isin(np.arange(len(one.ids)), one.places)
         assert one.places.size
-        assert len(one.places) <= max(1, round(0.4 * (len(ids) - 3)))
         later = continues[ids[1:]] & ~np.isin(ids[:-1], [SPECIAL.classification, SPECIAL.separator])
-        if len(one.places) > 1:  # a single one may be the beginning of a word that is too long
-            np.testing.assert_array_equal(masked[1:][later], masked[:-1][later])
+        np.testing.assert_array_equal(masked[1:][later], masked[:-1][later])
+        words = (masked[1:] & ~later).sum()
+        assert words == 1 or len(one.places) <= round(0.4 * (len(ids) - 3))
+
+
+def test_where_every_word_is_too_long_any_one_is_masked_whole():
+    masking = Masking.of(TOKENIZER, 0.15, True)
+    first, second = (int(masking.ordinary[i]) for i in np.flatnonzero(~masking.continues[masking.ordinary])[:2])
+    goes_on = int(np.flatnonzero(masking.continues)[0])
+    ids = np.array([SPECIAL.classification, first, goes_on, second, goes_on, SPECIAL.separator])
+    found = [masking.mask(ids.copy(), np.arange(1, 5), np.random.default_rng(seed)) for seed in range(20)]
+    assert {tuple(places.tolist()) for places, _ in found} == {(1, 2), (3, 4)}
+
+
+def test_a_batch_has_room_for_a_whole_word_that_is_too_long():
+    made = examples(whole_words=True, share=0.01)
+    _, _, weights = made.batch(np.arange(len(made)), 0, 0)
+    masked = [len(made.example(number, 0, 0).places) for number in range(len(made))]
+    assert max(masked) > made.masking.count(32)
+    assert weights["masked_words"].sum(axis=1).tolist() == masked
 
 
 def texts_around(one):
