@@ -36,7 +36,8 @@ def from_pretrained(source: str | Path, **options) -> Model:
             for a classifier of pairs of texts.
 
     Returns:
-        A TextClassifier with the published labels, a MaskedLanguageModel, or the model of another task with this head.
+        A TextClassifier with the published labels, a Tagger with the published tags, a QuestionAnswerer, a
+        MaskedLanguageModel, or the model of another task with this head.
 
     Raises:
         InputError: there is no such checkpoint, it is of another family (RoBERTa, XLM-R), or has the head of no task.

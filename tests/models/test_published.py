@@ -93,6 +93,11 @@ def test_questions_are_answered(tmp_path, family):
     scores = start[5:10, None] + end[None, 5:10]  # [CLS] where is it [SEP] it is bad film good [SEP]
     first, last = np.unravel_index(np.where(np.tri(5, k=-1), -np.inf, scores).argmax(), scores.shape)
     assert model.predict("where is it", context).text == " ".join(context.split()[first : last + 1])
+    model = lmkeras.from_pretrained(tmp_path, unanswerable=True)
+    assert (model.predict("where is it", context).text == "") == bool(start[0] + end[0] > scores[first, last])
+    p = np.exp([start[0] + end[0], *scores[np.triu_indices(5)]])
+    shares = {one.text: one.probability for one in model.predict("where is it", context, top_k=16)}
+    assert shares[""] == pytest.approx(p[0] / p.sum(), rel=1e-4)
 
 
 def test_the_command_line_takes_such_folders(tmp_path, capsys):
