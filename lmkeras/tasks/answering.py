@@ -14,7 +14,7 @@ from lmkeras.errors import InputError
 from lmkeras.tasks.answer_runner import AnswerRunner, main_answer
 from lmkeras.tasks.answers import ShownAnswers
 from lmkeras.tasks.base import Task
-from lmkeras.tasks.checks import findings_of_texts
+from lmkeras.tasks.checks import findings_of_texts, require_length
 from lmkeras.tasks.data import Metric, TrainingData, ValidationData
 from lmkeras.tasks.registry import register_task
 from lmkeras.training.settings import TrainingSettings
@@ -178,8 +178,7 @@ class Answering(WindowOptions, Task):
                 not know.
         """
         limit, known, special = network.body.max_length, network.body.vocabulary_size, tokenizer.special
-        if self.max_length is not None and limit is not None and self.max_length > limit:
-            raise InputError(f"max_length {self.max_length} is more than the network's limit of {limit}")
+        require_length(self.max_length, limit)
         if self.vocabulary_size(tokenizer) > known:
             raise InputError(
                 f"the network has a vocabulary of {known}, and {self.vocabulary_size(tokenizer)} ids are needed for "

@@ -1,6 +1,7 @@
-"""What is odd about the data of a training, one line for each thing; what is as usual gives no line.
+"""Whether network and tokenizer belong together, and what is odd about the data of a training.
 
-All of it follows from notes that were taken while texts were tokenized: no text is read or tokenized again.
+What is odd is said in one line for each thing; what is as usual gives no line. All of it follows from notes that were
+taken while texts were tokenized: no text is read or tokenized again.
 """
 
 import math
@@ -12,6 +13,7 @@ import numpy as np
 from lmkeras.datasets import EncodedExamples, TokenShards, TokenStream
 from lmkeras.datasets.notes import TextNotes
 from lmkeras.datasets.tokenized import noted_of
+from lmkeras.errors import InputError
 
 # shares of the whole above which a line is worth reading
 _MANY_DUPLICATES = 0.01
@@ -23,6 +25,27 @@ _LARGEST_ERROR_OF_SHARES = 0.05
 _LARGEST_ERROR_OF_LOSSES = 0.05
 _SPREAD_OF_LOSSES = 2.0  # nats, the usual standard deviation of a token's loss
 _FEWEST_WINDOWS = 10
+
+
+def require_length(max_length: int | None, limit: int | None) -> None:
+    """Raises InputError if texts of max_length tokens are too long for a network; None stands for no limit."""
+    if max_length is not None and limit is not None and max_length > limit:
+        raise InputError(f"max_length {max_length} is more than the network's limit of {limit}")
+
+
+def require_vocabulary(known: int, needed: int, exactly: bool = False) -> None:
+    """Raises InputError if a tokenizer has ids that the network does not know.
+
+    Args:
+        known: the vocabulary size of the network's body or head.
+        needed: the tokenizer's.
+        exactly: whether they must be equal, as for a head that draws ids for the tokenizer to decode.
+    """
+    if needed > known or (exactly and needed != known):
+        raise InputError(
+            f"the network has a vocabulary of {known} and the tokenizer one of {needed}: give the tokenizer with which "
+            "the network was trained"
+        )
 
 
 class NotedTexts(NamedTuple):

@@ -14,7 +14,7 @@ from lmkeras.datasets.tokenized import stream_of, tokens_of, training_windows
 from lmkeras.errors import InputError
 from lmkeras.metrics import bits_per_character, perplexity, xz_bits_per_character
 from lmkeras.tasks.base import Runner, TrainingData, ValidationData
-from lmkeras.tasks.checks import NotedStream, findings_of_streams
+from lmkeras.tasks.checks import NotedStream, findings_of_streams, require_vocabulary
 from lmkeras.tasks.data import Defaults
 from lmkeras.tasks.registry import register_task
 from lmkeras.tasks.running_text import RunningTextTask
@@ -92,12 +92,8 @@ class Language(RunningTextTask):
             raise InputError(
                 "a LanguageModel needs logits at every position: build the network with return_sequences=True"
             )
-        expected = tokenizer.vocabulary_size
-        for got in (network.body.vocabulary_size, network.head.vocabulary_size):
-            if got != expected:
-                raise InputError(
-                    f"the network has a vocabulary of {got} and the tokenizer one of {expected}: they differ"
-                )
+        for known in (network.body.vocabulary_size, network.head.vocabulary_size):
+            require_vocabulary(known, tokenizer.vocabulary_size, exactly=True)
 
     def training_data(self, corpus, tokenizer, network, settings):
         """Windows of running text, in an order that the seed fixes."""

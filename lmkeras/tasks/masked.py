@@ -11,7 +11,7 @@ from lmkeras.datasets.masking import MaskedExamples, Masking
 from lmkeras.datasets.tokenized import stream_of
 from lmkeras.errors import InputError
 from lmkeras.tasks.base import TrainingData, ValidationData
-from lmkeras.tasks.checks import findings_of_texts
+from lmkeras.tasks.checks import findings_of_texts, require_length, require_vocabulary
 from lmkeras.tasks.data import Defaults
 from lmkeras.tasks.filling import ShownTokens
 from lmkeras.tasks.masked_runner import BATCH_IDS, MaskedRunner
@@ -88,8 +88,7 @@ class MaskedLanguage(MaskedOptions, RunningTextTask):
         limit = network.body.max_length
         if self.max_length is None:
             return min(limit or _MAX_LENGTH, _MAX_LENGTH)
-        if limit is not None and self.max_length > limit:
-            raise InputError(f"max_length {self.max_length} is more than the network's limit of {limit}")
+        require_length(self.max_length, limit)
         if self.max_length < 8:
             raise InputError(f"max_length must be at least 8, got {self.max_length}")
         return self.max_length
@@ -109,11 +108,7 @@ class MaskedLanguage(MaskedOptions, RunningTextTask):
             raise InputError(f"network must be a name or one with a MaskedHead, got {network.described()}")
         if follows != self.next_sentence:
             raise InputError(f"the network has next_sentence {follows}, and the task {self.next_sentence}")
-        if tokenizer.vocabulary_size > network.body.vocabulary_size:
-            raise InputError(
-                f"the network has a vocabulary of {network.body.vocabulary_size} and the tokenizer one of "
-                f"{tokenizer.vocabulary_size}: they differ"
-            )
+        require_vocabulary(network.body.vocabulary_size, tokenizer.vocabulary_size)
         self.masking(tokenizer)
         self.length(network)
 

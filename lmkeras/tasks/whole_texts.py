@@ -16,7 +16,14 @@ from lmkeras.corpora.corpus import Examples, Text
 from lmkeras.datasets import EncodedExamples, TextLayout, TrainingExamples, evaluation_batches
 from lmkeras.errors import InputError
 from lmkeras.tasks.base import Runner, Task, TrainingData, ValidationData
-from lmkeras.tasks.checks import NotedTexts, findings_of_answers, findings_of_lengths, findings_of_texts
+from lmkeras.tasks.checks import (
+    NotedTexts,
+    findings_of_answers,
+    findings_of_lengths,
+    findings_of_texts,
+    require_length,
+    require_vocabulary,
+)
 from lmkeras.tokenizers.utf8 import encodable
 
 _MAX_LENGTH = 512  # if neither the user nor the network sets a limit
@@ -101,13 +108,8 @@ class WholeTextTask(TextLengths, Task):
                 network does not know; or there is no id to separate the texts of a pair.
         """
         limit, known = network.body.max_length, network.body.vocabulary_size
-        if self.max_length is not None and limit is not None and self.max_length > limit:
-            raise InputError(f"max_length {self.max_length} is more than the network's limit of {limit}")
-        if tokenizer.vocabulary_size > known:
-            raise InputError(
-                f"the network has a vocabulary of {known} and the tokenizer one of {tokenizer.vocabulary_size}: it was "
-                "not trained with this tokenizer"
-            )
+        require_length(self.max_length, limit)
+        require_vocabulary(known, tokenizer.vocabulary_size)
         separator = tokenizer.special.separator
         if self.pairs and separator is None and known <= tokenizer.vocabulary_size:
             raise InputError(

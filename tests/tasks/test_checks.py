@@ -4,8 +4,9 @@ import pytest
 
 from lmkeras import FitSettings, InputError, LanguageModel, Model, TextClassifier
 from lmkeras.corpora.tables import Rows
-from lmkeras.networks.bodies.recurrent import RecurrentWriter
+from lmkeras.networks.bodies.recurrent import RecurrentWriter, lstm_language_model
 from lmkeras.networks.network import Network
+from lmkeras.tasks.checks import require_vocabulary
 from lmkeras.tokenizers import new_tokenizer
 from lmkeras.training.settings import ClassifierFitSettings
 from tests.test_extending import Rating, StarsHead
@@ -23,6 +24,21 @@ def test_a_body_that_writes_gives_no_answers_to_whole_texts():
     network = Network(RecurrentWriter(9, embedding_dim=4, units=3), StarsHead())
     with pytest.raises(InputError, match="a rater needs a body that reads whole texts, got one of RecurrentWriter"):
         Model(Rating(), network, tokenizer)
+
+
+@pytest.mark.parametrize(("known", "exactly", "fits"), [(8, False, False), (9, True, True), (10, False, True)])
+def test_a_network_knows_all_ids_of_its_tokenizer(known, exactly, fits):
+    if fits:
+        require_vocabulary(known, 9, exactly=exactly)
+        return
+    with pytest.raises(InputError, match="the network has a vocabulary of 8 and the tokenizer one of 9: give the tok"):
+        require_vocabulary(known, 9, exactly=exactly)
+
+
+def test_a_head_that_draws_ids_knows_no_others():
+    tokenizer = new_tokenizer("words").fit(["good film"])
+    with pytest.raises(InputError, match="the network has a vocabulary of 10 and the tokenizer one of 4: give the tok"):
+        LanguageModel(lstm_language_model(10), tokenizer)
 
 
 def test_settings_of_another_task_are_refused_by_name():
