@@ -4,6 +4,7 @@ Shape letters: W words.
 """
 
 import dataclasses
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -11,6 +12,9 @@ import numpy as np
 from lmkeras.corpora.spans import Span
 from lmkeras.corpora.tag_schemes import parts_of
 from lmkeras.errors import InputError
+from lmkeras.tasks.data import Defaults
+
+_UPDATES, _FEWEST_EPOCHS, _MOST_EPOCHS, _MINUTES = 6000, 4, 40, 9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +44,25 @@ class EntityTypes:
             return label_numbers(num_words, spans, self.labels)
         numbered = [(start, end, self.types.index(kind)) for start, end, kind in spans]
         return tag_numbers(num_words, numbered, self.single_types)
+
+
+def tagger_defaults(texts: int, network: str) -> Defaults:
+    """How a tagger is trained whose user says nothing, for so many texts: some 6,000 updates, at most ten minutes.
+
+    The rule was measured on parts of the training and validation parts of CoNLL-2003.
+
+    Args:
+        texts: number of texts to train on.
+        network: the name of the network.
+
+    Example:
+        >>> tagger_defaults(14_041, "lstm").settings
+        {'batch_size': 32, 'epochs': 14, 'minutes': 9}
+    """
+    batch_size = 32 if texts >= 5000 else 16 if texts >= 1000 else 8
+    epochs = min(max(_FEWEST_EPOCHS, math.ceil(_UPDATES * batch_size / max(1, texts))), _MOST_EPOCHS)
+    settings = {"batch_size": batch_size, "epochs": epochs, "minutes": _MINUTES}
+    return Defaults(network, settings=settings, reason=f"{texts:,} texts")
 
 
 def tag_numbers(num_words: int, spans: Iterable[tuple[int, int, int]], single_types: int) -> np.ndarray:

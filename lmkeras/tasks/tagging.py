@@ -17,7 +17,7 @@ from lmkeras.errors import InputError
 from lmkeras.tasks.base import Metric, Task, TrainingData, ValidationData
 from lmkeras.tasks.columns import Columns
 from lmkeras.tasks.entities import ShownEntities, TagRunner
-from lmkeras.tasks.entity_types import EntityTypes
+from lmkeras.tasks.entity_types import EntityTypes, tagger_defaults
 from lmkeras.tasks.registry import register_task
 
 _MAX_LENGTH = 2048  # tokens, if neither the user nor the network sets a limit
@@ -130,6 +130,10 @@ class Tagging(TaggerOptions, EntityTypes, ShownEntities, Task):
             return self
         single = len(types) if train.scheme == "tags" else 0
         return dataclasses.replace(self, types=tuple(types), single_types=single, splitting=train.splitting)
+
+    def defaults(self, corpus, networks):
+        """See `tagger_defaults`."""
+        return tagger_defaults(sum(1 for _ in corpus), networks[0])
 
     def described(self):
         """How many types there are, and the first of them."""
