@@ -26,7 +26,7 @@ def commands(block):
 
 def quick(text):
     """A few updates in place of many: the test is of the commands, not of what the model learns."""
-    text = re.sub(r"steps([= ])100\b|minutes([= ])2\b", r"steps\1\g<2>3", text)
+    text = re.sub(r"steps([= ])100\b|minutes([= ])[12]\b", r"steps\1\g<2>3", text)
     return text.replace("train classifier --text", "train classifier --steps 3 --text")
 
 
