@@ -147,7 +147,7 @@ TABLE = {
         lm --text text.txt --label-column a    | --label-column is for a text classifier or a multi-label classifier
         lm --text text.txt --stride 0          | stride must be from 1 to 16, the length of a window, got 0
         lm --text text.txt --stride 17         | stride must be from 1 to 16, the length of a window, got 17
-        lm --text text.txt --picture new.png   | --picture is for a text classifier or a multi-label classifier, and
+        lm --text text.txt --picture new.png   | --picture is for a text classifier or a multi-label classifier or a tagger, and
         classifier --text other.csv --stride 3 | --stride is for a language model, and classifier is a text classifier
         classifier --text other.csv            | 1 of 2 examples have labels that were not learnt: 'maybe' (1)
         classifier --text pairs.csv --pair-column pair             | this model takes single texts, and got a pair
@@ -173,7 +173,7 @@ TABLE = {
     "predict classifier": """
         fizzy --text examples.csv              | give texts, or files of texts as --text, not both
         fizzy --pair-column pair               | --pair-column is for files of pairs
-        fizzy --output new.txt                 | new.txt: tables are written as .csv, .tsv or .jsonl
+        fizzy --output new.txt                 | new.txt: answers are written as .csv, .tsv or .jsonl
         fizzy --output mine.csv                | mine.csv exists already: name another file, or say --overwrite
         fizzy --output missing/new.csv         | missing is no folder: make it first
         fizzy --output folder.csv --overwrite  | folder.csv is a folder: name a file

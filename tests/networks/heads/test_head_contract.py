@@ -22,6 +22,7 @@ from lmkeras.networks.heads.language import LanguageHead
 from lmkeras.networks.heads.masked import MaskedHead
 from lmkeras.networks.heads.spans import SpanHead
 from lmkeras.networks.heads.summary import SummaryHead
+from lmkeras.networks.heads.tags import TagsHead
 from lmkeras.networks.network import Network
 from lmkeras.training.devices import precision
 from tests.layers.formulas import fill
@@ -36,6 +37,8 @@ HEADS = {
     "labels, normal": lambda: LabelsHead(1, 0.0, 0.02),
     "spans": lambda: SpanHead(dropout=0.25),
     "spans, normal": lambda: SpanHead(0.0, 0.02),
+    "tags": lambda: TagsHead(1, 2, crf=False, dropout=0.25),
+    "tags of labels": lambda: TagsHead(0, 1, crf=False, initializer_range=0.02, labels=["O", "B-PER", "I-PER"]),
     "masked": lambda: MaskedHead(VOCABULARY),
     "masked, normal": lambda: MaskedHead(VOCABULARY, activation="relu", epsilon=1e-3, initializer_range=0.02),
     "language": lambda: LanguageHead(VOCABULARY),
