@@ -147,7 +147,7 @@ TABLE = {
         lm --text text.txt --label-column a    | --label-column is for a text classifier or a multi-label classifier
         lm --text text.txt --stride 0          | stride must be from 1 to 16, the length of a window, got 0
         lm --text text.txt --stride 17         | stride must be from 1 to 16, the length of a window, got 17
-        lm --text text.txt --picture new.png   | --picture is for a text classifier or a multi-label classifier or a tagger
+        lm --text text.txt --picture new.png   | --picture is for a text classifier or a multi-label classifier or
         classifier --text other.csv --stride 3 | --stride is for a language model, and classifier is a text classifier
         classifier --text other.csv            | 1 of 2 examples have labels that were not learnt: 'maybe' (1)
         classifier --text pairs.csv --pair-column pair             | this model takes single texts, and got a pair
