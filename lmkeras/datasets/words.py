@@ -5,7 +5,7 @@ Shape letters: B batch, T tokens, W words, N windows.
 
 import array
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -188,13 +188,13 @@ class EncodedWords(EncodedExamples):
             windows=tuple(found),
         )
 
-    def of_windows(self, of_texts: Sequence[np.ndarray]) -> "OfWords":
-        """Values for the words of each window, from those for the words of each text, which are arrays [W]."""
-        parts = [
-            values[window.start : window.end]
-            for values, windows in zip(of_texts, self.windows, strict=True)
-            for window in windows
-        ]
+    def of_windows(self, made: Callable[[int, Window], np.ndarray]) -> "OfWords":
+        """Values for the words of each window.
+
+        Args:
+            made: gives the values of a window's words from the number of its text and the window.
+        """
+        parts = [made(text, window) for text, windows in enumerate(self.windows) for window in windows]
         return OfWords(Ragged(np.concatenate(parts), self.word_starts.starts), self)
 
     def inputs(self, rows):

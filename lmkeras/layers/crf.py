@@ -33,6 +33,9 @@ class Scores(NamedTuple):
 class Posterior(NamedTuple):
     """What all sequences of tags together say about each word.
 
+    At each word the largest value of `before` and that of `after` is 0: what all tags have in common is left out, since
+    sums over long texts would have no digits left for what they differ in.
+
     Attributes:
         before: [B, W, K], the log of the sum of exp(score) over all sequences that end at a word with a tag; its
             emission counts.
@@ -73,21 +76,36 @@ def log_total(emissions, lengths, transitions, start, end):
 
     The gradient is written down, since it is known: how probable each tag of each word is, and each pair of tags.
     """
-    scores = Scores(transitions, start, end)
-    found = posterior(emissions, lengths, scores)
+    found = posterior(emissions, lengths, Scores(transitions, start, end))
 
     def gradient(upstream):
-        mask = tf.sequence_mask(lengths, tf.shape(emissions)[1], emissions.dtype)
-        shares = mask * upstream[:, None]
+        width = tf.shape(emissions)[1]
+        shares = tf.sequence_mask(lengths, width, emissions.dtype) * upstream[:, None]
         marginals = tag_probabilities(emissions, found) * shares[..., None]
-        total = found.log_total[:, None, None, None]
-        pairs = found.before[:, :-1, :, None] + transitions + found.after[:, 1:, None, :] - total
-        of_pairs = tf.einsum("bwij,bw->ij", tf.exp(tf.minimum(pairs, 0)), shares[:, 1:])  # inf after the last word
-        last = tf.one_hot(lengths - 1, tf.shape(emissions)[1], dtype=emissions.dtype)
+        last = tf.one_hot(lengths - 1, width, dtype=emissions.dtype)
         of_ends = tf.einsum("bwk,bw->k", marginals, last)
+        of_pairs = _sum_of_pairs(found, transitions, shares)
         return marginals, None, of_pairs, tf.reduce_sum(marginals[:, 0], axis=0), of_ends
 
     return found.log_total, gradient
+
+
+def _sum_of_pairs(found: Posterior, transitions, shares):
+    """How probable each pair of tags of neighbouring words is, times the share of the second word, summed: [K, K]."""
+
+    def step(total, word):  # a word at a time, since all together would take much memory where there are many tags
+        pairs = found.before[:, word - 1, :, None] + transitions + found.after[:, word, None, :]
+        pairs = tf.exp(pairs - tf.reduce_logsumexp(pairs, axis=(1, 2), keepdims=True))
+        return total + tf.einsum("bij,b->ij", pairs, shares[:, word])
+
+    width = tf.shape(shares)[1]
+    loop = (tf.constant(1), tf.zeros_like(transitions))
+    return tf.while_loop(
+        lambda word, _: word < width,
+        lambda word, total: (word + 1, step(total, word)),
+        loop,
+        maximum_iterations=width - 1,
+    )[1]
 
 
 def posterior(emissions, lengths, scores: Scores) -> Posterior:
@@ -98,22 +116,31 @@ def posterior(emissions, lengths, scores: Scores) -> Posterior:
     turned = tf.reverse_sequence(emissions, lengths, seq_axis=1, batch_axis=0)
     both = tf.stack([emissions, turned])  # [2, B, W, K]
     steps = tf.stack([tf.transpose(scores.transitions), scores.transitions])  # [2, to, from]
-    first = tf.stack([scores.start, scores.end])[:, None] + both[:, :, 0]
-    mask = tf.sequence_mask(lengths, tf.shape(emissions)[1])
+    first = _without_largest(tf.stack([scores.start, scores.end])[:, None] + both[:, :, 0])
+    mask = tf.sequence_mask(lengths, tf.shape(emissions)[1])[None, ..., None]
 
-    def step(known, word):
+    def step(state, word):
+        known, common = state
         emitted = tf.reduce_logsumexp(known[:, :, None] + steps[:, None], axis=-1) + both[:, :, word]
-        return tf.where(mask[None, :, word, None], emitted, known)
+        emitted, largest = _without_largest(emitted)
+        return tf.where(mask[:, :, word], emitted, known), tf.where(mask[:, :, word], common + largest, common)
 
-    sums = tf.transpose(_over_words(step, first, tf.shape(emissions)[1]), [1, 2, 0, 3])
+    sums, common = _over_words(step, first, tf.shape(emissions)[1])
+    sums, common = tf.transpose(sums, [1, 2, 0, 3]), common[-1, 0, :, 0]
     last = tf.gather(sums[0], tf.maximum(lengths - 1, 0), axis=1, batch_dims=1)
-    total = tf.where(lengths > 0, tf.reduce_logsumexp(last + scores.end, axis=-1), 0)
+    total = tf.where(lengths > 0, tf.reduce_logsumexp(last + scores.end, axis=-1) + common, 0)
     return Posterior(sums[0], tf.reverse_sequence(sums[1], lengths, seq_axis=1, batch_axis=0), total)
+
+
+def _without_largest(values):
+    """The values minus the largest of the last axis, and this one."""
+    largest = tf.reduce_max(values, axis=-1, keepdims=True)
+    return values - largest, largest
 
 
 def tag_probabilities(emissions, found: Posterior):
     """How probable each tag of each word is, [B, W, K]; of what is after the last word it has no meaning."""
-    return tf.exp(tf.minimum(found.before + found.after - emissions - found.log_total[:, None, None], 0))
+    return tf.nn.softmax(found.before + found.after - emissions)
 
 
 def best_path(emissions, lengths, scores: Scores):
@@ -128,7 +155,7 @@ def best_path(emissions, lengths, scores: Scores):
     def step(state, word):
         known, _ = state
         reached = known[:, :, None] + scores.transitions
-        best = tf.reduce_max(reached, axis=1) + emissions[:, word]
+        best, _ = _without_largest(tf.reduce_max(reached, axis=1) + emissions[:, word])
         inside = mask[:, word, None]
         origin = tf.where(inside, tf.argmax(reached, axis=1, output_type=tf.int32), itself)
         return tf.where(inside, best, known), origin

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from lmkeras.layers.crf import Scores, best_path, posterior
+from lmkeras.layers.crf import Scores, best_path, posterior, tag_probabilities
 
 
 class Entities(NamedTuple):
@@ -34,10 +34,12 @@ class Tags(NamedTuple):
     Attributes:
         types: int32, the number of the type, -1 for words outside of entities.
         continues: bool, whether an entity of the word before, if it is of the same type, goes on with such a word.
+        ends: bool, whether an entity ends with such a word, whatever comes after it.
     """
 
     types: tf.Tensor
     continues: tf.Tensor
+    ends: tf.Tensor
 
 
 def entities_in(emissions, lengths, scores: Scores, tags: Tags) -> Entities:
@@ -73,7 +75,8 @@ def bounds(path, lengths, tags: Tags):
     """
     inside = tf.sequence_mask(lengths, tf.shape(path)[1]) & (tf.gather(tags.types, path) >= 0)
     types = tf.where(inside, tf.gather(tags.types, path), -1)
-    goes_on = inside[:, 1:] & (types[:, 1:] == types[:, :-1]) & tf.gather(tags.continues, path[:, 1:])
+    goes_on = inside[:, 1:] & (types[:, 1:] == types[:, :-1])
+    goes_on &= tf.gather(tags.continues, path[:, 1:]) & ~tf.gather(tags.ends, path[:, :-1])
     continued, followed = tf.pad(goes_on, ((0, 0), (1, 0))), tf.pad(goes_on, ((0, 0), (0, 1)))
     return inside & ~continued, inside & ~followed
 
@@ -87,11 +90,11 @@ def _probabilities(emissions, lengths, scores: Scores, path, places):
         places: the rows, the first and the last words of the stretches, int32 [N] each.
     """
     found, (rows, starts, last) = posterior(emissions, lengths, scores), places
-    own = tf.gather(emissions, path, axis=2, batch_dims=2)
-    pairs = tf.gather(tf.reshape(scores.transitions, [-1]), path[:, :-1] * tf.shape(emissions)[2] + path[:, 1:])
-    along = tf.cumsum(own + tf.pad(pairs, ((0, 0), (1, 0))), axis=1)  # the score of the path up to each word
-    first, final = tf.stack([rows, starts], axis=1), tf.stack([rows, last], axis=1)
-    before = tf.gather_nd(tf.gather(found.before, path, axis=2, batch_dims=2), first)
-    after = tf.gather_nd(tf.gather(found.after, path, axis=2, batch_dims=2) - own, final)
-    inside = tf.gather_nd(along, final) - tf.gather_nd(along, first)
-    return tf.exp(tf.minimum(before + inside + after - tf.gather(found.log_total, rows), 0))
+    first = tf.math.log(tag_probabilities(emissions, found))
+    # how probable each tag of the path is where the one before it is known
+    ways = tf.gather(scores.transitions, path[:, :-1]) + found.after[:, 1:]
+    steps = tf.gather(ways - tf.reduce_logsumexp(ways, axis=-1, keepdims=True), path[:, 1:], axis=2, batch_dims=2)
+    along = tf.cumsum(tf.pad(steps, ((0, 0), (1, 0))), axis=1)
+    at_start, at_end = tf.stack([rows, starts], axis=1), tf.stack([rows, last], axis=1)
+    first = tf.gather_nd(tf.gather(first, path, axis=2, batch_dims=2), at_start)
+    return tf.exp(tf.minimum(first + tf.gather_nd(along, at_end) - tf.gather_nd(along, at_start), 0))

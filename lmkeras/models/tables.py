@@ -105,6 +105,14 @@ def write_rows(path: str | Path, rows: Iterable[tuple[Row, Row]], names: Sequenc
         return write(file, rows, names)
 
 
+def _cells_of(own: Row, names: Sequence[str]) -> list[object]:
+    """The cells of a result: one for each name, so that what has no name of its own is JSON."""
+    cells = list(_cells(own.values()))
+    if len(cells) == len(names):
+        return cells
+    return [as_json(value) if isinstance(value, Mapping | list | tuple) else value for value in own.values()]
+
+
 def _cells(values: Iterable[object]) -> Iterator[object]:
     """All numbers and texts, also those inside objects; numbers are rounded to six digits, lists of texts are JSON."""
     for value in values:
@@ -136,7 +144,7 @@ def _table(rows: Iterable[tuple[Row, Row]], names: Sequence[str]) -> Iterator[li
         if header is None:
             header = list(columns)
             yield [*header, *_names_beside(header, names)]
-        yield [*_given_cells(columns, header), *_cells(own.values())]
+        yield [*_given_cells(columns, header), *_cells_of(own, names)]
     if header is None:
         yield ["text", *_names_beside(["text"], names)]
 

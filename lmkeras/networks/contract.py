@@ -100,15 +100,11 @@ class Body:
         """The state of every word, [B, W, D], for tasks that answer for words; by default, that of its first token.
 
         Args:
-            inputs: by name, which the method `inputs` gives, with word_starts, int32 [B, W]: where the first token of
-                each word stands among input_ids; anything where a text has fewer words. Without word_starts, each
-                token is a word.
+            inputs: by name, with word_starts, int32 [B, W], each word's first token; without it, each token is a word.
             training: whether dropout is active.
         """
-        states = self.states(inputs, training)
-        if "word_starts" not in inputs:
-            return states
-        return tf.gather(states, inputs["word_starts"], axis=1, batch_dims=1)
+        states, starts = self.states(inputs, training), inputs.get("word_starts")
+        return states if starts is None else tf.gather(states, starts, axis=1, batch_dims=1)
 
     def masked_states(self, inputs: Mapping, training: bool = False) -> tuple:
         """The state of every token, [B, T, D], and the mask, bool [B, T], for heads that compare a text's tokens."""

@@ -11,6 +11,7 @@ from typing import ClassVar, NamedTuple, TextIO
 import numpy as np
 
 from lmkeras.corpora.spans import Span, TaggedText
+from lmkeras.corpora.tag_schemes import tags_of
 from lmkeras.corpora.tagged_columns import write_conll
 from lmkeras.datasets.examples import batches_by_length
 from lmkeras.datasets.words import EncodedWords
@@ -79,9 +80,9 @@ class ShownEntities:
         return ["entities"]
 
     def line(self, answer):
-        """Each entity with its type, which a terminal shows in colour; "none" if there are none."""
+        """Each entity with its type, which a terminal shows in colour, between tabs; "none" if there are none."""
         shown = (f"{' '.join(one.text.split())} {coloured(one.type)}" for one in answer.entities)
-        return ", ".join(shown) or "none"
+        return "\t".join(shown) or "none"
 
 
 class TagRunner(Runner):
@@ -145,7 +146,11 @@ class TagRunner(Runner):
         self._task.require_known(kind for spans in true for *_, kind in spans)
         predicted = [[span for span, _ in spans] for spans in self.spans(list(words))]
         report = SpanReport.from_spans(true, predicted)
-        return {**report.scores(), "examples": len(words)}, report
+        tags = [
+            [tags_of(spans, len(text)) for text, spans in zip(words, part, strict=True)] for part in (true, predicted)
+        ]
+        right = [one == other for texts in zip(*tags, strict=True) for one, other in zip(*texts, strict=True)]
+        return {**report.scores(), "accuracy": sum(right) / len(right), "examples": len(words)}, report
 
     def predict(self, texts, at_a_time=1024) -> Iterator[tuple[str, Tagged]]:
         """Each text with what is named in it; the texts are read and answered `at_a_time` at a time.

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from lmkeras.corpora.spans import Span
 from lmkeras.corpora.tag_schemes import types_in
 from lmkeras.corpora.tagged import TaggedText, as_tagged_corpus, open_tagged_corpus, split_tagged
 from lmkeras.datasets import TrainingExamples, evaluation_batches
@@ -138,7 +139,8 @@ class Tagging(TaggerOptions, EntityTypes, ShownEntities, Task):
     def described(self):
         """How many types there are, and the first of them."""
         named = ", ".join(self.types[:_SHOWN_TYPES]) + ", …" * (len(self.types) > _SHOWN_TYPES)
-        return f"{self.title} of {len(self.types)} type{'s' * (len(self.types) != 1)}: {named}"
+        kinds = f"{len(self.types)} type{'s' * (len(self.types) != 1)}"
+        return f"{self.title} of {kinds}: {named}; a text is cut into {self.splitting}"
 
     def head(self, body, dropout=None):
         """Dropout, a dense layer with a score for each tag, and scores of tags after each other."""
@@ -180,9 +182,15 @@ class Tagging(TaggerOptions, EntityTypes, ShownEntities, Task):
         """The windows of a corpus, the tags of their words, and 1 for each of these."""
         words, spans = zip(*corpus, strict=True)
         self.require_known(kind for of_text in spans for *_, kind in of_text)
-        tags = [self.tag_numbers(len(text), of_text) for text, of_text in zip(words, spans, strict=True)]
         examples = EncodedWords.encode(words, tokenizer, self.layout(network, tokenizer))
-        return examples, examples.of_windows(tags), examples.of_windows([np.ones(len(t), np.float32) for t in tags])
+
+        def tags(text, window):  # of entities that a window cuts, the words inside it are one by themselves
+            inside = [(max(start, window.start), min(end, window.end), kind) for start, end, kind in spans[text]]
+            cut = [Span(a - window.start, b - window.start, kind) for a, b, kind in inside if a < b]
+            return self.tag_numbers(window.end - window.start, cut)
+
+        ones = examples.of_windows(lambda _, window: np.ones(window.end - window.start, np.float32))
+        return examples, examples.of_windows(tags), ones
 
     def training_data(self, corpus, tokenizer, network, settings):
         """Batches of windows of similar length, in an order that the seed fixes."""

@@ -3,6 +3,8 @@
 Keras' Adam is a chain of operations, each of which reads tensors of the weight's size and writes another one.
 """
 
+import re
+
 import keras
 import tensorflow as tf
 from keras import ops
@@ -177,4 +179,5 @@ def _adagrad_rows(gradient: tf.IndexedSlices, variable, squares, rate) -> None:
 
 
 def _is_embedding(variable) -> bool:
-    return getattr(variable, "path", variable.name).rpartition("/")[-1].startswith("embeddings")
+    name = getattr(variable, "path", variable.name)
+    return re.sub(r"/replica_\d+(:\d+)?$", "", name).rpartition("/")[-1].startswith("embeddings")

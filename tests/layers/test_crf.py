@@ -118,3 +118,21 @@ def test_xla_gives_the_same_numbers(case):
     compiled = tf.function(all_of, jit_compile=True)(emissions, *scores)
     for found, expected in zip(compiled, all_of(emissions, *scores), strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+def test_a_long_text_keeps_its_digits_in_float32():
+    random, length = np.random.default_rng(5), 3000
+    emissions, lengths = random.normal(0, 6, (1, length, NUM_TAGS)), tf.constant([length])
+    weights = [random.normal(0, 2, shape) for shape in ((NUM_TAGS, NUM_TAGS), NUM_TAGS, NUM_TAGS)]
+    single, double = (
+        [tf.constant(part, dtype) for part in (emissions, *weights)] for dtype in (tf.float32, tf.float64)
+    )
+    found, expected = (
+        (
+            tag_probabilities(parts[0], posterior(parts[0], lengths, Scores(*parts[1:]))),
+            best_path(parts[0], lengths, Scores(*parts[1:])),
+        )
+        for parts in (single, double)
+    )
+    np.testing.assert_allclose(found[0], expected[0], atol=1e-4)
+    np.testing.assert_array_equal(found[1], expected[1])

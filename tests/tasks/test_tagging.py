@@ -1,5 +1,8 @@
 """Taggers: from tagged text to entities, in Python, saved, and in a SavedModel."""
 
+import csv
+import json
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,6 +14,7 @@ from lmkeras.datasets.words import EncodedWords, WordLayout, windows_of
 from lmkeras.errors import InputError
 from lmkeras.layers.crf import Scores, best_path
 from lmkeras.layers.entities import entities_in
+from lmkeras.models.tables import write_rows
 from lmkeras.networks.heads.tags import TagsHead
 from lmkeras.tasks.entity_types import tag_numbers
 from lmkeras.tasks.in_graph.tagging import in_graph_windows
@@ -88,6 +92,27 @@ def test_a_long_text_is_read_in_windows_and_no_word_is_lost(tmp_path):
     task_model.export(tmp_path / "exported")
     loaded = tf.saved_model.load(str(tmp_path / "exported"))
     assert loaded.tag([text, "Ada"])["starts"].to_list() == [[one.start for one in found], [0]]
+
+
+def test_an_entity_that_a_window_cuts_costs_no_more_than_others():
+    words = [f"w{number}" for number in range(60)]
+    model = lmkeras.Tagger("lstm", units=8, embedding_dim=8, buckets=2**8, dropout=0.0, max_length=64)
+    texts = [TaggedText(tuple(words), (Span(0, 50, "X"), Span(52, 60, "X")))] * 4
+    history = model.fit(texts, texts, steps=2, verbose=0)
+    assert all(0 < line[name] < 10 for line in history for name in ("loss", "val_loss"))
+
+
+def test_tables_have_a_cell_for_the_entities_of_a_text(model, tmp_path):
+    answers = [(one.text, model.task.row(one)) for one in model.predict(["Ada lives in Rome.", "lives"])]
+    path = tmp_path / "answers.csv"
+    write_rows(path, [({"text": text}, row) for text, row in answers], names=model.task.row_names())
+    rows = list(csv.reader(path.open(encoding="utf-8")))
+    assert rows[0] == ["text", "entities"]
+    assert [one["type"] for one in json.loads(rows[1][1])] == ["PER", "LOC"]
+    assert rows[2] == ["lives", "[]"]
+    with (tmp_path / "a.conll").open("w", encoding="utf-8") as file:
+        model.task.answers_files[".conll"](file, [model.predict("Ada lives.")])
+    assert (tmp_path / "a.conll").read_text(encoding="utf-8") == "Ada\tB-PER\nlives\tO\n.\tO\n\n"
 
 
 @pytest.mark.parametrize("crf", [True, False])

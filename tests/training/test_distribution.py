@@ -17,7 +17,7 @@ from lmkeras.training.settings import FitSettings
 from lmkeras.training.strategies import strategy_for
 from tests.training import worker
 
-KINDS = ("lstm", "transformer", "classifier")
+KINDS = ("lstm", "transformer", "classifier", "tagger")
 ROOT = Path(__file__).parents[2]
 SECONDS_TO_NOTICE = 60  # a worker that is gone, as the README says
 

@@ -1,7 +1,7 @@
 """Trains a tiny model by the strategy and the options that JSON on the command line names, and saves what came out.
 
-{"kind": "lstm" | "transformer" | "classifier", "output": a folder, "devices": logical CPUs, "options": of fit, "stop":
-[update, signal], "arrays": a file, "sizes": of a language network, "start_seconds": see strategies}
+{"kind": "lstm", "transformer", "classifier" or "tagger", "output": a folder, "devices": logical CPUs, "options": of
+fit, "stop": [update, signal], "arrays": a file, "sizes": of a language network, "start_seconds": see strategies}
 """
 
 import json
@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from lmkeras.errors import InputError
 from lmkeras.models.language_model import LanguageModel
+from lmkeras.models.tagger import Tagger
 from lmkeras.models.text_classifier import TextClassifier
 from lmkeras.training import strategies
 from lmkeras.training.interruption import Interrupted
@@ -45,6 +46,13 @@ def main(task):
         model = TextClassifier("dense", embedding_dim=8, units=8, dropout=task.get("dropout", 0.0))
         labels = ["abc"[number % 3] for number in range(61)]
         history = model.fit((TEXTS, labels), class_weights={"a": 2.0, "b": 0.5}, **options)
+    elif task["kind"] == "tagger":
+        sizes = {"embedding_dim": 8, "character_dim": 4, "units": 8, "buckets": 512}
+        model = Tagger("lstm", **sizes, dropout=task.get("dropout", 0.0), word_dropout=0.0)
+        texts = [text.split() for text in TEXTS]
+        history = model.fit(
+            [(words, ["B-A" if word == "mat" else "O" for word in words]) for words in texts], **options
+        )
     else:
         recurrent = {"embedding_dim": 8, "units": 8}
         attending = {"d_model": 16, "num_heads": 2, "num_layers": 1, "context_length": 16}

@@ -17,7 +17,7 @@ from lmkeras.layers.crf import FORBIDDEN, Scores, log_likelihood
 from lmkeras.layers.entities import Tags
 from lmkeras.networks.contract import Head, require_sizes
 
-_CONTINUING = "IMEL"  # the letters of tags with which an entity goes on
+_CONTINUING, _ENDING = "IMEL", "ELSU"  # the letters of tags with which an entity goes on, and with which it ends
 
 
 @keras.saving.register_keras_serializable("lmkeras")
@@ -101,8 +101,9 @@ class TagsHead(Head):
             return tags_of_labels(self.labels)
         single, spans = self.single_types, self.span_types
         types = np.concatenate([np.arange(-1, single), np.repeat(np.arange(spans) + single, 4)])
-        continues = np.concatenate([np.zeros(1 + single, bool), np.tile([False, True, True, False], spans)])
-        return Tags(types.astype(np.int32), continues)
+        before, goes = np.zeros(1 + single, bool), [False, True, True, False]
+        continues, ends = (np.concatenate([before, np.tile(row, spans)]) for row in (goes, [False, False, True, True]))
+        return Tags(types.astype(np.int32), continues=continues, ends=ends)
 
     def scores(self) -> Scores:
         """The scores of tags after each other; those of sequences that are no entities are `FORBIDDEN`."""
@@ -142,7 +143,8 @@ def tags_of_labels(labels: Sequence[str]) -> Tags:
     types = {name: number for number, name in enumerate(types_in(labels))}
     parts = [parts_of(label) or ("S", label) for label in labels]
     numbers = np.array([types.get(name, -1) for _, name in parts], np.int32)
-    return Tags(numbers, np.array([letter in _CONTINUING for letter, _ in parts]))
+    continues, ends = (np.array([letter in letters for letter, _ in parts]) for letters in (_CONTINUING, _ENDING))
+    return Tags(numbers, continues=continues, ends=ends)
 
 
 @functools.cache
