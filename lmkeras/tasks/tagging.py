@@ -16,6 +16,7 @@ from lmkeras.datasets import TrainingExamples, evaluation_batches
 from lmkeras.datasets.words import EncodedWords, OfWords, WordLayout
 from lmkeras.errors import InputError
 from lmkeras.tasks.base import Metric, Task, TrainingData, ValidationData
+from lmkeras.tasks.checks import require_length, require_vocabulary
 from lmkeras.tasks.columns import Columns
 from lmkeras.tasks.entities import ShownEntities, TagRunner
 from lmkeras.tasks.entity_types import EntityTypes, tagger_defaults
@@ -158,8 +159,7 @@ class Tagging(TaggerOptions, EntityTypes, ShownEntities, Task):
     def layout(self, network, tokenizer) -> WordLayout:
         """How the network's input is made of words and the tokenizer's special ids; InputError if that cannot be."""
         limit = network.body.max_length
-        if self.max_length is not None and limit is not None and self.max_length > limit:
-            raise InputError(f"max_length {self.max_length} is more than the network's limit of {limit}")
+        require_length(self.max_length, limit)
         special = tokenizer.special
         length = self.max_length or limit or _MAX_LENGTH
         return WordLayout(length, first=special.classification, last=special.separator)
@@ -171,11 +171,7 @@ class Tagging(TaggerOptions, EntityTypes, ShownEntities, Task):
         single, spans = (getattr(network.head, name, None) for name in ("single_types", "span_types"))
         if (single, spans) != (self.single_types, len(self.types) - self.single_types):
             raise InputError(f"expected a tagger for {len(self.types)} types, got {network.described()}")
-        if tokenizer.vocabulary_size > network.body.vocabulary_size:
-            raise InputError(
-                f"the network has a vocabulary of {network.body.vocabulary_size} and the tokenizer one of "
-                f"{tokenizer.vocabulary_size}: it was not trained with this tokenizer"
-            )
+        require_vocabulary(network.body.vocabulary_size, tokenizer.vocabulary_size)
         self.layout(network, tokenizer)
 
     def encode(self, corpus, tokenizer, network) -> tuple[EncodedWords, OfWords, OfWords]:
