@@ -75,7 +75,7 @@ def test_a_saved_model_of_tensorflow_finds_the_same(model, tmp_path):
     found = loaded.tag(tf.constant(TEXTS))
     for row, one in enumerate(model.predict(TEXTS)):
         parts = (found[name][row].numpy().tolist() for name in ("texts", "types", "starts", "ends"))
-        got = [(text.decode(), kind.decode(), *bounds) for text, kind, *bounds in zip(*parts, strict=True)]
+        got = [(name.decode(), kind.decode(), *bounds) for name, kind, *bounds in zip(*parts, strict=True)]
         assert got == [tuple(entity[:4]) for entity in one.entities]
         np.testing.assert_allclose(found["probabilities"][row], [e.probability for e in one.entities], atol=1e-5)
     flat = loaded.signatures["tag"](text=tf.constant(TEXTS))
