@@ -14,8 +14,6 @@ from lmkeras.datasets.examples import EncodedExamples, padded_length
 from lmkeras.errors import InputError
 from lmkeras.tokenizers.base import BaseTokenizer
 
-_KEPT_WORDS = 2**17  # distinct words whose ids are remembered
-
 
 @dataclasses.dataclass(frozen=True)
 class WordLayout:
@@ -116,28 +114,20 @@ class Ragged(NamedTuple):
         return found
 
 
-class WordIds:
-    """The ids of words, one word at a time, so that a word has the same ids in every text.
+def ids_of_words(texts: Sequence[Sequence[str]], tokenizer: BaseTokenizer, longest_word: int) -> list[list[list[int]]]:
+    """The ids of each word of each text, from the word alone, so that a word has the same ids in every text.
 
     Args:
+        texts: the words of each text.
         tokenizer: a fitted tokenizer.
-        longest_word: how many ids a word has at most.
+        longest_word: how many ids a word has at most. It has at least one, that of unknown words if need be.
     """
-
-    def __init__(self, tokenizer: BaseTokenizer, longest_word: int):
-        self._tokenizer, self._longest = tokenizer, longest_word
-        special = tokenizer.special
-        self._nothing = [special.filler if special.unknown is None else special.unknown]
-        self._known: dict[str, list[int]] = {}
-
-    def of(self, texts: Sequence[Sequence[str]]) -> list[list[list[int]]]:
-        """The ids of each word of each text; a word has at least one, that of unknown words if need be."""
-        if len(self._known) > _KEPT_WORDS:
-            self._known.clear()
-        new = list({word for words in texts for word in words}.difference(self._known))
-        for word, ids in zip(new, self._tokenizer.encode_batch(new), strict=True):
-            self._known[word] = ids[: self._longest] or self._nothing
-        return [[self._known[word] for word in words] for words in texts]
+    special, words = tokenizer.special, list({word for text in texts for word in text})
+    nothing = [special.filler if special.unknown is None else special.unknown]
+    known = {
+        word: ids[:longest_word] or nothing for word, ids in zip(words, tokenizer.encode_batch(words), strict=True)
+    }
+    return [[known[word] for word in text] for text in texts]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,9 +154,8 @@ class EncodedWords(EncodedExamples):
         """Tokenizes texts of words; every text has at least one word."""
         ids, starts, words = array.array("i"), array.array("q", [0]), array.array("q", [0])
         word_starts, word_ends, found = array.array("i"), array.array("i"), []
-        word_ids = WordIds(tokenizer, layout.longest_word)
         before, after = _list(layout.first), _list(layout.last)
-        for text in word_ids.of(list(texts)):
+        for text in ids_of_words(list(texts), tokenizer, layout.longest_word):
             ends = np.cumsum([len(word) for word in text])
             found.append(tuple(windows_of(ends, layout)))
             for window in found[-1]:

@@ -125,12 +125,12 @@ class Words(NamedTuple):
 
 def _grams(ids, count, *, widths: list[int], buckets: int, salt: int) -> Grams:
     """The n-grams of the first `count` [B] of ids [B, T]."""
-    found, real, hashed = [], [], _wrapped(salt)
+    found, real, hashed = [], [], wrapped(salt)
     places = tf.range(tf.shape(ids)[1])
     shifted = ids
     for width in range(1, max(widths) + 1):
         # a polynomial of the ids, modulo 2**32; where the row has come to its end, zeros follow
-        hashed = hashed * _wrapped(_STEP) + shifted
+        hashed = hashed * wrapped(_STEP) + shifted
         shifted = tf.pad(shifted[:, 1:], ((0, 0), (0, 1)))
         if width in widths:
             found.append(bucket_of(hashed + width, buckets))
@@ -153,9 +153,7 @@ def words_of(ids: tf.Tensor, roles: tf.Tensor, mask: tf.Tensor) -> Words:
     number = tf.cumsum(tf.cast(begins, tf.int32), axis=1)  # of the word that a place belongs to, from 1
     # a word's hash is the sum over its tokens of id · step**(place in the word); step**(place in the text) is shared
     # by all texts, and what it is too much is taken back, once for a word
-    powers, undone = (
-        tf.math.cumprod(tf.fill([length], _wrapped(step)), exclusive=True) for step in (_STEP, _UNDO_STEP)
-    )
+    powers, undone = (tf.math.cumprod(tf.fill([length], wrapped(step)), exclusive=True) for step in (_STEP, _UNDO_STEP))
     word = tf.range(rows)[:, None] * length + number - 1
     word = tf.where(inside, word, -1)  # segment sums leave out what has a number below 0
     per_word = functools.partial(_sum_of_each, word, rows * length)
@@ -171,10 +169,10 @@ def _sum_of_each(segments: tf.Tensor, count: tf.Tensor, values: tf.Tensor) -> tf
 def bucket_of(hashed: tf.Tensor, buckets: int) -> tf.Tensor:
     """Numbers below `buckets` from 32 bits, each of which decides about the lower bits of the result."""
     for shift, factor in ((15, _LAST), (13, _STEP)):  # shifts carry bits down, products carry them up
-        hashed = tf.bitwise.bitwise_xor(hashed, tf.bitwise.right_shift(hashed, shift)) * _wrapped(factor)
+        hashed = tf.bitwise.bitwise_xor(hashed, tf.bitwise.right_shift(hashed, shift)) * wrapped(factor)
     return tf.math.floormod(tf.bitwise.bitwise_xor(hashed, tf.bitwise.right_shift(hashed, 16)), buckets)
 
 
-def _wrapped(number: int) -> int:
-    """The signed 32-bit number with the same bits."""
-    return number - 2**32 if number >= 2**31 else number
+def wrapped(number: int) -> int:
+    """The signed 32-bit number with the same lowest 32 bits."""
+    return (number + 2**31) % 2**32 - 2**31

@@ -5,17 +5,18 @@ They are those that taggers by hand-made features use: the word, its lower case,
 Shape letters: B batch, T characters, W words, V vocabulary.
 """
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from lmkeras.layers.ngrams import bucket_of
+from lmkeras.layers.ngrams import bucket_of, wrapped
 from lmkeras.tokenizers.base import BaseTokenizer
 
 _STEP = 0x01000193  # odd, so that multiplying by it modulo 2**32 can be undone
 _UNDO_STEP = pow(_STEP, -1, 2**32)
-_SALT = 0x3C6EF372 - 2**32 * (0x3C6EF372 >= 2**31)
+_SALT = 0x3C6EF372
 #: what a character is to the shape of a word
 _SIGN, _UPPER, _LOWER, _DIGIT, _OTHER = 1, 2, 3, 4, 5
 
@@ -92,10 +93,10 @@ def spelling(ids, starts, ends, kinds: CharacterKinds, *, affixes: int, buckets:
     # where a word begins, its first character counts for the short shape, whatever stands before the word
     first = tf.gather(shapes, starts, axis=1, batch_dims=1)
     short = _Hashed(tf.where(changes, shapes, 0), tf.cast(changes, tf.int32))
-    salts = iter(range(1, 1000))
+    salts = itertools.accumulate(itertools.repeat(_SALT))  # a number for each kind of feature
 
     def number(hashed):
-        return bucket_of(hashed + next(salts) * _SALT, buckets)
+        return bucket_of(hashed + wrapped(next(salts)), buckets)
 
     parts = []
     for length in range(1, affixes + 1):
@@ -121,7 +122,7 @@ class _Hashed:
         counted = tf.ones_like(values) if counted is None else counted
         place = tf.cumsum(counted, axis=1, exclusive=True)  # of each value among those that count
         powers, self._undone = (
-            tf.math.cumprod(tf.fill([tf.shape(values)[1] + 1], _wrapped(step)), exclusive=True)
+            tf.math.cumprod(tf.fill([tf.shape(values)[1] + 1], wrapped(step)), exclusive=True)
             for step in (_STEP, _UNDO_STEP)
         )
         terms = (values + 1) * counted * tf.gather(powers, place)
@@ -131,8 +132,3 @@ class _Hashed:
         """The hash of the values of each stretch [start, end), int32 [B, W]."""
         sums = tf.gather(self._sums, ends, axis=1, batch_dims=1) - tf.gather(self._sums, starts, axis=1, batch_dims=1)
         return sums * tf.gather(self._undone, tf.gather(self._places, starts, axis=1, batch_dims=1))
-
-
-def _wrapped(number: int) -> int:
-    """The signed 32-bit number with the same bits."""
-    return number - 2**32 if number >= 2**31 else number

@@ -36,7 +36,7 @@ class AnswerRunner(Runner):
 
     @functools.cached_property
     def _forward(self):
-        return forward_of(self._network, self._network.body.takes_token_types)
+        return forward_of(self._network, *(["token_type_ids"] if self._network.body.takes_token_types else []))
 
     def logits(self, encoded: EncodedQuestions) -> list[np.ndarray]:
         """The logits of each window, float32 [T, 2], of its batch's length."""

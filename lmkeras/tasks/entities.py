@@ -19,6 +19,7 @@ from lmkeras.display import coloured
 from lmkeras.errors import InputError
 from lmkeras.reports.spans import SpanReport
 from lmkeras.tasks.base import Runner
+from lmkeras.tasks.whole_texts import forward_of
 from lmkeras.tokenizers.utf8 import encodable
 from lmkeras.tokenizers.word_spans import word_spans
 
@@ -106,17 +107,12 @@ class TagRunner(Runner):
         from lmkeras.layers.entities import entities_in
 
         head = self._network.head
-        ids = tf.TensorSpec([None, None], tf.int32)
-        inputs = dict.fromkeys(("input_ids", "attention_mask", "word_starts", "word_ends"), ids)
-        forward = tf.function(
-            lambda inputs: self._network(inputs, training=False), input_signature=[inputs], autograph=False
-        )
         found = tf.function(
             lambda emissions, lengths: entities_in(emissions, lengths, scores=head.scores(), tags=head.tags),
             input_signature=[tf.TensorSpec([None, None, head.num_tags]), tf.TensorSpec([None], tf.int32)],
             autograph=False,
         )
-        return forward.get_concrete_function(), found.get_concrete_function()
+        return forward_of(self._network, "word_starts", "word_ends"), found.get_concrete_function()
 
     def spans(self, texts: list) -> list[list[tuple[Span, float]]]:
         """For each text of words its entities and how probable each is."""

@@ -214,7 +214,7 @@ class TextRunner(Runner):
 
     @functools.cached_property
     def _forward(self):
-        return forward_of(self._network, self._layout.token_types)
+        return forward_of(self._network, *(["token_type_ids"] if self._layout.token_types else []))
 
     def outputs(self, examples: EncodedExamples) -> np.ndarray:
         """The head's outputs for each text, float64 [N, …]."""
@@ -244,17 +244,16 @@ class TextRunner(Runner):
             yield from zip(some, map(self._task.answer, outputs), strict=True)
 
 
-def forward_of(network, token_types: bool):
+def forward_of(network, *others: str):
     """The function inputs → outputs of a network, traced once: TensorFlow warns if every new model traces again.
 
     Args:
         network: the network.
-        token_types: whether there are token_type_ids among the inputs.
+        others: the names of further inputs beside input_ids and attention_mask, int32 [B, …] as these.
     """
     import tensorflow as tf
 
-    names = ("input_ids", "attention_mask", *(("token_type_ids",) if token_types else ()))
-    inputs = dict.fromkeys(names, tf.TensorSpec([None, None], tf.int32))
+    inputs = dict.fromkeys(("input_ids", "attention_mask", *others), tf.TensorSpec([None, None], tf.int32))
     forward = tf.function(lambda inputs: network(inputs, training=False), input_signature=[inputs], autograph=False)
     return forward.get_concrete_function()
 
