@@ -29,13 +29,13 @@ corpora.questions corpora.question_files
 corpora.label_lists corpora.multi_label_split
 corpora.labelled corpora.labelled_split corpora.labelled_files corpora.labelled_sources corpora
 tokenizers.special tokenizers.base tokenizers.pieces tokenizers.word_splitter tokenizers.keras_legacy
-tokenizers.utf8 tokenizers.special_tokens
+tokenizers.utf8 tokenizers.special_tokens tokenizers.spelling
 tokenizers.bert_text tokenizers.bert_inputs tokenizers.bert_files tokenizers.word_piece_training
 tokenizers.in_graph tokenizers.in_graph.offsets tokenizers.in_graph.lower_case tokenizers.in_graph.byte_pair
 tokenizers.in_graph.keras_words
 tokenizers.in_graph.bert_characters tokenizers.in_graph.bert_text tokenizers.in_graph.word_piece
 tokenizers.choice tokenizers.word_spans tokenizers.in_graph.word_spans
-tokenizers.keras_words tokenizers.byte_pair tokenizers.word_piece tokenizers
+tokenizers.keras_words tokenizers.byte_pair tokenizers.word_piece tokenizers.published tokenizers
 corpora.knowledge
 corpora.tagged_spans corpora.tagged_records corpora.tagged_files corpora.tagged_memory corpora.tagged_docstrings
 corpora.tagged

@@ -6,7 +6,12 @@ from lmkeras.archives import parse_json, shortened
 from lmkeras.errors import InputError, unknown_name
 from lmkeras.tokenizers.base import BaseTokenizer
 
-_MODULES = {"Tokenizer": "keras_words", "BytePairTokenizer": "byte_pair", "WordPieceTokenizer": "word_piece"}
+_MODULES = {
+    "Tokenizer": "keras_words",
+    "BytePairTokenizer": "byte_pair",
+    "WordPieceTokenizer": "word_piece",
+    "PublishedTokenizer": "published",
+}
 
 
 def new_tokenizer(name: str, vocabulary_size: int | None = None) -> BaseTokenizer:

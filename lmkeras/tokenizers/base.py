@@ -46,7 +46,8 @@ class BaseTokenizer(Described, abc.ABC):
         special token is written out, like "[MASK]", may still be encoded to that token's id."""
 
     def _facts(self):
-        own = {id for value in self.special for id in (value if isinstance(value, tuple) else (value,))} - {None}
+        roles = [value for name, value in self.special._asdict().items() if name != "always_before"]
+        own = {id for value in roles for id in (value if isinstance(value, tuple) else (value,))} - {None}
         return {"vocabulary_size": self.vocabulary_size, "fitted": None if self.vocabulary_size > len(own) else "no"}
 
     @abc.abstractmethod

@@ -12,6 +12,7 @@ from lmkeras.errors import InputError
 from lmkeras.tokenizers.base import BaseTokenizer, EncodedText
 from lmkeras.tokenizers.pieces import LONGEST_PIECE_BYTES, piece_pattern
 from lmkeras.tokenizers.special import SpecialIds
+from lmkeras.tokenizers.spelling import stand_ins
 from lmkeras.tokenizers.utf8 import encodable
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class BytePairTokenizer(BaseTokenizer):
             show_progress=False,
         )
         learner.train_from_iterator((encodable(text) for text in texts), trainer)
-        ids = {stand_in: byte + 1 for byte, stand_in in enumerate(_byte_stand_ins())}
+        ids = {stand_in: byte + 1 for byte, stand_in in enumerate(stand_ins())}
         merges = []
         for left, right in json.loads(learner.to_str())["model"]["merges"]:
             merges.append((ids[left], ids[right]))
@@ -146,8 +147,7 @@ class BytePairTokenizer(BaseTokenizer):
 
     def _set_merges(self, merges: list[tuple[int, int]]) -> None:
         self.merges, self.token_bytes = merges, _token_bytes(merges)
-        stand_ins = _byte_stand_ins()
-        names = ["".join(stand_ins[byte] for byte in token) for token in self.token_bytes]
+        names = ["".join(stand_ins()[byte] for byte in token) for token in self.token_bytes]
         vocabulary = {name: id for id, name in enumerate(names) if id}
         self._library = tokenizers.Tokenizer(
             models.BPE(vocabulary, [(names[left], names[right]) for left, right in merges])
@@ -172,16 +172,6 @@ def _token_bytes(merges: list[tuple[int, int]]) -> list[bytes]:
             seen.add(token)
             tokens.append(token)
     return tokens
-
-
-def _byte_stand_ins() -> list[str]:
-    """The character that stands for each byte inside the library, whose tokens are strings.
-
-    Printable Latin-1 characters stand for themselves; the other bytes take the characters from U+0100 on, in order.
-    """
-    printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
-    spare = iter(range(0x100, 0x200))
-    return [chr(byte if byte in printable else next(spare)) for byte in range(256)]
 
 
 def _pre_tokenizer() -> pre_tokenizers.PreTokenizer:

@@ -14,6 +14,9 @@ class SpecialIds(NamedTuple):
         classification: stands before the first text of such an input ("[CLS]").
         mask: stands in the place of a token that the network has to guess.
         unknown: stands for every word or character that has no id of its own.
+        always_before: whether `before_text` stands before every text that is read alone, as in training. False where
+            texts begin without any special id, as for GPT-2: then it stands only where a text is empty, since a network
+            has to read at least one id.
     """
 
     padding: int | None = None
@@ -23,6 +26,7 @@ class SpecialIds(NamedTuple):
     classification: int | None = None
     mask: int | None = None
     unknown: int | None = None
+    always_before: bool = True
 
     @property
     def before_text(self) -> int | None:

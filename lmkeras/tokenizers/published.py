@@ -1,0 +1,237 @@
+"""PublishedTokenizer: the tokenizer of a published language model, as its tokenizer.json describes it."""
+
+import functools
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import tokenizers
+
+from lmkeras.archives import parse_json, shortened
+from lmkeras.errors import InputError
+from lmkeras.tokenizers.base import BaseTokenizer, EncodedText
+from lmkeras.tokenizers.special import SpecialIds
+from lmkeras.tokenizers.spelling import Spelling
+from lmkeras.tokenizers.utf8 import encodable
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+FORMAT_VERSION = 1
+_MOST_UNUSED_IDS = 100_000
+_Answer = TypeVar("_Answer")
+
+
+class PublishedTokenizer(BaseTokenizer):
+    """Byte-pair encoding as published models describe it in a tokenizer.json; its ids are those of `tokenizers`.
+
+    Where the name of a special token is written out in a text, `encode` reads it as any other text; `encode_marked`
+    gives the token's id. Added tokens that are not special, such as "<think>" of Qwen 3, are found by both.
+
+    Args:
+        tokenizer: the content of tokenizer.json.
+        config: the content of tokenizer_config.json; {} where there is none.
+        ends: further ids that end a text, such as those of generation_config.json.
+
+    Raises:
+        InputError: a file is damaged, or its model is none of byte-pair encoding.
+
+    Source: Sennrich et al. 2016, "Neural Machine Translation of Rare Words with Subword Units".
+    """
+
+    def __init__(self, tokenizer: Mapping, config: Mapping | None = None, ends: Sequence[int] = ()):
+        self._tokenizer, self._config = _checked(tokenizer), _kept(config or {})
+        # without post-processor: it would trim offsets
+        library_json = json.dumps({**self._tokenizer, "post_processor": None})
+        self._library = _asked(lambda: tokenizers.Tokenizer.from_str(library_json))
+        self._library.encode_special_tokens = True
+        self._ids = _asked(lambda: self._library.get_vocab(with_added_tokens=True))
+        self._size = 1 + max(self._ids.values(), default=0)
+        if self._size > 2 * len(self._ids) + _MOST_UNUSED_IDS:
+            raise InputError(f"damaged tokenizer.json: {len(self._ids):,} tokens have ids up to {self._size - 1:,}")
+        self._spelling = Spelling.of_decoder(self._tokenizer.get("decoder"))
+        self._added = _asked(self._library.get_added_tokens_decoder)
+        self._ends = _checked_ends(ends)
+
+    @classmethod
+    def of_files(cls, tokenizer: Mapping, config: Mapping, ends: Sequence[int] = ()) -> "PublishedTokenizer":
+        """The tokenizer of a published model's files; arguments and errors are those of the class."""
+        return cls(tokenizer, config, ends)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """One more than the largest id of a token."""
+        return self._size
+
+    @functools.cached_property
+    def special(self) -> SpecialIds:
+        """The ids of the special tokens that the files name.
+
+        `ends` begins with the end that tokenizer_config.json names. `always_before` tells whether the tokenizer
+        puts `start` before every text; tokenizer_config.json's "add_bos_token" has the last word.
+        """
+        names, before = self.special_names, self._added_before()
+        start = before[0] if before else self._ids.get(names.get("bos_token"))
+        end, unknown = self._ids.get(names.get("eos_token")), self._ids.get(self._tokenizer["model"].get("unk_token"))
+        ends = tuple(dict.fromkeys(id for id in (end, *self._ends) if id is not None and id < self.vocabulary_size))
+        always = self._config.get("add_bos_token")
+        return SpecialIds(
+            padding=self._ids.get(names.get("pad_token")),
+            start=start,
+            ends=ends,
+            unknown=None if unknown in (start, *ends) else unknown,
+            always_before=start is not None and (bool(before) if not isinstance(always, bool) else always),
+        )
+
+    @property
+    def special_names(self) -> dict[str, str]:
+        """The special tokens that tokenizer_config.json names, such as {"bos_token": "<s>"}, for chat templates."""
+        return {name: token for name, token in self._config.items() if name.endswith("_token") and type(token) is str}
+
+    @property
+    def chat_template(self) -> str | None:
+        """The Jinja template that writes a conversation as one text; None where the files have none."""
+        return self._config.get("chat_template")
+
+    @property
+    def spells_text(self) -> bool:
+        """Whether every text comes back: for byte-level tokenizers that change no character."""
+        return bool(self._spelling and self._spelling.byte_level and not self._tokenizer.get("normalizer"))
+
+    def fit(self, texts: Iterable[str]) -> "PublishedTokenizer":
+        """Raises InputError: a published vocabulary belongs to its network's weights."""
+        raise InputError("a published tokenizer cannot be fitted: its vocabulary belongs to the network's weights")
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a text, without special ids; names of special tokens in it are plain text."""
+        return self.encode_batch([text])[0]
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each text, computed on all cores."""
+        return _ids_of(self._library, texts)
+
+    def encode_marked(self, text: str) -> list[int]:
+        """The ids of a text in which the names of special tokens stand for these tokens, as in a rendered template."""
+        return _ids_of(self._marking_library, [text])[0]
+
+    def encode_batch_with_offsets(self, texts: Sequence[str]) -> list[EncodedText]:
+        """The ids of each text and their offsets, computed on all cores.
+
+        An id that holds only some of the bytes of a character has the offsets of the whole character. What the
+        normalizer puts in ("▁" before a text) has the offsets of the character beside it; of characters that it
+        composes to one, the first one counts.
+        """
+        texts = [encodable(text) for text in texts]
+        encodings = _asked(lambda: self._library.encode_batch(texts, add_special_tokens=False))
+        return [EncodedText(encoding.ids, encoding.offsets) for encoding in encodings]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of ids, without special tokens; ids that no token has are skipped, since networks may have some."""
+        ids = [int(id) for id in ids]
+        if self._spelling is None:
+            known = [id for id in ids if 0 <= id < self.vocabulary_size]
+            return _asked(lambda: self._library.decode(known, skip_special_tokens=True))
+        return self._spelling.text_of(b"".join(self._token_bytes.get(id, b"") for id in ids))
+
+    def to_json(self) -> str:
+        """The whole tokenizer as JSON: the content of its files, as far as it counts."""
+        fields = {"class_name": "PublishedTokenizer", "version": FORMAT_VERSION, "ends": self._ends}
+        return json.dumps({**fields, "config": self._config, "tokenizer": self._tokenizer}, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "PublishedTokenizer":
+        """The tokenizer that `to_json` wrote; InputError where the text is not such JSON."""
+        try:
+            fields = parse_json(text)
+            version, parts = fields["version"], [fields[name] for name in ("tokenizer", "config", "ends")]
+        except (ValueError, TypeError, KeyError) as error:
+            raise InputError(
+                f"not the JSON of a PublishedTokenizer ({type(error).__name__}: {shortened(error)})"
+            ) from None
+        if version != FORMAT_VERSION:
+            raise InputError(f"this PublishedTokenizer has version {shortened(version)}: expected {FORMAT_VERSION}")
+        return cls(*parts)
+
+    def in_graph(self) -> "tf.Module":
+        """The TensorFlow twin; InputError naming the first part of the tokenizer.json that has no twin."""
+        raise InputError("published tokenizers have no twin in TensorFlow yet")
+
+    @functools.cached_property
+    def _marking_library(self) -> tokenizers.Tokenizer:
+        """The same tokenizer, which reads names of special tokens; it shares the model, the largest part."""
+        marking = tokenizers.Tokenizer(self._library.model)
+        if self._library.normalizer is not None:
+            marking.normalizer = self._library.normalizer
+        if self._library.pre_tokenizer is not None:
+            marking.pre_tokenizer = self._library.pre_tokenizer
+        _asked(lambda: marking.add_tokens([self._added[id] for id in sorted(self._added)]))
+        return marking
+
+    @functools.cached_property
+    def _token_bytes(self) -> dict[int, bytes]:
+        """What each id stands for; special tokens stand for no text."""
+        tokens = {id: token for token, id in self._ids.items()} | {id: one.content for id, one in self._added.items()}
+        special = {id for id, one in self._added.items() if one.special}
+        return {id: self._spelling.bytes_of(token) for id, token in tokens.items() if id not in special}
+
+    def _added_before(self) -> list[int]:
+        """The ids that the tokenizer's post-processor puts before a text, if any."""
+        without_words = {**self._tokenizer, "model": {"type": "BPE", "vocab": {}, "merges": []}, "added_tokens": []}
+        return _asked(lambda: tokenizers.Tokenizer.from_str(json.dumps(without_words)).encode("").ids)
+
+
+def _ids_of(library: tokenizers.Tokenizer, texts: Sequence[str]) -> list[list[int]]:
+    texts = [encodable(text) for text in texts]
+    return [encoding.ids for encoding in _asked(lambda: library.encode_batch_fast(texts, add_special_tokens=False))]
+
+
+def _asked(question: Callable[[], _Answer]) -> _Answer:
+    """The library's answer; its errors become InputErrors.
+
+    Where the library panics, it raises a PanicException, which is no Exception: a regular expression that backtracks
+    too often is one reason.
+    """
+    try:
+        return question()
+    except BaseException as error:
+        if type(error).__name__ != "PanicException" and type(error) is not Exception:
+            raise
+        raise InputError(f"the tokenizer.json cannot be used: {shortened(error)}") from None
+
+
+def _checked(tokenizer: Mapping) -> dict:
+    """The content of a tokenizer.json without what belongs to training (dropout) and to batches (truncation, padding).
+
+    Raises:
+        InputError: its model is no byte-pair encoding.
+    """
+    model = tokenizer.get("model") if isinstance(tokenizer, Mapping) else None
+    if not isinstance(model, Mapping) or not isinstance(model.get("vocab"), Mapping):
+        raise InputError("expected the content of a tokenizer.json, with a model and its vocabulary")
+    if model.get("type", "BPE") != "BPE" or "merges" not in model:  # early files do not name the type
+        found = shortened(model.get("type", "another"))
+        raise InputError(f"expected a tokenizer.json whose model is BPE (byte-pair encoding), got {found}")
+    plain = {**model, "type": "BPE", "dropout": None}
+    return {**tokenizer, "truncation": None, "padding": None, "model": plain}
+
+
+def _kept(config: Mapping) -> dict[str, object]:
+    """What counts of a tokenizer_config.json: names of special tokens, whether texts begin with one, and templates."""
+    if not isinstance(config, Mapping):
+        raise InputError(f"expected the content of a tokenizer_config.json, an object, got {shortened(config)}")
+    kept = {}
+    for name, value in config.items():
+        token = value.get("content") if isinstance(value, Mapping) else value
+        if isinstance(name, str) and name.endswith("_token") and isinstance(token, str | bool):
+            kept[name] = token
+    template = config.get("chat_template")
+    if isinstance(template, list):  # several templates with names
+        named = {one.get("name"): one.get("template") for one in template if isinstance(one, Mapping)}
+        template = named.get("default")
+    return kept | ({"chat_template": template} if isinstance(template, str) else {})
+
+
+def _checked_ends(ends: Sequence[int]) -> list[int]:
+    if not isinstance(ends, list | tuple) or not all(type(id) is int and id >= 0 for id in ends):
+        raise InputError(f"expected ids that end texts, got {shortened(ends)}")
+    return list(ends)
