@@ -226,8 +226,8 @@ class CheckedZip:
         self._file.close()
 
 
-def require_plain_header(path: str | Path) -> None:
-    """Raises ValueError if the header of a safetensors file is too large, or has a name twice.
+def plain_header(path: str | Path) -> dict:
+    """The header of a safetensors file; ValueError if it is too large, has a name twice, or is no object.
 
     The library safetensors checks everything else, before it takes any memory for the arrays. But it takes the last of
     two arrays of the same name, and headers of 100 megabytes.
@@ -236,7 +236,10 @@ def require_plain_header(path: str | Path) -> None:
         length = int.from_bytes(file.read(8), "little")
         if length > _LARGEST_HEADER:
             raise ValueError(f"its header has {length:,} bytes: expected at most {_LARGEST_HEADER:,}")
-        parse_json(file.read(length).decode())
+        header = parse_json(file.read(length).decode())
+    if not isinstance(header, dict):
+        raise ValueError("its header is no object")
+    return header
 
 
 def checked_arrays(file: "h5py.File", largest_bytes: int) -> "dict[str, h5py.Dataset]":

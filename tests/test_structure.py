@@ -47,7 +47,8 @@ datasets.words datasets metrics
 reports.tables reports.matrix reports.classification reports.multi_label reports.spans reports
 reports.answers
 training training.settings training.policy training.keras_contract training.randomness
-pretrained pretrained.checkpoint pretrained.bert_tables pretrained.bert
+pretrained pretrained.hub pretrained.weight_files pretrained.source pretrained.checkpoint
+pretrained.bert_tables pretrained.bert
 layers layers.precision layers.activations layers.fused layers.dropout layers.position layers.attention layers.blocks
 layers.vocabulary_loss layers.recurrent layers.ngrams layers.word_features layers.crf layers.entities
 networks networks.settings networks.size_types networks.registry networks.pooling networks.contract

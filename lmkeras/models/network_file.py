@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from lmkeras.archives import require_plain_header, shortened
+from lmkeras.archives import plain_header, shortened
 from lmkeras.durable import write_arrays
 from lmkeras.errors import InputError
 from lmkeras.networks.network import Network
@@ -43,7 +43,7 @@ def read_network(path: str | Path, said: Mapping[str, object]) -> Network:
     import safetensors
 
     with _naming(path):
-        require_plain_header(path)
+        plain_header(path)
         with safetensors.safe_open(path, "numpy") as file:
             found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     with _naming(Path(path).with_name("config.json")):

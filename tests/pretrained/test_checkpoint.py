@@ -105,28 +105,43 @@ def test_without_pytorch_its_files_cannot_be_read(bin_folder, monkeypatch):
 class Tensor:
     """What of a PyTorch tensor is used; the real one is met by make parity."""
 
-    def __init__(self, values):
-        self.values = values
+    def __init__(self, values, dtype=None):
+        self.values, self.dtype, self.shape = values, f"torch.{dtype or values.dtype}", values.shape
 
-    def is_floating_point(self):
-        return self.values.dtype.kind == "f"
+    def stride(self):
+        return tuple(step // self.values.itemsize for step in self.values.strides)
 
-    def float(self):
-        return Tensor(self.values.astype("float32"))
+    def detach(self):
+        return self
+
+    def view(self, dtype):
+        return Tensor(self.values.view(dtype))
 
     def numpy(self):
-        assert self.values.dtype != "float16", "PyTorch's bfloat16 has no NumPy type: it must be made float32 first"
+        assert self.dtype != "torch.bfloat16", "PyTorch's bfloat16 has no NumPy type"
         return self.values
 
 
 def test_with_pytorch_its_files_are_read_without_running_what_they_hold(bin_folder, monkeypatch):
-    def load(path, map_location, weights_only):
-        assert (path, map_location, weights_only) == (bin_folder / "pytorch_model.bin", "cpu", True)
-        return {"layer.bias": Tensor(np.ones(3, "float16")), "position_ids": Tensor(np.arange(4))}
+    halves = np.array([0.5, -2, 3], bfloat16)
 
-    monkeypatch.setitem(sys.modules, "torch", types.SimpleNamespace(load=load))
-    expected = {"layer.bias": np.ones(3, "float32"), "position_ids": np.arange(4)}
+    def load(path, map_location, weights_only, mmap):
+        assert (path, map_location, weights_only) == (bin_folder / "pytorch_model.bin", "cpu", True)
+        assert not mmap, "only the newer format, a zip archive, can be mapped"
+        return {"layer.bias": Tensor(halves, "bfloat16"), "position_ids": Tensor(np.arange(4))}
+
+    monkeypatch.setitem(sys.modules, "torch", types.SimpleNamespace(load=load, int16="int16"))
+    expected = {"layer.bias": halves.astype("float32"), "position_ids": np.arange(4)}
     assert_same(read_checkpoint(bin_folder).tensors, expected)
+
+
+def test_a_tensor_of_pytorch_has_no_more_elements_than_places(bin_folder, monkeypatch):
+    """With steps of zero, a file of a few bytes has a tensor of any shape."""
+    giant = Tensor(np.broadcast_to(np.zeros(1, "float32"), (10**6, 10**6)))
+    fake = types.SimpleNamespace(load=lambda path, **_: {"x": giant}, int16="int16")
+    monkeypatch.setitem(sys.modules, "torch", fake)
+    with pytest.raises(InputError, match=r"x has 1,000,000,000,000 elements in 1 places"):
+        read_checkpoint(bin_folder)
 
 
 @pytest.mark.parametrize(
