@@ -21,13 +21,15 @@ def folder_of(source: str | Path, formats: Sequence[str], beside: Sequence[str] 
     Raises:
         InputError: it is a file; or there is no such folder, and the hub cannot be reached or has no such name.
     """
-    folder = Path(source) if Path(source).exists() else _download(str(source), formats, beside, tokenizer)
+    folder = Path(source)
+    if not folder.exists():
+        folder = _download(str(source), formats, beside=beside, tokenizer=tokenizer)
     if not folder.is_dir():
         raise InputError(f"{source} is a file: expected the folder that holds it, with config.json beside the weights")
     return folder
 
 
-def _download(name: str, formats: Sequence[str], beside: Sequence[str], tokenizer: str) -> Path:
+def _download(name: str, formats: Sequence[str], *, beside: Sequence[str], tokenizer: str) -> Path:
     """Downloads the files, the weights in the first format that the hub has; gives their folder in its cache."""
     advice = (
         f"download config.json and model.safetensors (and {tokenizer}, for the tokenizer) of "
