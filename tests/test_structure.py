@@ -52,7 +52,7 @@ pretrained.bert_tables pretrained.bert
 layers layers.precision layers.activations layers.fused layers.dropout layers.position layers.attention layers.blocks
 layers.vocabulary_loss layers.recurrent layers.ngrams layers.word_features layers.crf layers.entities
 networks networks.settings networks.size_types networks.registry networks.pooling networks.contract
-networks.judged networks.network
+networks.judged networks.network networks.kept
 networks.heads networks.heads.summary networks.heads.language networks.heads.classes networks.heads.labels
 networks.heads.spans networks.heads.masked networks.heads.tags
 networks.bodies networks.bodies.embedding

@@ -11,7 +11,7 @@ from lmkeras.arguments import Shown
 from lmkeras.cli.runs import Run, lines_typed, loaded, require_task, typed_text
 from lmkeras.corpora.corpus import Examples
 from lmkeras.corpora.unlabelled import TextRow, open_text_rows, text_row
-from lmkeras.decoding.sampling import MAX_NEW_TOKENS, Sampling, require_counts, stop_texts
+from lmkeras.decoding.sampling import chosen, require_counts, stop_texts
 from lmkeras.errors import InputError
 from lmkeras.models.tables import as_json, beside, require_output, write_rows
 from lmkeras.tasks.language import Language
@@ -85,25 +85,35 @@ class Prompts:
 
 
 @dataclasses.dataclass(frozen=True)
-class Chance(Sampling):
-    """How the next token is chosen, where the seed may be drawn."""
+class Chance:
+    """How the next token is chosen."""
 
+    temperature: float | None = None
+    """0: always the likeliest token; below 1: likely tokens more often; 1: the model's probabilities; above 1: unlikely
+    tokens more often; None: the model's own, 0.8 for one trained with lmkeras."""
+    top_k: int | None = None
+    """draw only from this many of the likeliest tokens; 0: from all; None: the model's own, or from all."""
+    top_p: float | None = None
+    """draw only from the likeliest tokens whose probabilities together reach this value; 1: from all; None: the model's
+    own, or from all."""
+    repetition_penalty: float | None = None
+    """above 1, tokens that are already in the text become less likely; None: the model's own, or no penalty."""
     seed: int | Literal["auto", "random"] = "auto"
     """the same seed gives the same text; random: draw one and say which; auto: 0, or drawn where prompts are asked
     for."""
 
     def __post_init__(self):
-        self.of_seed(0 if isinstance(self.seed, str) else self.seed)  # raises InputError for impossible numbers
+        chosen(None, self.of_seed(0 if isinstance(self.seed, str) else self.seed))  # InputError for impossible numbers
 
-    def of_seed(self, seed: int) -> Sampling:
-        """The same choice with this seed."""
-        return Sampling(**{**vars(self), "seed": seed})
+    def of_seed(self, seed: int) -> dict[str, float | None]:
+        """The same choice with this seed, as arguments of `LanguageModel.generate`."""
+        return {**vars(self), "seed": seed}
 
 
 def generate(
     run: Run,
     prompts: Prompts = Prompts(),
-    max_new_tokens: int = MAX_NEW_TOKENS,
+    max_new_tokens: int | None = None,
     sampling: Chance = Chance(),
     stop: Annotated[list[str], Shown("TEXT")] = [],  # noqa: B006
     num_samples: int = 1,
@@ -118,7 +128,7 @@ def generate(
 
     Args:
         run: folder of a saved model.
-        max_new_tokens: the most tokens to add.
+        max_new_tokens: the most tokens to add; None: the model's own number, or 200.
         stop: stop texts; the generated text ends before the first of them.
         num_samples: number of texts to generate for each prompt.
         output: .csv, .tsv or .jsonl file for the new texts, beside all columns of the prompts; None: standard output.
@@ -127,7 +137,7 @@ def generate(
         device: where to compute: auto, cpu, gpu or gpu:N.
     """
     require_output(output, overwrite=overwrite, json=json)
-    require_counts(max_new_tokens, num_samples)
+    require_counts(chosen(None, {"max_new_tokens": max_new_tokens}).max_new_tokens, num_samples)
     how = {"max_new_tokens": max_new_tokens, "stop": stop_texts(stop)}
     require_task(run, Language)
     rows = prompts.rows()
@@ -161,14 +171,14 @@ def _texts(model, rows: Iterable[TextRow], num_samples: int, seeds: "_Seeds", ho
     rows = iter(rows)
     while some := list(itertools.islice(rows, at_a_time)):
         sampling = seeds.next()
-        options = {**how, **vars(sampling)}
+        options = {**how, **sampling}
         if len(some) * num_samples == 1:
-            yield NewText(some[0], model.stream(some[0].text, **options), {"sample": 1, "seed": sampling.seed})
+            yield NewText(some[0], model.stream(some[0].text, **options), {"sample": 1, "seed": sampling["seed"]})
             continue
         texts = model.generate([row.text for row in some], num_samples=num_samples, **options)
         for row, samples in zip(some, texts, strict=True):
             for number, text in enumerate([samples] if num_samples == 1 else samples, 1):
-                yield NewText(row, [text], {"sample": number, "seed": sampling.seed})
+                yield NewText(row, [text], {"sample": number, "seed": sampling["seed"]})
 
 
 class _Seeds:
@@ -182,7 +192,7 @@ class _Seeds:
         self._draws = chance.seed == "random" or (chance.seed == "auto" and asked_for)
         self._kept = None
 
-    def next(self) -> Sampling:
+    def next(self) -> dict[str, float | None]:
         if self._kept is None or (self._draws and self._asked_for):
             given = 0 if isinstance(self._chance.seed, str) else self._chance.seed
             seed = random.SystemRandom().randrange(_SEEDS) if self._draws else given

@@ -6,8 +6,10 @@ row. A row counts its own positions and looks only at its own tokens, so its tex
 Shape letters: B rows, P prompt length, T total length, W width of what is read at once, V vocabulary.
 """
 
+import contextlib
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 
 import tensorflow as tf
 
@@ -40,10 +42,17 @@ class GenerationLoop:
         compiled: whether XLA may compile single steps, for networks whose `steps_with_xla` says that this is faster. It
             compiles once for each number of texts and length of the cache. If False, the loop consists of TensorFlow's
             plain operations, which any server has.
+        weights: makes a context in which the network reads other weights than its own; see `KeptWeights.converted`.
     """
 
-    def __init__(self, network: Network, special: SpecialIds, compiled: bool = True):
-        self.network = network
+    def __init__(
+        self,
+        network: Network,
+        special: SpecialIds,
+        compiled: bool = True,
+        weights: Callable[[], AbstractContextManager] = contextlib.nullcontext,
+    ):
+        self.network, self._weights = network, weights
         self._limit = None if network.body.recurrent else network.body.context_length
         self._limit = self._limit or _UNLIMITED
         self._filler = special.filler
@@ -53,7 +62,9 @@ class GenerationLoop:
         self._banned = _where({special.unknown} - {None, *special.ends}, network.body.vocabulary_size)
         ids, scalar = tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([], tf.int32)
         self.start = tf.function(
-            self._start, autograph=False, input_signature=[ids, tf.TensorSpec([None], tf.int32), scalar, scalar]
+            _within(weights, self._start),
+            autograph=False,
+            input_signature=[ids, tf.TensorSpec([None], tf.int32), scalar, scalar],
         )
         state = self.start.get_concrete_function().structured_outputs
         state = tf.nest.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), state)
@@ -134,7 +145,7 @@ class GenerationLoop:
     def _advance_function(self, compiled: bool, moves: bool):
         known = self._advance_functions
         if (compiled, moves) not in known:
-            advance = functools.partial(self._advance, compiled=compiled, moves=moves)
+            advance = _within(self._weights, functools.partial(self._advance, compiled=compiled, moves=moves))
             known[compiled, moves] = tf.function(advance, autograph=False, input_signature=self._signature)
         return known[compiled, moves]
 
@@ -203,7 +214,7 @@ class GenerationLoop:
     def _one_token(self, state, sampling, uniform):
         """Draws the next token [B] of every text; the new state contains it, but its logits are still the old ones."""
         ids, lengths = state["ids"], state["lengths"]
-        drawn = self._draw(state, sampling, uniform)
+        drawn = _draw(state, sampling, uniform, ends=self._ends, banned=self._banned)
         finished = state["finished"] | tf.gather(self._ends, drawn)
         new = tf.where(finished, self._filler, drawn)
         rows, count = tf.range(tf.shape(ids)[0]), state["drawn"] + 1
@@ -216,18 +227,25 @@ class GenerationLoop:
         }
         return new, {**state, **changed}
 
-    def _draw(self, state, sampling, uniform):
-        text = state["seen"] & ~self._ends  # the end of a text is never a repetition
-        logits = penalize_repetition(state["logits"], text, sampling["repetition_penalty"])
-        logits = tf.where(self._banned, float("-inf"), logits)
-        chance = tf.gather(uniform[:, state["drawn"]], state["sample_index"])
-        return sample(
-            logits,
-            uniform=chance,
-            temperature=sampling["temperature"],
-            top_k=sampling["top_k"],
-            top_p=sampling["top_p"],
-        )
+
+def _draw(state, sampling, uniform, ends, banned):
+    text = state["seen"] & ~ends  # the end of a text is never a repetition
+    logits = penalize_repetition(state["logits"], text, sampling["repetition_penalty"])
+    logits = tf.where(banned, float("-inf"), logits)
+    chance = tf.gather(uniform[:, state["drawn"]], state["sample_index"])
+    choice = {name: sampling[name] for name in ("temperature", "top_k", "top_p")}
+    return sample(logits, uniform=chance, **choice)
+
+
+def _within(context, function):
+    """The function, run within a context that is made anew for every call."""
+
+    @functools.wraps(function)  # tf.function reads the names of its arguments
+    def inside(*arguments, **named):
+        with context():
+            return function(*arguments, **named)
+
+    return inside
 
 
 def _rounded_up(length, multiple):

@@ -5,9 +5,9 @@ This module imports no TensorFlow, so that the command line checks numbers befor
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Integral
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lmkeras.errors import InputError
 
@@ -56,6 +56,77 @@ class Sampling:
             field.name: tf.constant(getattr(self, field.name), tf.int32 if field.type is int else tf.float32)
             for field in dataclasses.fields(self)
         }
+
+
+class Chosen(NamedTuple):
+    """What generation goes by, once everything is settled.
+
+    Attributes:
+        max_new_tokens: the most tokens to add to a text.
+        sampling: how they are chosen.
+    """
+
+    max_new_tokens: int
+    sampling: Sampling
+
+
+def chosen(own: Mapping[str, float] | None, given: Mapping[str, float | None]) -> Chosen:
+    """What a user said, a model's own defaults where nothing was said, and those of lmkeras where it has none.
+
+    Args:
+        own: the model's defaults by name: max_new_tokens and fields of Sampling; None for a model without any.
+        given: the same of the user, None where nothing was said.
+
+    Raises:
+        InputError: a number is out of range.
+
+    Example:
+        >>> chosen({"temperature": 0.6}, {"temperature": None, "top_p": 0.9}).sampling
+        Sampling(temperature=0.6, top_k=0, top_p=0.9, repetition_penalty=1.0, seed=0)
+    """
+    said = {name: value for name, value in given.items() if value is not None}
+    settled = {"max_new_tokens": MAX_NEW_TOKENS, **(own or {}), **said}
+    return Chosen(settled.pop("max_new_tokens"), Sampling(**settled))
+
+
+def published_defaults(config: Mapping[str, object], source: object) -> dict[str, float]:
+    """A published model's defaults, from its generation_config.json, as transformers understands it.
+
+    Unless it says do_sample, the likeliest token is taken every time.
+
+    Args:
+        config: the content of generation_config.json, {} if there is none.
+        source: where it is from, for messages.
+
+    Returns:
+        Some of max_new_tokens, temperature, top_k, top_p and repetition_penalty, by name.
+
+    Raises:
+        InputError: a value is no number, or out of range.
+
+    Example:
+        >>> published_defaults({"do_sample": True, "top_p": 0.9}, "model")
+        {'temperature': 1.0, 'top_k': 50, 'top_p': 0.9}
+    """
+    found = {"repetition_penalty": config.get("repetition_penalty"), "max_new_tokens": config.get("max_new_tokens")}
+    if config.get("do_sample"):
+        found |= {name: config.get(name, default) for name, default in _TRANSFORMERS_DEFAULTS.items()}
+    else:
+        found["temperature"] = 0.0
+    found = {name: value for name, value in found.items() if value is not None}
+    for name, value in found.items():
+        if type(value) not in ((int,) if name in ("top_k", "max_new_tokens") else (int, float)):
+            raise InputError(f"generation_config.json of {source} says {name} {value!r}: expected a number")
+    try:
+        require_counts(chosen(found, {}).max_new_tokens, 1)
+    except InputError as error:
+        raise InputError(f"generation_config.json of {source}: {error}") from None
+    return {name: found[name] for name in _ORDER if name in found}
+
+
+#: what transformers takes where generation_config.json samples and does not say more
+_TRANSFORMERS_DEFAULTS = {"temperature": 1.0, "top_k": 50, "top_p": 1.0}
+_ORDER = ("max_new_tokens", "temperature", "top_k", "top_p", "repetition_penalty")
 
 
 def require_counts(max_new_tokens: int, num_samples: int) -> None:

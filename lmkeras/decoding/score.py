@@ -6,8 +6,11 @@ id, the first token cannot be scored, and scores begin with the second token.
 Shape letters: B batch, T tokens, V vocabulary.
 """
 
+import contextlib
 import dataclasses
 import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import tensorflow as tf
 
@@ -24,10 +27,11 @@ class ScoringLoop:
 
     Args:
         network: a built language network with logits at every position.
+        weights: makes a context in which the network reads other weights than its own; see `KeptWeights.converted`.
     """
 
-    def __init__(self, network: Network):
-        self.network = network
+    def __init__(self, network: Network, weights: Callable[[], AbstractContextManager] = contextlib.nullcontext):
+        self.network, self._weights = network, weights
         ids = tf.TensorSpec([None, None], tf.int32)
         self.token_log_probabilities = tf.function(self._score, autograph=False, input_signature=[ids])
 
@@ -68,7 +72,8 @@ class ScoringLoop:
             scores = -tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
             return piece + 1, state, results.write(piece, scores)
 
-        results = tf.while_loop(lambda piece, *_: piece < pieces, body, (0, state, results))[2]
+        with self._weights():
+            results = tf.while_loop(lambda piece, *_: piece < pieces, body, (0, state, results))[2]
         scores = tf.transpose(results.stack(), [1, 0, 2])  # [pieces, B, limit] → [B, pieces, limit]
         return tf.reshape(scores, [rows, pieces * limit])[:, :length]
 
@@ -112,7 +117,7 @@ class TextScorer:
 
     def score(self, text: str) -> TextScore:
         """log P of a text and of each of its tokens."""
-        before = self.tokenizer.special.before_text
-        ids = [*([] if before is None else [before]), *self.tokenizer.encode(text)]
+        ids = self.tokenizer.encode(text)
+        ids = [*self.tokenizer.special.before(ids), *ids]
         scores = self.loop.token_log_probabilities(tf.constant([ids], tf.int32)).numpy()[0].tolist()
         return TextScore(math.fsum(scores), [self.tokenizer.decode([i]) for i in ids[1:]], scores)

@@ -10,6 +10,7 @@ from lmkeras.errors import InputError
 from lmkeras.networks.network import Network
 from lmkeras.tokenizers.base import BaseTokenizer
 
+Prompt = str | Sequence[int]
 _STREAM_TOKENS = 8  # tokens generated before the next piece of a streamed text is given out
 _STOP_TOKENS = 16  # tokens generated before the text is searched for stop texts again
 
@@ -25,16 +26,19 @@ class TextGenerator:
     def __init__(self, network: Network, tokenizer: BaseTokenizer):
         self.tokenizer = tokenizer
         self.loop = GenerationLoop(network, tokenizer.special)
-        before = tokenizer.special.before_text
-        self._before = [] if before is None else [before]
 
     def generate(
-        self, prompts: Sequence[str], max_new_tokens: int, sampling: Sampling, stop: str | Sequence[str], samples: int
+        self,
+        prompts: Sequence[Prompt],
+        max_new_tokens: int,
+        sampling: Sampling,
+        stop: str | Sequence[str],
+        samples: int,
     ) -> list[list[str]]:
         """Generates whole texts.
 
         Args:
-            prompts: the texts to continue; they do not influence one another.
+            prompts: the texts to continue, or all ids of one; they do not influence one another.
             max_new_tokens: the most tokens to add to each, at least 1.
             sampling: how tokens are chosen.
             stop: a stop text or several; a generated text ends before the first of them.
@@ -47,6 +51,8 @@ class TextGenerator:
             InputError: a number is out of range, a stop text is empty, or a prompt is empty although the tokenizer has
                 no id that starts a text.
         """
+        if not prompts:
+            return []
         stops, state = stop_texts(stop), self._start(prompts, samples, max_new_tokens)
         steps, ended = tf.constant(_STOP_TOKENS if stops else tf.int32.max // 2), False
         while not ended:
@@ -58,7 +64,9 @@ class TextGenerator:
         texts = [text[:end] for text, end in zip(texts, ends, strict=True)]
         return [texts[i : i + samples] for i in range(0, len(texts), samples)]
 
-    def stream(self, prompt: str, max_new_tokens: int, sampling: Sampling, stop: str | Sequence[str]) -> Iterator[str]:
+    def stream(
+        self, prompt: Prompt, max_new_tokens: int, sampling: Sampling, stop: str | Sequence[str]
+    ) -> Iterator[str]:
         """Generates one text piece by piece; the arguments are those of `generate`.
 
         Yields:
@@ -88,20 +96,27 @@ class TextGenerator:
                 yield safe[given:]
                 given = len(safe)
 
-    def _start(self, prompts: Sequence[str], samples: int, max_new_tokens: int):
+    def _start(self, prompts: Sequence[Prompt], samples: int, max_new_tokens: int):
         require_counts(max_new_tokens, samples)
-        ids = [[*self._before, *ids] for ids in self.tokenizer.encode_batch(list(prompts))]
-        if not all(ids):
-            raise InputError("this tokenizer has no id that starts a text: give a prompt that is not empty")
+        ids = [self._encoded(prompt) for prompt in prompts]
         padded = tf.ragged.constant(ids, tf.int32).to_tensor()
         lengths = tf.constant([len(row) for row in ids])
         return self.loop.start(
             padded, lengths, samples=tf.constant(samples), max_new_tokens=tf.constant(max_new_tokens)
         )
 
+    def _encoded(self, prompt: Prompt) -> list[int]:
+        if not isinstance(prompt, str):
+            return list(prompt)
+        ids = self.tokenizer.encode(prompt)
+        ids = [*self.tokenizer.special.before(ids), *ids]
+        if not ids:
+            raise InputError("this tokenizer has no id that starts a text: give a prompt that is not empty")
+        return ids
+
     def _new_texts(self, state) -> list[str]:
         """The text of each row after its prompt; a space between prompt and new text belongs to the new text."""
-        texts, first = [], len(self._before)
+        texts, first = [], len(self.tokenizer.special.before(["a token"]))
         columns = (state[name].numpy().tolist() for name in ("ids", "prompt_lengths", "lengths"))
         for ids, prompt_length, length in zip(*columns, strict=True):
             prompt, whole = (self.tokenizer.decode(ids[first:end]) for end in (prompt_length, length))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from lmkeras.decoding.sampling import MAX_NEW_TOKENS, Sampling
+from lmkeras.decoding.sampling import Sampling, chosen
 from lmkeras.decoding.score import TextScore
 from lmkeras.models.given import texts_of
 from lmkeras.models.model import Model
@@ -91,17 +91,20 @@ class LanguageModel(Model):
     def generate(
         self,
         prompt="",
-        max_new_tokens: int = MAX_NEW_TOKENS,
-        temperature: float = Sampling.temperature,
-        top_k: int = Sampling.top_k,
-        top_p: float = Sampling.top_p,
-        repetition_penalty: float = Sampling.repetition_penalty,
+        max_new_tokens: int | None = None,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        repetition_penalty: float | None = None,
         stop: str | Sequence[str] = (),
         num_samples: int = 1,
         seed: int = Sampling.seed,
         text_column: str = "text",
     ) -> str | list[str] | list[list[str]]:
         """Continues a prompt with generated text.
+
+        What is None has the model's own default: that of a published model's generation_config.json; else 200 tokens at
+        most, and the values of Sampling.
 
         Args:
             prompt: a text, or several, as for `predict`, which do not influence one another.
@@ -119,19 +122,14 @@ class LanguageModel(Model):
             The new text without the prompt; with num_samples > 1 a list of them; for several prompts a list of these.
         """
         prompts, single = texts_of(prompt, text_column)
-        sampling = Sampling(temperature, top_k=top_k, top_p=top_p, repetition_penalty=repetition_penalty, seed=seed)
-        texts = (
-            self._runner.generator.generate(
-                prompts, max_new_tokens=max_new_tokens, sampling=sampling, stop=stop, samples=num_samples
-            )
-            if prompts
-            else []
-        )
+        given = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p}
+        settled = chosen(self.task.generation, {**given, "repetition_penalty": repetition_penalty, "seed": seed})
+        texts = self._runner.generator.generate(prompts, *settled, stop=stop, samples=num_samples)
         texts = [samples[0] for samples in texts] if num_samples == 1 else texts
         return texts[0] if single else texts
 
     def stream(
-        self, prompt: str = "", max_new_tokens: int = MAX_NEW_TOKENS, stop: str | Sequence[str] = (), **sampling
+        self, prompt: str = "", max_new_tokens: int | None = None, stop: str | Sequence[str] = (), **sampling
     ) -> Iterator[str]:
         """Continues a prompt piece by piece; the pieces together are the text that `generate` returns.
 
@@ -145,6 +143,5 @@ class LanguageModel(Model):
             An iterator over non-empty pieces of text. Incomplete characters, and text that may turn out to begin a stop
             text, are held back.
         """
-        return self._runner.generator.stream(
-            prompt, max_new_tokens=max_new_tokens, sampling=Sampling(**sampling), stop=stop
-        )
+        settled = chosen(self.task.generation, {"max_new_tokens": max_new_tokens, **sampling})
+        return self._runner.generator.stream(prompt, *settled, stop=stop)

@@ -164,6 +164,7 @@ class Writer(Body):
         recurrent: whether the state after a text is all that later tokens need, and has the same size for every text.
             Then scoring carries the state from piece to piece, and generation needs no cache that grows with the text.
         steps_with_xla: whether single steps compiled by XLA were measured to be faster on CPUs.
+        published_dtype: the precision in which an export keeps the weights; None for that in which they are held.
         training_length: tokens in a training window if the user sets no other length.
     """
 
@@ -171,6 +172,7 @@ class Writer(Body):
     context_length: int | None = None
     recurrent: bool = False
     steps_with_xla: bool = False
+    published_dtype: str | None = None
 
     @property
     def training_length(self) -> int | None:
@@ -281,9 +283,7 @@ class Head(keras.layers.Layer):
     def answer_by(self, size: int, scores):
         """Begins so that the logits come from the summary by one matrix, which is changed to suit scores.
 
-        Args:
-            size: S, of the summary.
-            scores: float [N, C], examples of what the logits shall be.
+        Args: size: S, of the summary. scores: float [N, C], examples of what the logits shall be.
 
         Returns:
             The matrix, float32 [S, C]: the identity, if S is C; else that of the S directions in which scores differ

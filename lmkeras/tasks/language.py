@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -11,6 +11,7 @@ from lmkeras.corpora import Corpus
 from lmkeras.datasets import TokenShards, TokenStream, evaluation_windows
 from lmkeras.datasets.sharing import WHOLE, Share
 from lmkeras.datasets.tokenized import stream_of, tokens_of, training_windows
+from lmkeras.decoding.sampling import chosen
 from lmkeras.errors import InputError
 from lmkeras.metrics import bits_per_character, perplexity, xz_bits_per_character
 from lmkeras.tasks.base import Runner, TrainingData, ValidationData
@@ -38,7 +39,14 @@ class LanguageEvaluation:
 @register_task
 @dataclasses.dataclass(frozen=True)
 class Language(RunningTextTask):
-    """What follows a text: the probability of each token, given the tokens before it."""
+    """What follows a text: the probability of each token, given the tokens before it.
+
+    Args:
+        generation: what a published model generates by where the user says nothing: max_new_tokens and fields of
+            Sampling, by name; None for the defaults of lmkeras.
+    """
+
+    generation: Mapping[str, float] | None = None
 
     kind: ClassVar[str] = "language_model"
     title: ClassVar[str] = "a language model"
@@ -135,7 +143,7 @@ class Language(RunningTextTask):
         """Signatures `generate`, `serving_default` and `score`, see `ExportedLanguageModel`."""
         from lmkeras.tasks.in_graph.language import ExportedLanguageModel
 
-        module = ExportedLanguageModel(network, tokenizer, dtype)
+        module = ExportedLanguageModel(network, tokenizer, dtype, own=chosen(self.generation, {}))
         return module, {name: getattr(module, name) for name in self.signatures}
 
     def after_training(self, train, held_out):

@@ -1,5 +1,6 @@
 """The ids that stand for something other than a piece of text."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -52,6 +53,16 @@ class SpecialIds(NamedTuple):
             (2, None)
         """
         return None if not self.ends or self.before_text in self.ends else self.ends[0]
+
+    def before(self, ids: Sequence[int]) -> list[int]:
+        """The ids, one or none, that stand before the ids of a text that is read alone.
+
+        Example:
+            >>> SpecialIds(start=1).before([5]), SpecialIds(start=1, always_before=False).before([5])
+            ([1], [])
+        """
+        needed = self.before_text is not None and (self.always_before or not ids)
+        return [self.before_text] if needed else []
 
     @property
     def filler(self) -> int:

@@ -18,10 +18,14 @@ from tests.decoding.networks import CONTEXT, build
 PROMPTS = ["abc", "", "a!!", "fade a cab"]
 NEW = 3 * CONTEXT
 WITHOUT_START = SpecialIds(unknown=7)
-SIDES = [(name, special) for name in ("pre_norm", "lstm") for special in (SPECIAL, WITHOUT_START)]
+BARE = SPECIAL._replace(always_before=False)
+SIDES = [(name, special) for name in ("pre_norm", "lstm") for special in (SPECIAL, WITHOUT_START)] + [
+    ("pre_norm", BARE)
+]
+IDS = ["pre_norm start", "pre_norm none", "lstm start", "lstm none", "pre_norm bare"]
 
 
-@pytest.fixture(scope="module", params=SIDES, ids=["pre_norm start", "pre_norm none", "lstm start", "lstm none"])
+@pytest.fixture(scope="module", params=SIDES, ids=IDS)
 def generator(request):
     """Shared by the tests of this file; its loop is not compiled, which takes longer than all that they generate."""
     name, special = request.param
@@ -58,7 +62,7 @@ def test_texts_end_before_their_ends_and_id_0_is_written(generator):
 def test_a_prompt_follows_the_id_that_starts_a_text(generator):
     network, tokenizer = generator.loop.network, generator.tokenizer
     (text,) = generator.generate(["ab!"], 1, Sampling(temperature=0.0), (), 1)[0]
-    start = [] if tokenizer.special.start is None else [tokenizer.special.start]
+    start = [] if tokenizer.special in (WITHOUT_START, BARE) else [tokenizer.special.start]
     logits = network(np.array([[*start, *tokenizer.encode("ab!")]])).numpy()[0, -1]
     logits[tokenizer.special.unknown] = -np.inf
     best = int(logits.argmax())
@@ -104,7 +108,7 @@ def test_an_exported_model_gives_the_same(generator, tmp_path):
 def test_scores_are_given_the_start_or_the_first_token(generator):
     network, tokenizer = generator.loop.network, generator.tokenizer
     text = "!a!b "
-    start = [] if tokenizer.special.start is None else [tokenizer.special.start]
+    start = [] if tokenizer.special in (WITHOUT_START, BARE) else [tokenizer.special.start]
     ids = [*start, *tokenizer.encode(text)]
     logits = tf.nn.log_softmax(network(np.array([ids[:-1]]))).numpy()[0]
     score = TextScorer(network, tokenizer).score(text)
@@ -122,9 +126,19 @@ def test_scores_are_given_the_start_or_the_first_token(generator):
 def test_where_there_is_nothing_to_score(generator, text):
     network, tokenizer = generator.loop.network, generator.tokenizer
     score = TextScorer(network, tokenizer).score(text)
-    scored = list(text) if tokenizer.special.start is not None else []
+    scored = [] if tokenizer.special in (WITHOUT_START, BARE) else list(text)
     assert score.tokens == scored
     assert scored or (score.log_probability, score.perplexity) == (0.0, 1.0)
+
+
+def test_an_empty_text_begins_with_the_start_even_where_no_other_does():
+    """The start stands before an empty prompt alone, whose text is then what it is with a start before all prompts."""
+    network, sampling = build("pre_norm"), Sampling(temperature=1.0, seed=3)
+    generators = [TextGenerator(network, Letters(special)) for special in (BARE, SPECIAL)]
+    (bare, after_a), (usual, _) = (one.generate(["", "a"], NEW, sampling, (), 1) for one in generators)
+    assert bare == usual
+    ids = [Letters().encode("a")]
+    assert after_a == generators[1].generate(ids, NEW, sampling, (), 1)[0]
 
 
 def test_nothing_can_be_written_after_nothing():

@@ -6,8 +6,9 @@ Shape letters: B batch, T tokens.
 import tensorflow as tf
 
 from lmkeras.decoding.generate import GenerationLoop
-from lmkeras.decoding.sampling import MAX_NEW_TOKENS, Sampling
+from lmkeras.decoding.sampling import Chosen, chosen
 from lmkeras.decoding.score import ScoringLoop
+from lmkeras.networks.kept import KeptWeights
 from lmkeras.networks.network import Network
 from lmkeras.tokenizers.base import BaseTokenizer
 
@@ -20,27 +21,31 @@ class ExportedLanguageModel(tf.Module):
     - generate: prompt [B] and the scalars max_new_tokens, temperature, top_k, top_p, repetition_penalty, seed → text
       [B], the generated text after each prompt. At most 16,384 tokens are generated at a time, so that one request
       cannot take all the memory of a server.
-    - serving_default: prompt [B] → text [B], by the defaults of `LanguageModel.generate`.
+    - serving_default: prompt [B] → text [B], by the model's defaults, which `LanguageModel.generate` has too.
     - score: text [B] → log_probability [B] in nats (float64), token_count [B], number of tokens that were scored.
 
     Args:
         network: a trained language network.
         tokenizer: the tokenizer, whose `in_graph()` is used.
         dtype: precision of matrix products, see `Network.exported`.
+        own: the model's defaults, for `serving_default`.
 
     Raises:
         InputError: the tokenizer has no form in the graph, or the network cannot be exported in this precision.
     """
 
-    def __init__(self, network: Network, tokenizer: BaseTokenizer, dtype: str = "float32"):
+    def __init__(self, network: Network, tokenizer: BaseTokenizer, dtype: str = "float32", own: Chosen | None = None):
         super().__init__()
         self.tokenizer = tokenizer.in_graph()
-        self._before, self._filler = tokenizer.special.before_text, tokenizer.special.filler
+        self._special, self._filler = tokenizer.special, tokenizer.special.filler
+        self._own = own or chosen(None, {})
+        network.exported(dtype)  # raises InputError for a precision that the network does not have
         # the variables themselves, not the Keras objects that hold them: those would bring along the optimizer's state,
         # and TensorFlow's session loader (saved_model_cli) would not restore them
-        self.weights = network.exported(dtype)[1]
-        self.generation = GenerationLoop(network, tokenizer.special, compiled=False)
-        self.scoring = ScoringLoop(network)
+        self.weights = KeptWeights(network, network.body.published_dtype)
+        how = {"weights": self.weights.converted}
+        self.generation = GenerationLoop(network, tokenizer.special, compiled=False, **how)
+        self.scoring = ScoringLoop(network, **how)
         texts, number, count = (tf.TensorSpec(s, t) for s, t in (([None], tf.string), ([], tf.float32), ([], tf.int32)))
         arguments = {
             "prompt": texts,
@@ -62,17 +67,24 @@ class ExportedLanguageModel(tf.Module):
         """Strings [B] → (ids int32 [B, T], first the id that stands before a text if any; number of ids [B])."""
         ids = self.tokenizer.encode(texts)
         lengths, ids = tf.cast(ids.row_lengths(), tf.int32), ids.to_tensor(self._filler)
-        if self._before is None:
+        before = self._special.before_text
+        if before is None:
             return ids, lengths
-        return tf.pad(ids, [[0, 0], [1, 0]], constant_values=self._before), lengths + 1
+        if self._special.always_before:
+            return tf.pad(ids, [[0, 0], [1, 0]], constant_values=before), lengths + 1
+        empty = lengths == 0
+        ids = tf.pad(ids, [[0, 0], [0, 1]], constant_values=self._filler)[:, : tf.maximum(1, tf.shape(ids)[1])]
+        first = tf.where(empty, before, ids[:, 0])[:, None]
+        return tf.concat([first, ids[:, 1:]], axis=1), tf.maximum(lengths, 1)
 
     def _decode(self, ids, lengths):
         """The texts [B] of the first `lengths` [B] ids in each row of [B, T], without the id before a text."""
-        return self.tokenizer.decode(tf.RaggedTensor.from_tensor(ids, lengths)[:, 0 if self._before is None else 1 :])
+        first = len(self._special.before(["a token"]))
+        return self.tokenizer.decode(tf.RaggedTensor.from_tensor(ids, lengths)[:, first:])
 
     def _serving_default(self, prompt):
-        sampling = Sampling().tensors()
-        return self.generate(prompt=prompt, max_new_tokens=tf.constant(MAX_NEW_TOKENS), **sampling)
+        most, sampling = tf.constant(self._own.max_new_tokens), self._own.sampling.tensors()
+        return self.generate(prompt=prompt, max_new_tokens=most, **sampling)
 
     def _generate(self, prompt, max_new_tokens, temperature, top_k, top_p, repetition_penalty, seed):
         ids, lengths = self._encode(prompt)
@@ -80,7 +92,7 @@ class ExportedLanguageModel(tf.Module):
         in_range = (max_new_tokens >= 0) & (max_new_tokens <= _MOST_NEW_TOKENS)
         with tf.control_dependencies([tf.debugging.Assert(in_range, [refusal, max_new_tokens])]):
             max_new_tokens = tf.identity(max_new_tokens)
-        if self._before is None:
+        if self._special.before_text is None:
             refusal = "the tokenizer has no id that starts a text: give prompts that are not empty"
             with tf.control_dependencies([tf.debugging.assert_positive(lengths, refusal)]):
                 ids = tf.identity(ids)
