@@ -22,6 +22,7 @@ from lmkeras.tokenizers.word_piece_training import PREFIX
 if TYPE_CHECKING:
     import tensorflow as tf
 
+_DRAWN = 4  # pieces of which the nearest in length gives the second text of a pair that does not follow the first
 _REPLACED, _RANDOM = 0.8, 0.1  # of the masked tokens; the others stay as they are
 #: the seed and the epoch of evaluations, whose masks are always the same
 FIXED = (0, 2**32 - 1)
@@ -168,7 +169,9 @@ class MaskedExamples:
             cut = int(random.choice(pieces.boundaries(number)))
             first, second = first[: cut - start], first[cut - start :]
             if other := int(random.random() < 0.5):
-                second = self._of_another_document(number, len(first), random)
+                second = self._of_another_document(
+                    number, like=len(second), room=int(pieces.lengths.max()) - len(first), random=random
+                )
         ids = [[special.classification], first, [special.separator]]
         ids += [] if second is None else [second, [special.separator]]
         whole, first_length = np.concatenate(ids).astype(np.int64), len(first) + 2
@@ -178,13 +181,18 @@ class MaskedExamples:
         places, originals = self.masking.mask(whole, candidates, random)
         return Masked(whole, first_length, places=places, originals=originals, other=other)
 
-    def _of_another_document(self, number: int, used: int, random: np.random.Generator) -> np.ndarray:
-        """Ids from a sentence of another document on, as many as there is room for."""
-        pieces = self.pieces
-        drawn = pieces.of_another_document(number, random)
-        begin = int(random.choice(np.append(pieces.starts[drawn], pieces.boundaries(drawn))))
-        room = int(pieces.lengths.max()) - used
-        return pieces.ids(begin, min(int(pieces.ends[drawn]), begin + room))
+    def _of_another_document(self, number: int, like: int, room: int, random: np.random.Generator) -> np.ndarray:
+        """The end of a piece of another document, from a sentence on; of several drawn, that nearest to `like` ids.
+
+        So neither its length nor where it ends tells that it is of another document.
+        """
+        pieces, found = self.pieces, []
+        for drawn in [pieces.of_another_document(number, random) for _ in range(_DRAWN)]:
+            end, begins = int(pieces.ends[drawn]), np.append(pieces.starts[drawn], pieces.boundaries(drawn))
+            found += [(abs(end - begin - like), begin, end) for begin in begins.tolist() if end - begin <= room]
+        if not found:  # the last sentence alone is longer
+            return pieces.ids(begins[-1], begins[-1] + room)
+        return pieces.ids(*min(found)[1:])
 
     def batch(self, numbers: np.ndarray, seed: int, epoch: int) -> tuple:
         """(inputs, targets, weights) of some examples.

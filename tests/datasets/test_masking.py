@@ -197,3 +197,28 @@ def test_an_evaluation_has_every_example_once():
 def test_what_cannot_be_masked(tokenizer, share, message):
     with pytest.raises(InputError, match=message):
         Masking.of(tokenizer, share, False)
+
+
+def separable(examples, measure):
+    """The best accuracy with which a bound on a measure tells second texts of another document from others."""
+    values = np.array([measure(one) for one in examples])
+    other = np.array([one.other for one in examples])
+    accuracies = [((values <= bound) == other).mean() for bound in np.unique(values)]
+    return max(*accuracies, 1 - min(accuracies))
+
+
+def test_no_length_tells_that_a_second_text_is_of_another_document():
+    random = np.random.default_rng(4)
+    texts = [
+        "\n".join(" ".join(random.choice(WORDS, random.integers(3, 12))) + "." for _ in range(random.integers(10, 40)))
+        for _ in range(40)
+    ]
+    documents = Documents.tokenize(documents_of(texts), TOKENIZER)
+    made = MaskedExamples(documents.pieces(100, 2), Masking.of(TOKENIZER, 0.15, False), pairs=True, token_types=True)
+    found = drawn(made, epochs=12)
+    assert len(found) > 2000
+    for measure in (lambda one: len(one.ids), lambda one: len(one.ids) - one.first_length):
+        assert separable(found, measure) < 0.56, measure
+    full_stop = TOKENIZER.encode(".")[0]
+    # a second text is cut inside a sentence only where there is less room than for any sentence that was drawn
+    assert np.mean([restored(one)[-2] == full_stop for one in found]) > 0.97
