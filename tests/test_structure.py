@@ -47,7 +47,9 @@ datasets.words datasets metrics
 reports.tables reports.matrix reports.classification reports.multi_label reports.spans reports
 reports.answers
 training training.settings training.policy training.keras_contract training.randomness
-pretrained pretrained.hub pretrained.weight_files pretrained.source pretrained.checkpoint
+pretrained pretrained.hub pretrained.weight_files
+pretrained.gguf pretrained.gguf.header pretrained.gguf.tensors pretrained.gguf.architectures pretrained.gguf.config
+pretrained.gguf.tokenizer pretrained.gguf.opening pretrained.source pretrained.checkpoint
 pretrained.bert_tables pretrained.bert
 layers layers.precision layers.activations layers.fused layers.dropout layers.position layers.attention layers.blocks
 layers.vocabulary_loss layers.recurrent layers.ngrams layers.word_features layers.crf layers.entities

@@ -10,6 +10,8 @@ import numpy as np
 
 from lmkeras.archives import MEGABYTE, inside, read_text
 from lmkeras.errors import InputError
+from lmkeras.pretrained.gguf.opening import open_gguf
+from lmkeras.pretrained.gguf.tokenizer import tokenizer_of
 from lmkeras.pretrained.hub import folder_of
 from lmkeras.pretrained.weight_files import Weights, open_weights, read_object
 
@@ -78,11 +80,14 @@ def open_source(source: str | Path) -> Source:
 
     Args:
         source: a folder with config.json, the weights (model.safetensors or pytorch_model.bin, which may be split into
-            several files with an index) and tokenizer.json; or a name on the Hugging Face hub.
+            several files with an index) and tokenizer.json; a name on the Hugging Face hub; or a .gguf file.
 
     Raises:
-        InputError: there is no such model, or a file is missing, damaged or a link that leads out of the folder.
+        InputError: there is no such model; a file is missing, damaged or a link that leads out of the folder; or a
+            package that reads the format is not installed.
     """
+    if Path(source).suffix == ".gguf":
+        return _of_gguf(source)
     tokenizer = "tokenizer.json, tokenizer_config.json and generation_config.json"
     folder = folder_of(source, _FORMATS, _BESIDE, tokenizer=tokenizer)
     config = _object_of(folder, "config.json")
@@ -95,6 +100,19 @@ def open_source(source: str | Path) -> Source:
         generation_config=_object_of(folder, "generation_config.json") or {},
         weights=open_weights(folder, _FORMATS),
         read_tokenizer=lambda: _tokenizer_files(folder),
+    )
+
+
+def _of_gguf(source: str | Path) -> Source:
+    file = open_gguf(source)
+    return Source(
+        name=str(source),
+        folder=Path(source).parent,
+        config=file.config,
+        generation_config=file.generation_config,
+        weights=file.weights,
+        read_tokenizer=lambda: tokenizer_of(file.header),
+        note=file.note,
     )
 
 
