@@ -51,7 +51,9 @@ pretrained pretrained.hub pretrained.weight_files
 pretrained.gguf pretrained.gguf.header pretrained.gguf.tensors pretrained.gguf.architectures pretrained.gguf.config
 pretrained.gguf.tokenizer pretrained.gguf.opening pretrained.source pretrained.checkpoint
 pretrained.bert_tables pretrained.bert
-layers layers.precision layers.activations layers.fused layers.dropout layers.position layers.attention layers.blocks
+layers layers.precision layers.activations layers.fused layers.dropout layers.position layers.cache layers.attention
+layers.blocks layers.norm layers.rotary layers.grouped_attention layers.published_block
+pretrained.decoder_tables pretrained.decoder_rotary pretrained.decoder_config pretrained.decoder_families
 layers.vocabulary_loss layers.recurrent layers.ngrams layers.word_features layers.crf layers.entities
 networks networks.settings networks.size_types networks.registry networks.pooling networks.contract
 networks.judged networks.network networks.kept
@@ -63,8 +65,9 @@ networks.bodies.recurrent
 networks.bodies.bidirectional networks.bodies.transformer
 networks.bodies.bert.calling networks.bodies.bert.packed networks.bodies.bert.reading
 networks.bodies.bert.publishing networks.bodies.bert.encoder
+networks.bodies.decoder.body
 networks.bodies.bert.classifier networks.bodies.bert.with_head networks.bodies.bert.drop_in networks.bodies.bert
-networks.version_0_1 networks.weights
+networks.version_0_1 networks.weights networks.bodies.decoder.publishing networks.bodies.decoder
 training.outcome training.curves training.devices training.adam training.muon training.optimizers
 training.layer_rates training.f1 training.entity_f1 training.spans
 training.checkpoints training.interruption training.strategies

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from lmkeras.decoding.samplers import penalize_repetition, sample
 from lmkeras.decoding.sampling import Sampling
-from lmkeras.layers.attention import compiled_steps
+from lmkeras.layers.cache import compiled_steps
 from lmkeras.networks.network import Network
 from lmkeras.tokenizers.special import SpecialIds
 

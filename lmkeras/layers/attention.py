@@ -1,20 +1,16 @@
 """Multi-head self-attention, over a whole text at once or token by token with a key/value cache.
 
-A cache has L slots, one for each token. A step writes the next tokens of all rows of a batch into the same slots, so
-texts of different lengths end in the same slot. The slots before the first token of a shorter text hold filler, which
-no token looks at. After the last slot comes the first one again: a cache holds the last L tokens of each row.
+cache.py says how a cache is laid out.
 
 Shape letters: B batch, T tokens, L cache length in slots, D width, H heads, K key size of one head.
 """
-
-import contextlib
-import contextvars
 
 import keras
 import tensorflow as tf
 from keras import ops
 
 from lmkeras.errors import InputError
+from lmkeras.layers.cache import placed, visible, with_rows_of
 from lmkeras.layers.dropout import dropout
 from lmkeras.layers.fused import dense, rotation, scaled_softmax
 from lmkeras.layers.position import rotation_angles
@@ -107,30 +103,6 @@ def fresh(initializer):
 def token_mask(mask):
     """The mask for later layers: a mask of tokens [B, T] itself; None instead of one of pairs of tokens [B, T, T]."""
     return mask if mask is None or len(mask.shape) == 2 else None
-
-
-_compiled = contextvars.ContextVar("compiled_steps", default=False)
-
-
-@contextlib.contextmanager
-def compiled_steps():
-    """A context in which `SelfAttention.step` is traced for XLA, which can change a cache without copying it."""
-    token = _compiled.set(True)
-    try:
-        yield
-    finally:
-        _compiled.reset(token)
-
-
-def _placed(cache, new, start):
-    """The cache [B·H, L, K] with `new` [B·H, T, K] in its next slots; `start` tokens were written to it before."""
-    length, slots = ops.shape(new)[1], ops.shape(cache)[1]
-    if _compiled.get():
-        return ops.slice_update(cache, (0, start % slots, 0), ops.cast(new, cache.dtype))
-    # outside XLA, TensorFlow compiles slice_update anew for every shape, and not every server has that operation
-    token = (ops.arange(slots) - start) % slots  # [L], which token of `new` each slot gets where it is below T
-    spread = ops.take(ops.cast(new, cache.dtype), ops.minimum(token, length - 1), axis=1)
-    return ops.where((token < length)[:, None], spread, cache)
 
 
 @keras.saving.register_keras_serializable("lmkeras")
@@ -271,13 +243,10 @@ class SelfAttention(keras.layers.Layer):
         rows = (batch * self.num_heads, length, self._key_dim)
         lengths = start + length if lengths is None else lengths
         queries, keys, values = (ops.reshape(heads, rows) for heads in self._project(x, lengths - length))
-        keys, values = _placed(cache["keys"], keys, start), _placed(cache["values"], values, start)
-        slots = ops.shape(keys)[1]
-        age = (start + length - 1) % slots - ops.arange(slots)
-        age = ops.where(age < 0, age + slots, age)  # [L], how many tokens came after the one in each slot
+        keys, values = placed(cache["keys"], keys, start), placed(cache["values"], values, start)
         if len(getattr(lengths, "shape", ())) == 1:
             lengths = ops.repeat(lengths, self.num_heads)[:, None, None]  # [B·H, 1, 1]
-        allowed = ops.logical_and(age >= ops.arange(length)[::-1][:, None], age < lengths)  # [T, L] or [B·H, T, L]
+        allowed, _ = visible(start, ops.shape(keys)[1], length=length, lengths=lengths)  # [T, L] or [B·H, T, L]
         heads = attend(queries, keys=keys, values=values, allowed=allowed)  # [B·H, T, K]
         heads = ops.reshape(heads, (batch, self.num_heads, length, self._key_dim))
         return self._join(heads), {"keys": keys, "values": values}
@@ -287,10 +256,7 @@ class SelfAttention(keras.layers.Layer):
 
         The slots of `other` are moved on by `turn`, so that all texts end in the same slot.
         """
-        heads = ops.reshape(rows[:, None] * self.num_heads + ops.arange(self.num_heads), (-1, 1))  # [N·H, 1]
-        return {
-            name: tf.tensor_scatter_nd_update(cache[name], heads, tf.roll(other[name], turn, axis=1)) for name in cache
-        }
+        return with_rows_of(other, cache, rows=rows, turn=turn, num_heads=self.num_heads)
 
     def get_config(self):
         """The constructor's arguments."""

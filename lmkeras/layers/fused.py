@@ -70,7 +70,7 @@ def _of_equal_types(gradient, *tensors, **options):
     return [g if g is None else ops.cast(g, x.dtype) for g, x in zip(gradients, tensors, strict=False)]
 
 
-def product(x, kernel, dtype, bias=None, transpose=False):
+def product(x, kernel, dtype, bias=None, transpose=False, few_rows=False):
     """x · kernel + bias, with x, kernel and bias rounded to a precision first.
 
     Args:
@@ -79,6 +79,8 @@ def product(x, kernel, dtype, bias=None, transpose=False):
         dtype: this precision, which the result has too; the sums of the matrix product are float32.
         bias: [M], or None.
         transpose: whether the kernel is [M, N].
+        few_rows: whether x has much fewer rows than a kernel [M, N]. Then the kernel is multiplied by x, which reads
+            the kernel twice as fast as the product in the other order.
 
     Returns:
         [..., M].
@@ -89,7 +91,10 @@ def product(x, kernel, dtype, bias=None, transpose=False):
     if keras.backend.is_int_dtype(kernel.dtype):
         raise InputError("the network's weights are quantized, which it cannot compute with: load it anew")
     rows = ops.reshape(ops.cast(x, dtype), (-1, x.shape[-1]))
-    y = tf.matmul(rows, ops.cast(kernel, dtype), transpose_b=transpose)
+    if transpose and few_rows:
+        y = tf.transpose(tf.matmul(ops.cast(kernel, dtype), rows, transpose_b=True))
+    else:
+        y = tf.matmul(rows, ops.cast(kernel, dtype), transpose_b=transpose)
     if bias is not None and fuses(dtype):
         y = add_bias(y, bias, dtype=dtype)  # faster than oneDNN's bfloat16 product with the bias inside it
     elif bias is not None:

@@ -52,11 +52,10 @@ class Body:
         default_optimizer: the optimizer that `fit` uses if the user names none.
         default_learning_rate: the highest learning rate for default_optimizer; None for the optimizer's own default.
         xla_on_cpu: whether compiling the whole training step with XLA was measured to be faster on CPUs.
-        keeps_digits: whether what the body sums up from step to step stays float32 in mixed precision; else `auto`
-            trains it in float32 everywhere.
+        keeps_digits: whether what the body sums up stays float32 in mixed precision; else `auto` trains it in float32.
         xla_on_gpu: whether XLA can compile all that the body runs on GPUs; what cuDNN's LSTM does, it cannot.
-        bfloat16_on_cpu: whether training with matrix products in bfloat16 was measured to be worthwhile, on CPUs with
-            instructions for them.
+        untrainable: why `fit` refuses networks with this body; "" if they can be trained.
+        bfloat16_on_cpu: whether training with bfloat16 products pays on CPUs with instructions for them.
     """
 
     vocabulary_size: int
@@ -72,6 +71,7 @@ class Body:
     xla_on_cpu: bool = False
     keeps_digits: bool = True
     xla_on_gpu: bool = True
+    untrainable: str = ""
     bfloat16_on_cpu: bool = False
 
     def inputs(self, inputs) -> Mapping:

@@ -11,7 +11,7 @@ from lmkeras.networks.settings import FROM_ELSEWHERE, NETWORK_SETTINGS, TRAIN_OP
 from lmkeras.training.settings import ClassifierFitSettings, FitSettings
 
 #: the modules whose import registers the bodies that come with lmkeras
-_MODULES = ("ngrams", "dense", "convolutional", "recurrent", "bidirectional", "transformer", "bert", "words")
+_MODULES = ("ngrams", "dense", "convolutional", "recurrent", "bidirectional", "transformer", "bert", "words", "decoder")
 _HEADS = ("classes", "labels", "language", "spans", "masked", "tags")
 _bodies: dict[str, dict[str, "Family"]] = {"readers": {}, "writers": {}, "taggers": {}}
 #: for each kind of body the options of the tasks that use it, by the task's name

@@ -73,8 +73,8 @@ def fit(
         For each evaluation, those before a resume too, loss (nats), metrics and, with validation, the same with val_.
 
     Raises:
-        InputError: the loss became NaN or infinite (with validation, the best weights until then are kept), the
-            checkpoint is that of another training or cannot be written, or a worker was lost.
+        InputError: the body cannot be trained, the loss became NaN or infinite (with validation, the best weights until
+            then are kept), the checkpoint is of another training or cannot be written, or a worker was lost.
         Interrupted: SIGTERM or Ctrl-C came; a run has written a checkpoint before it stopped.
     """
     steps, strategy, updates = batches.steps_per_epoch, strategy_for(settings.distribute), Updates(1, 1)
@@ -126,6 +126,8 @@ def _shared(network, strategy, averages, batches: Batches, note=None):
 
 def _compile(network, settings, policy, total, batches, metrics, rate_factors) -> list[keras.metrics.Metric]:
     """Compiles the network, seeds its dropout; returns the metrics that are averaged over an epoch, the loss first."""
+    if network.body.untrainable:
+        raise InputError(network.body.untrainable)
     _seed_dropout(network, settings.seed)
     optimizer = _optimizer(network, settings=settings, policy=policy, total=total)
     if rate_factors is not None:

@@ -10,6 +10,7 @@ from keras import ops
 
 from lmkeras.errors import InputError
 from lmkeras.layers.fused import product
+from lmkeras.layers.norm import Unset
 from lmkeras.layers.vocabulary_loss import vocabulary_loss
 from lmkeras.networks.contract import Head, Writer
 
@@ -22,15 +23,31 @@ class LanguageHead(Head):
         vocabulary_size: V.
         tied: whether the body's embedding, transposed, is used as the last matrix.
         every_position: True gives logits after every token of a text, [B, T, V]; False only after the last, [B, V].
+        use_bias: whether a matrix of its own has a bias.
+        weights_dtype: precision of a matrix of its own that will be read from a file, and so has no fresh values; None
+            for a fresh one, in the head's precision. Logits are computed in the head's.
     """
 
     keras_loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
-    def __init__(self, vocabulary_size: int, tied: bool = False, every_position: bool = True, **kwargs):
+    def __init__(
+        self,
+        vocabulary_size: int,
+        tied: bool = False,
+        every_position: bool = True,
+        use_bias: bool = True,
+        weights_dtype: str | None = None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
+        self.use_bias, self.weights_dtype = use_bias, weights_dtype
         self.vocabulary_size, self.tied, self.every_position = vocabulary_size, tied, every_position
         self.reads = "states" if every_position else "summary"
-        self.dense = None if tied else keras.layers.Dense(vocabulary_size, name="logits")
+        self.dense = None
+        if not tied:
+            kernel = "glorot_uniform" if weights_dtype is None else Unset()
+            options = {"use_bias": use_bias, "kernel_initializer": kernel, "dtype": weights_dtype, "name": "logits"}
+            self.dense = keras.layers.Dense(vocabulary_size, **options)
 
     def connect(self, body: Writer) -> None:
         """Lets a tied head use the body's embedding; InputError if the body was made without tie_embeddings."""
@@ -50,9 +67,10 @@ class LanguageHead(Head):
     def call(self, states, training=False):
         """Logits [..., V]."""
         kernel, bias = self._last_layer()
-        return ops.cast(
-            product(states, kernel=kernel, dtype=self.compute_dtype, bias=bias, transpose=self.tied), "float32"
-        )
+        options = {"dtype": self.compute_dtype, "bias": bias, "transpose": self.tied}
+        if self.tied and len(states.shape) == 3:
+            options["few_rows"] = states.shape[1] == 1  # one token of each text
+        return ops.cast(product(states, kernel=kernel, **options), "float32")
 
     def _last_layer(self):
         return (self._embedding().embeddings, None) if self.tied else (self.dense.kernel, self.dense.bias)
@@ -81,5 +99,5 @@ class LanguageHead(Head):
 
     def get_config(self):
         """The constructor's arguments."""
-        names = ("vocabulary_size", "tied", "every_position")
+        names = ("vocabulary_size", "tied", "every_position", "use_bias", "weights_dtype")
         return {name: getattr(self, name) for name in names}

@@ -1,0 +1,70 @@
+"""Caches of keys and values: where tokens are written, and which slots a token may look at.
+
+A cache has L slots, one for each token. A step writes the next tokens of all rows of a batch into the same slots, so
+texts of different lengths end in the same slot. The slots before the first token of a shorter text hold filler, which
+no token looks at. After the last slot comes the first one again: a cache holds the last L tokens of each row.
+
+Shape letters: B batch, T tokens, L cache length in slots, H heads, K key size of one head.
+"""
+
+import contextlib
+import contextvars
+
+import tensorflow as tf
+from keras import ops
+
+_compiled = contextvars.ContextVar("compiled_steps", default=False)
+
+
+@contextlib.contextmanager
+def compiled_steps():
+    """A context in which steps of attention are traced for XLA, which can change a cache without copying it."""
+    token = _compiled.set(True)
+    try:
+        yield
+    finally:
+        _compiled.reset(token)
+
+
+def placed(cache, new, start):
+    """The cache [B·H, L, K] with `new` [B·H, T, K] in its next slots; `start` tokens were written to it before."""
+    length, slots = ops.shape(new)[1], ops.shape(cache)[1]
+    if _compiled.get():
+        return ops.slice_update(cache, (0, start % slots, 0), ops.cast(new, cache.dtype))
+    # outside XLA, TensorFlow compiles slice_update anew for every shape, and not every server has that operation
+    token = (ops.arange(slots) - start) % slots  # [L], which token of `new` each slot gets where it is below T
+    spread = ops.take(ops.cast(new, cache.dtype), ops.minimum(token, length - 1), axis=1)
+    return ops.where((token < length)[:, None], spread, cache)
+
+
+def with_rows_of(other, cache, rows, turn, num_heads):
+    """The cache of B texts in which the texts `rows`, int32 [N], are replaced by those of the cache `other`.
+
+    Args:
+        other: the cache of N texts, with as many slots.
+        cache: keys and values by name, each [B·H, L, K].
+        rows: which texts to replace.
+        turn: by how many slots those of `other` are moved on, so that all texts end in the same slot.
+        num_heads: H, of the keys and values.
+    """
+    heads = ops.reshape(rows[:, None] * num_heads + ops.arange(num_heads), (-1, 1))  # [N·H, 1]
+    return {name: tf.tensor_scatter_nd_update(cache[name], heads, tf.roll(other[name], turn, axis=1)) for name in cache}
+
+
+def visible(start, slots, length, lengths):
+    """Which slots of a cache the next tokens may look at, those of these tokens themselves included.
+
+    Args:
+        start: a scalar, how many tokens were written to the cache before, filler included.
+        slots: L.
+        length: T, how many tokens are read next; they have been written to the cache.
+        lengths: int32, broadcastable to [..., T, L]: how many tokens each text has up to the last of these, filler not
+            counted.
+
+    Returns:
+        (bool [..., T, L]; int32 [T, L], how many tokens before the one that looks a slot's token stands).
+    """
+    age = (start + length - 1) % slots - ops.arange(slots)
+    age = ops.where(age < 0, age + slots, age)  # [L], how many tokens came after the one in each slot
+    distance = age - ops.arange(length)[::-1][:, None]  # [T, L]
+    return ops.logical_and(distance >= 0, age < lengths), distance

@@ -1,0 +1,53 @@
+"""One layer for the norms of published decoders, and an initializer for weights that are read from a file.
+
+Shape letters: D width.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from lmkeras.layers.fused import layer_norm, rms_norm
+
+
+class Unset(keras.initializers.Initializer):
+    """For weights that will be read from a file: zeros that take no memory until the weights are there."""
+
+    def __call__(self, shape, dtype=None):
+        """Zeros of this shape."""
+        if tf.executing_eagerly():
+            return np.zeros(shape, tf.as_dtype(dtype).as_numpy_dtype)  # pages that nobody has touched yet
+        return tf.zeros(shape, dtype)
+
+
+class Norm(keras.layers.Layer):
+    """Scales vectors [..., D] to a common size, in float32: `rms_norm` or `layer_norm`.
+
+    Args:
+        kind: "rms", or "layer", which first subtracts the mean and has an offset.
+        epsilon: added to mean squares or variances.
+        shift: added to the scale; 1 where the weights say by how much the scale differs from 1.
+    """
+
+    def __init__(self, kind: str, epsilon: float, shift: float = 0.0, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.kind, self.epsilon, self.shift = kind, epsilon, shift
+
+    def build(self, input_shape):
+        """Makes the scale, and the offset if there is one."""
+        shape = (input_shape[-1],)
+        self.scale = self.add_weight(shape=shape, initializer=Unset(), name="scale")
+        self.offset = self.add_weight(shape=shape, initializer=Unset(), name="offset") if self.kind == "layer" else None
+        self.built = True
+
+    def call(self, x):
+        """float32, like x."""
+        scale = self.shifted_scale()
+        if self.offset is None:
+            return rms_norm(x, scale, epsilon=self.epsilon, dtype="float32")
+        return layer_norm(x, scale, self.offset, epsilon=self.epsilon, dtype="float32")
+
+    def shifted_scale(self):
+        """What vectors are multiplied by, float32 [D]."""
+        scale = tf.cast(self.scale.value, "float32")
+        return scale + self.shift if self.shift else scale
