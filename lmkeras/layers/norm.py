@@ -4,20 +4,17 @@ Shape letters: D width.
 """
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from lmkeras.layers.fused import layer_norm, rms_norm
 
 
 class Unset(keras.initializers.Initializer):
-    """For weights that will be read from a file: zeros that take no memory until the weights are there."""
+    """For weights that will be read from a file: any values, which take no memory as they are never written."""
 
     def __call__(self, shape, dtype=None):
-        """Zeros of this shape."""
-        if tf.executing_eagerly():
-            return np.zeros(shape, tf.as_dtype(dtype).as_numpy_dtype)  # pages that nobody has touched yet
-        return tf.zeros(shape, dtype)
+        """A tensor of this shape; what it holds has no meaning."""
+        return tf.raw_ops.Empty(shape=shape, dtype=dtype, init=False)
 
 
 class Norm(keras.layers.Layer):

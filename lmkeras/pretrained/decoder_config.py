@@ -16,17 +16,16 @@ from lmkeras.pretrained.decoder_tables import FAMILIES, Family, Key
 #: from are in generation_config.json today
 MEANINGLESS = frozenset(
     """
-    model_type architectures _name_or_path name_or_path transformers_version torch_dtype dtype initializer_range
-    use_cache
-    attention_dropout bos_token_id eos_token_id pad_token_id sep_token_id decoder_start_token_id tokenizer_class
-    return_dict output_attentions output_hidden_states torchscript use_bfloat16 gradient_checkpointing id2label label2id
-    num_labels finetuning_task problem_type task_specific_params prefix transformers.js_config _attn_implementation
-    attn_implementation _attn_implementation_autoset unsloth_fixed unsloth_version chunk_size_feed_forward _commit_hash
-    max_length min_length max_new_tokens do_sample early_stopping num_beams num_beam_groups diversity_penalty
-    temperature
-    top_k top_p min_p typical_p repetition_penalty length_penalty no_repeat_ngram_size encoder_no_repeat_ngram_size
-    bad_words_ids num_return_sequences output_scores return_dict_in_generate forced_bos_token_id forced_eos_token_id
-    remove_invalid_values exponential_decay_length_penalty suppress_tokens begin_suppress_tokens
+    model_type architectures _name_or_path name_or_path _model_name_or_path transformers_version torch_dtype dtype
+    initializer_range use_cache attention_dropout bos_token_id eos_token_id pad_token_id unk_token_id sep_token_id
+    decoder_start_token_id tokenizer_class return_dict output_attentions output_hidden_states torchscript use_bfloat16
+    gradient_checkpointing id2label label2id num_labels finetuning_task problem_type task_specific_params prefix
+    transformers.js_config _attn_implementation attn_implementation _attn_implementation_autoset unsloth_fixed
+    unsloth_version chunk_size_feed_forward _commit_hash max_length min_length max_new_tokens do_sample early_stopping
+    num_beams num_beam_groups diversity_penalty temperature top_k top_p min_p typical_p repetition_penalty
+    length_penalty no_repeat_ngram_size encoder_no_repeat_ngram_size bad_words_ids num_return_sequences output_scores
+    return_dict_in_generate forced_bos_token_id forced_eos_token_id remove_invalid_values
+    exponential_decay_length_penalty suppress_tokens begin_suppress_tokens
     """.split()
 )
 _MOST = 2**31

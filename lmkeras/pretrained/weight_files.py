@@ -101,8 +101,7 @@ class SafetensorsFile:
         self.shapes = {name: _turned(entry["shape"], turned) for name, (entry, turned) in self._stored.items()}
         self.dtypes = {name: _DTYPES.get(entry["dtype"], entry["dtype"]) for name, (entry, _) in self._stored.items()}
         self.total_bytes = sum(entry["data_offsets"][1] - entry["data_offsets"][0] for entry in header.values())
-        self._numbers = np.memmap(path, "uint8", mode="r")
-        self._start = 8 + int.from_bytes(self._numbers[:8].tobytes(), "little")
+        self._start = path.stat().st_size - self.total_bytes
 
     def read(self, name: str) -> np.ndarray:
         """See `Weights.read`."""
@@ -112,8 +111,11 @@ class SafetensorsFile:
                 f"{self._path} has {shortened(name)} as {entry['dtype']}, which is not read: take the model in "
                 "bfloat16, float16 or float32"
             )
-        begin, end = (self._start + offset for offset in entry["data_offsets"])
-        tensor = np.asarray(self._numbers[begin:end]).view(self.dtypes[name]).reshape(entry["shape"])
+        begin, end = entry["data_offsets"]
+        # mapped anew for each tensor: what is mapped counts as memory of the process until it is let go
+        place = {"offset": self._start + begin, "shape": end - begin}
+        numbers = np.memmap(self._path, "uint8", mode="r", **place) if end > begin else np.frombuffer(b"", "uint8")
+        tensor = np.asarray(numbers).view(self.dtypes[name]).reshape(entry["shape"])
         return tensor.T if is_turned else tensor
 
 
