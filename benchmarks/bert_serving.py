@@ -77,17 +77,23 @@ def write_onnx(folder):
     return {}
 
 
-def figures_of(folder, one, many):
-    """The figures of `one(text)` and `many(texts)`, which give the probability of the second class of each text."""
-    texts = json.loads((folder / "sentences.json").read_text())
+def speed(texts, one, many):
+    """Milliseconds of `one(text)`, and texts a second of `many(texts)`."""
     batches = [texts[start : start + BATCH] for start in range(0, len(texts), BATCH)]
     singles = iter(texts * 1000)
     latency = seconds_per_call(lambda: one(next(singles)), 2.0, warm_up=40)
     seconds = seconds_per_call(lambda: [many(batch) for batch in batches], 2.0, warm_up=1)
-    found = np.concatenate([np.ravel(many(batch)) for batch in batches])
+    return {"milliseconds": 1000 * latency, "rate": len(texts) / seconds}
+
+
+def figures_of(folder, one, many):
+    """The figures of `one(text)` and `many(texts)`, which give the probability of the second class of each text."""
+    texts = json.loads((folder / "sentences.json").read_text())
+    figures = speed(texts, one, many)
+    found = np.concatenate([np.ravel(many(texts[start : start + BATCH])) for start in range(0, len(texts), BATCH)])
     if np.abs(found[:4] - [float(one(text)) for text in texts[:4]]).max() > 0.01:
         sys.exit("a sentence alone and in a batch are not the same")
-    return {"milliseconds": 1000 * latency, "rate": len(texts) / seconds, "probability": float(found.mean())}
+    return {**figures, "probability": float(found.mean())}
 
 
 def lmkeras_side(folder, dtype):
@@ -179,18 +185,28 @@ def compare(folder, options):
     for name, side in found.items():
         if abs(side["probability"] - found["lmkeras float32"]["probability"]) > 0.001:
             sys.exit(f"{name} finds other probabilities")
-    report("bert_serving", [*rows(found, "float32", 4, tokens), *rows(found, "bfloat16", 2, tokens)])
+    ours = [f"lmkeras {dtype}" for dtype in ("float32", "bfloat16")]
+    report("bert_serving", [row for side in ours for row in rows(found, side, tokens, GOALS, "text to label")])
 
 
-def rows(found, dtype, bytes_per_weight, tokens):
-    """The report's rows of our figures in one precision, each beside the best of each peer."""
-    weights = 12 * LAYERS * WIDTH**2
+def rows(found, side, tokens, goals, what):
+    """The report's rows of one of our sides, each beside the best of each peer.
+
+    Args:
+        found: what `run_sides` returned.
+        side: its name, which ends in its precision.
+        tokens: of a sentence, on average.
+        goals: by figure and peer, or by peer for all figures.
+        what: what is measured.
+    """
+    dtype, weights = side.rsplit(" ", 1)[1], 12 * LAYERS * WIDTH**2
+    size = {"float32": 4, "bfloat16": 2}[dtype] * weights
     seconds = tokens * (2 * weights + 4 * LAYERS * tokens * WIDTH) / matrix_rate(dtype)  # of one sentence
-    floors = {"milliseconds": 1000 * max(bytes_per_weight * weights / bandwidth(), seconds), "rate": 1 / seconds}
-    for figure, unit, what in (("milliseconds", "ms", "one sentence"), ("rate", "sentences/s", f"batches of {BATCH}")):
-        for prefix, goal in GOALS.items():
+    floors = {"milliseconds": 1000 * max(size / bandwidth(), seconds), "rate": 1 / seconds}
+    for figure, unit, shown in (("milliseconds", "ms", "one sentence"), ("rate", "sentences/s", f"batches of {BATCH}")):
+        for prefix, goal in goals.get(figure, goals).items():
             peer, theirs = fastest(found, figure, prefix, lowest=unit == "ms")
-            row = {"what": f"BERT 6 x 384, text to label, {what}, {dtype}", "ours": found[f"lmkeras {dtype}"][figure]}
+            row = {"what": f"BERT {LAYERS} x {WIDTH}, {what}, {shown}, {dtype}", "ours": found[side][figure]}
             yield row | {"unit": unit, "peer": peer, "theirs": theirs, "goal": goal, "floor": floors[figure]}
 
 

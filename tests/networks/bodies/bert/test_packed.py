@@ -5,6 +5,10 @@ import tensorflow as tf
 
 from lmkeras.errors import InputError
 from lmkeras.networks.bodies.bert import Bert, bert_classifier
+from lmkeras.networks.heads.masked import MaskedHead
+from lmkeras.networks.heads.spans import SpanHead
+from lmkeras.networks.heads.tags import TagsHead
+from lmkeras.networks.network import Network
 
 SIZES = {
     "vocab_size": 29,
@@ -54,6 +58,32 @@ def test_how_far_texts_are_padded_and_who_is_beside_them_does_not_matter():
     alone = np.concatenate([packed({"input_ids": tf.constant(row[None])}) for row in IDS])
     np.testing.assert_allclose(longer, together, rtol=0, atol=2e-5)
     np.testing.assert_allclose(alone, together, rtol=0, atol=2e-5)
+
+
+HEADS = {
+    "tags": lambda: TagsHead(0, 2),
+    "spans": SpanHead,
+    "words": lambda: MaskedHead(SIZES["vocab_size"]),
+    "words and sentences": lambda: MaskedHead(SIZES["vocab_size"], next_sentence=True),
+}
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_other_heads_get_what_the_network_gives_them(head):
+    network = Network(Bert(**SIZES, num_hidden_layers=2), HEADS[head]())
+    places = tf.constant([[0, 2, 0], [1, 3, 5], [0, 0, 0], [0, 1, 3]])
+    mask = tf.sequence_mask([3, 6, 0, 4], 6)
+    inputs = {"input_ids": tf.constant(IDS), "attention_mask": mask, "token_type_ids": tf.constant(TYPES)}
+    inputs |= {"word_starts": places} if head == "tags" else {"masked_positions": places} if "words" in head else {}
+    network(inputs)
+    draw = np.random.default_rng(0)
+    network.set_weights([draw.normal(0, 0.5, weight.shape) for weight in network.get_weights()])
+    expected = tf.nest.flatten(network(inputs, training=False))
+    for found, wanted in zip(tf.nest.flatten(exported(network)[0](inputs)), expected, strict=True):
+        assert np.ptp(wanted) > 0.1
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=5e-5)
+    close = tf.nest.flatten(exported(network, "bfloat16")[0](inputs))
+    assert all(np.any(found != wanted) for found, wanted in zip(close, expected, strict=True))
 
 
 def test_bfloat16_products_keep_two_digits():
