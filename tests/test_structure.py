@@ -65,7 +65,7 @@ networks.bodies.recurrent
 networks.bodies.bidirectional networks.bodies.transformer
 networks.bodies.bert.calling networks.bodies.bert.packed networks.bodies.bert.reading
 networks.bodies.bert.publishing networks.bodies.bert.encoder
-networks.bodies.decoder.body
+networks.bodies.decoder.sharing networks.bodies.decoder.body
 networks.bodies.bert.classifier networks.bodies.bert.with_head networks.bodies.bert.drop_in networks.bodies.bert
 networks.version_0_1 networks.weights networks.bodies.decoder.publishing networks.bodies.decoder
 training.outcome training.curves training.devices training.adam training.muon training.optimizers
@@ -83,7 +83,7 @@ tasks.masked_runner tasks.masked tasks.entity_types tasks.entities tasks.tagging
 export export.saved_model
 models models.folder models.network_file models.keras_file models.parts models.beginning models.recipe
 models.saving models.given models.preparing
-models.telling models.showing models.signatures models.model models.published models.loading
+models.telling models.showing models.signatures models.model models.published models.publishing models.loading
 models.language_model models.text_classifier models.tagger models.question_answerer models.masked_language_model
 models.tables
 models.cross_validation

@@ -26,10 +26,15 @@ def compiled_steps():
         _compiled.reset(token)
 
 
+def are_steps_compiled() -> bool:
+    """Whether `compiled_steps` holds."""
+    return _compiled.get()
+
+
 def placed(cache, new, start):
     """The cache [B·H, L, K] with `new` [B·H, T, K] in its next slots; `start` tokens were written to it before."""
     length, slots = ops.shape(new)[1], ops.shape(cache)[1]
-    if _compiled.get():
+    if are_steps_compiled():
         return ops.slice_update(cache, (0, start % slots, 0), ops.cast(new, cache.dtype))
     # outside XLA, TensorFlow compiles slice_update anew for every shape, and not every server has that operation
     token = (ops.arange(slots) - start) % slots  # [L], which token of `new` each slot gets where it is below T

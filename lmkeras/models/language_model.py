@@ -1,11 +1,15 @@
 """The language model that a user holds: text in, text out."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from lmkeras.decoding.sampling import Sampling, chosen
 from lmkeras.decoding.score import TextScore
+from lmkeras.errors import InputError
 from lmkeras.models.given import texts_of
+from lmkeras.models.loading import from_pretrained
 from lmkeras.models.model import Model
+from lmkeras.models.publishing import save_published
 from lmkeras.models.signatures import naming_settings
 from lmkeras.networks.network import Network
 from lmkeras.tasks.language import Language
@@ -39,6 +43,30 @@ class LanguageModel(Model):
         **sizes,
     ):
         super().__init__(Language(), network, tokenizer, vocabulary_size=vocabulary_size, **sizes)
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path, **options) -> "LanguageModel":
+        """A published language model; the arguments are those of `lmkeras.from_pretrained`.
+
+        Raises:
+            InputError: the source is no published language model.
+        """
+        model = from_pretrained(source, **options)
+        if not isinstance(model, cls):
+            raise InputError(f"{source} is {model.task.title}, not a language model: take lmkeras.from_pretrained")
+        return model
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Writes a published model in the form that transformers reads: config, weights, tokenizer, chat template.
+
+        Args:
+            folder: created if it does not exist; the files of an earlier checkpoint are replaced.
+
+        Raises:
+            InputError: the model was not published, so that transformers has no such network or tokenizer.
+        """
+        self._require_network()
+        save_published(folder, self.network, self.tokenizer, generation=self.task.generation)
 
     def evaluate(self, corpus, stride: int | None = None, verbose: str | int = 0, **reading) -> dict[str, float]:
         """Judges the model on a corpus, every token once.

@@ -27,22 +27,27 @@ def model_class(kind: str) -> type[Model]:
     return getattr(importlib.import_module(module), name)
 
 
-def from_pretrained(source: str | Path, **options) -> Model:
-    """A model from a published checkpoint of transformers with the head of a task: BERT's or DistilBERT's.
+def from_pretrained(source: str | Path, dtype: str | None = None, **options) -> Model:
+    """A published model: a decoder, which writes text, or BERT or DistilBERT with the head of a task.
 
     Args:
-        source: a folder with config.json, weights and vocabulary, or a name on the Hugging Face hub.
+        source: a folder with config.json, weights and tokenizer, a name on the Hugging Face hub, or a GGUF file.
+        dtype: for decoders, the precision in which weights are held: "float32" (the default, which is the fastest on
+            CPUs), or "bfloat16" or "float16" as they may be published, for half the memory. Products of matrices are
+            computed in float32 with each of them.
         options: fields of the task that shall differ from what config.json says, such as max_length=128, or pairs=True
             for a classifier of pairs of texts.
 
     Returns:
-        A TextClassifier with the published labels, a Tagger with the published tags, a QuestionAnswerer, a
-        MaskedLanguageModel, or the model of another task with this head.
+        A LanguageModel (GPT-2, Llama, Mistral, Qwen 2 and 3, SmolLM3, Gemma 3), a TextClassifier with the published
+        labels, a Tagger with the published tags, a QuestionAnswerer, a MaskedLanguageModel, or the model of another
+        task with this head.
 
     Raises:
-        InputError: there is no such checkpoint, it is of another family (RoBERTa, XLM-R), or has the head of no task.
+        InputError: there is no such checkpoint, it is of another family (RoBERTa, XLM-R), asks for what lmkeras does
+            not have, or has the head of no task.
     """
-    task, network, tokenizer = read_published(source, **options)
+    task, network, tokenizer = read_published(source, dtype, **options)
     return model_class(task.kind).of_task(task, network, tokenizer)
 
 
@@ -52,7 +57,7 @@ def load(folder: str | Path) -> Model:
     No code from the folder is run, and no more memory used than its files need.
 
     Args:
-        folder: the folder in which a model was saved, such as a training run's folder.
+        folder: the folder in which a model was saved, such as a training run's folder; or a published model.
 
     Returns:
         A model of the class that was saved.

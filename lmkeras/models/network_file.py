@@ -24,8 +24,18 @@ _MOST_LAYERS = 1000
 
 
 def write_network(network: Network, path: str | Path) -> None:
-    """Writes a network's weights, each under its name in `named_weights`."""
-    write_arrays(path, {name: keras.ops.convert_to_numpy(weight) for name, weight in named_weights(network).items()})
+    """Writes a network's weights, each under its name in `named_weights`, as precise as they were published."""
+    dtype = getattr(network.body, "published_dtype", None)
+    arrays = {name: keras.ops.convert_to_numpy(weight) for name, weight in named_weights(network).items()}
+    write_arrays(path, {name: _as_published(array, dtype) for name, array in arrays.items()})
+
+
+def _as_published(array: np.ndarray, dtype: str | None) -> np.ndarray:
+    if dtype is None or not keras.backend.is_float_dtype(keras.backend.standardize_dtype(array.dtype)):
+        return array
+    import ml_dtypes  # noqa: F401 - NumPy knows bfloat16 by it
+
+    return array.astype(dtype)
 
 
 def read_network(path: str | Path, said: Mapping[str, object]) -> Network:

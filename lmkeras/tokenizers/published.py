@@ -88,6 +88,11 @@ class PublishedTokenizer(BaseTokenizer):
         """The special tokens that tokenizer_config.json names, such as {"bos_token": "<s>"}, for chat templates."""
         return {name: token for name, token in self._config.items() if name.endswith("_token") and type(token) is str}
 
+    @functools.cached_property
+    def marks(self) -> dict[str, int]:
+        """The special tokens by name, with their ids: what `encode_marked` looks for in a text."""
+        return {one.content: id for id, one in self._added.items() if one.special}
+
     @property
     def chat_template(self) -> str | None:
         """The Jinja template that writes a conversation as one text; None where the files have none."""
@@ -137,6 +142,13 @@ class PublishedTokenizer(BaseTokenizer):
         """The whole tokenizer as JSON: the content of its files, as far as it counts."""
         fields = {"class_name": "PublishedTokenizer", "version": FORMAT_VERSION, "ends": self._ends}
         return json.dumps({**fields, "config": self._config, "tokenizer": self._tokenizer}, separators=(",", ":"))
+
+    def files(self) -> dict[str, dict]:
+        """The content of the files that transformers reads, by their names: "tokenizer" and "tokenizer_config"."""
+        return {
+            "tokenizer": self._tokenizer,
+            "tokenizer_config": {"tokenizer_class": "PreTrainedTokenizerFast", **self._config},
+        }
 
     @classmethod
     def from_json(cls, text: str) -> "PublishedTokenizer":

@@ -16,6 +16,7 @@ from lmkeras.layers.grouped_attention import BlockSettings
 from lmkeras.layers.norm import Norm, Unset
 from lmkeras.layers.published_block import PublishedBlock
 from lmkeras.layers.rotary import Rotary
+from lmkeras.networks.bodies.decoder.sharing import SharedTraces
 from lmkeras.networks.bodies.embedding import Sized
 from lmkeras.networks.contract import Writer
 
@@ -46,6 +47,7 @@ _SIZES = {
     "windows": None,
     "tie_embeddings": True,
     "weights_dtype": "float32",
+    "published_dtype": None,
     "family": "llama",
 }
 
@@ -76,6 +78,7 @@ class PublishedDecoder(Sized, Writer, keras.layers.Layer):
         windows: for each block, how many tokens a token looks at, 0 for all before it; None for 0 in all blocks.
         tie_embeddings: whether the embedding, transposed, is also the last matrix.
         weights_dtype: "float32", "bfloat16" or "float16".
+        published_dtype: one of these, in which the weights are written to files; None for weights_dtype.
         family: the name that checkpoints of this kind have in config.json, as model_type.
     """
 
@@ -125,6 +128,7 @@ class PublishedDecoder(Sized, Writer, keras.layers.Layer):
         self.embedding.build(input_shape)
         for layer in (*self.blocks, self.norm_layer):
             layer.build((*input_shape, self.d_model))
+        self._traces = SharedTraces(self.blocks)
         self.built = True
 
     def call(self, inputs, training=False):
@@ -172,7 +176,7 @@ class PublishedDecoder(Sized, Writer, keras.layers.Layer):
         """The states of texts that are read from their start, and the keys and values of each block."""
         x, read = self._embed(ids, positions), []
         for block, angles in zip(self.blocks, self._angles(positions, lengths), strict=True):
-            x, new = block.whole(x, angles, first)
+            x, new = self._traces.call(block, "whole", x=x, angles=angles, first=first)
             read.append(new)
         return self.norm_layer(x), read
 
@@ -212,7 +216,7 @@ class PublishedDecoder(Sized, Writer, keras.layers.Layer):
         steps = zip(self.blocks, state["caches"], self._angles(positions, lengths), strict=True)
         for block, cache, angles in steps:
             seen = within[block.attention.window]
-            x, cache = block.step(x, cache, angles=angles, start=start, allowed=seen)
+            x, cache = self._traces.call(block, "step", x=x, cache=cache, angles=angles, start=start, allowed=seen)
             caches.append(cache)
         return self.norm_layer(x), caches
 

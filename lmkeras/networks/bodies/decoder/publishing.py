@@ -27,8 +27,9 @@ def read_decoder(source, dtype: str | None = None) -> Network:
     Args:
         source: the checkpoint, which has `folder`, `name`, `config`, `shapes`, `read` and `kept_dtype`.
         dtype: the precision in which weights are held: "float32", "bfloat16" or "float16"; None for that of most
-            tensors in the checkpoint. The network computes in float32 with each of them, so that weights that were
-            published in bfloat16 give the same logits in bfloat16, in half the memory, as in float32.
+            tensors in the checkpoint, in which they are written to files whatever this is. The network computes in
+            float32 with each of them, so that weights that were published in bfloat16 give the same logits in bfloat16,
+            in half the memory, as in float32.
 
     Raises:
         InputError: config.json asks for what lmkeras does not have, or the tensors are not those that it describes.
@@ -38,7 +39,7 @@ def read_decoder(source, dtype: str | None = None) -> Network:
         raise unknown_name("dtype of weights", dtype, _DTYPES)
     arguments = arguments_of(source.config, f"config.json in {source.name}", num_tensors=len(source.shapes))
     rows = by_weight(rows_in(source, arguments))
-    network = new_decoder({**arguments, "weights_dtype": dtype})
+    network = new_decoder({**arguments, "weights_dtype": dtype, "published_dtype": source.kept_dtype})
     weights = named_weights(network)
     for path, parts in rows.items():
         weight = weights.pop(path)
@@ -56,7 +57,7 @@ def new_decoder(arguments: Mapping) -> Network:
 
 
 def write_decoder(network: Network, folder: str | Path, more: Mapping | None = None) -> None:
-    """Writes config.json and model.safetensors that transformers reads; weights keep their precision.
+    """Writes config.json and model.safetensors that transformers reads; weights are as precise as when published.
 
     Args:
         network: what `read_decoder` gave.
@@ -69,10 +70,11 @@ def write_decoder(network: Network, folder: str | Path, more: Mapping | None = N
     body = network.body
     if not isinstance(body, PublishedDecoder):
         raise InputError(f"expected a network that was read from a published decoder, got {network.described()}")
+    dtype = body.published_dtype or body.weights_dtype
     arguments, weights, tensors = body.get_config(), named_weights(network), {}
     for path, parts in by_weight(rows_of(arguments)).items():
-        tensors |= tensors_of(parts, np.asarray(weights[path].value), arguments)
-    config = {**config_of(arguments), **_NO_IDS, "torch_dtype": body.weights_dtype, **(more or {})}
+        tensors |= tensors_of(parts, np.asarray(weights[path].value).astype(_numpy_dtype(dtype)), arguments)
+    config = {**config_of(arguments), **_NO_IDS, "torch_dtype": dtype, **(more or {})}
     write_checkpoint(folder, config, tensors)
 
 
