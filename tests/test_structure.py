@@ -29,6 +29,7 @@ corpora.questions corpora.question_files
 corpora.label_lists corpora.multi_label_split
 corpora.labelled corpora.labelled_split corpora.labelled_files corpora.labelled_sources corpora
 tokenizers.special tokenizers.base tokenizers.pieces tokenizers.word_splitter tokenizers.keras_legacy
+tokenizers.chat_budget tokenizers.chat_sandbox tokenizers.chat
 tokenizers.utf8 tokenizers.special_tokens tokenizers.spelling
 tokenizers.bert_text tokenizers.bert_inputs tokenizers.bert_files tokenizers.word_piece_training
 tokenizers.in_graph tokenizers.in_graph.offsets tokenizers.in_graph.lower_case tokenizers.in_graph.byte_pair
