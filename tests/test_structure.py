@@ -31,10 +31,15 @@ corpora.labelled corpora.labelled_split corpora.labelled_files corpora.labelled_
 tokenizers.special tokenizers.base tokenizers.pieces tokenizers.word_splitter tokenizers.keras_legacy
 tokenizers.chat_budget tokenizers.chat_sandbox tokenizers.chat
 tokenizers.utf8 tokenizers.special_tokens tokenizers.spelling
+tokenizers.patterns tokenizers.pipeline tokenizers.published_tables
 tokenizers.bert_text tokenizers.bert_inputs tokenizers.bert_files tokenizers.word_piece_training
-tokenizers.in_graph tokenizers.in_graph.offsets tokenizers.in_graph.lower_case tokenizers.in_graph.byte_pair
+tokenizers.in_graph tokenizers.in_graph.offsets tokenizers.in_graph.lower_case tokenizers.in_graph.merging
+tokenizers.in_graph.byte_pair
 tokenizers.in_graph.keras_words
 tokenizers.in_graph.bert_characters tokenizers.in_graph.bert_text tokenizers.in_graph.word_piece
+tokenizers.in_graph.code_points tokenizers.in_graph.barriers tokenizers.in_graph.composing
+tokenizers.in_graph.added_tokens tokenizers.in_graph.matching tokenizers.in_graph.pieces
+tokenizers.in_graph.published
 tokenizers.choice tokenizers.word_spans tokenizers.in_graph.word_spans
 tokenizers.keras_words tokenizers.byte_pair tokenizers.word_piece tokenizers.published tokenizers
 corpora.knowledge

@@ -166,7 +166,14 @@ class PublishedTokenizer(BaseTokenizer):
 
     def in_graph(self) -> "tf.Module":
         """The TensorFlow twin; InputError naming the first part of the tokenizer.json that has no twin."""
-        raise InputError("published tokenizers have no twin in TensorFlow yet")
+        from lmkeras.tokenizers.in_graph.published import published_in_graph
+
+        try:
+            return published_in_graph(self._tokenizer, self._library, self._added, lambda: self._token_bytes)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"damaged tokenizer.json ({type(error).__name__}: {shortened(error)})") from None
 
     @functools.cached_property
     def _marking_library(self) -> tokenizers.Tokenizer:
@@ -181,10 +188,18 @@ class PublishedTokenizer(BaseTokenizer):
 
     @functools.cached_property
     def _token_bytes(self) -> dict[int, bytes]:
-        """What each id stands for; special tokens stand for no text."""
-        tokens = {id: token for token, id in self._ids.items()} | {id: one.content for id, one in self._added.items()}
-        special = {id for id, one in self._added.items() if one.special}
-        return {id: self._spelling.bytes_of(token) for id, token in tokens.items() if id not in special}
+        """What each id stands for; special tokens stand for no text.
+
+        The library takes the characters of an added token for stand-ins of bytes where there are such. Here they are
+        what was found in the text.
+        """
+        spelled = {id: self._spelling.bytes_of(token) for token, id in self._ids.items() if id not in self._added}
+        for id, token in self._added.items():
+            normalizer = self._library.normalizer if token.normalized else None
+            text = normalizer.normalize_str(token.content) if normalizer else token.content
+            if not token.special:
+                spelled[id] = text.encode() if self._spelling.byte_level else self._spelling.bytes_of(text)
+        return spelled
 
     def _added_before(self) -> list[int]:
         """The ids that the tokenizer's post-processor puts before a text, if any."""

@@ -43,6 +43,7 @@ def sentence_pieces(texts, vocabulary_size=900, normalizer=None, pre_tokenizer=N
     learner = tokenizers.Tokenizer(models.BPE())
     learner.normalizer = normalizer or normalizers.Replace(" ", "▁")
     learner.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never")
+    texts = [text.replace("<", "") for text in texts]  # so that no merges spell names of special tokens
     names = ["<pad>", "<s>", "</s>", "<unk>", *(f"<0x{byte:02X}>" for byte in range(256))]
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary_size, special_tokens=names, limit_alphabet=150, show_progress=False

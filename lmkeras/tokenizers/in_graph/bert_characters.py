@@ -45,7 +45,7 @@ def character_table(rules: BertTextRules) -> CharacterTable:
 
     Source: The Unicode Standard, 3.11, for the canonical ordering of marks.
     """
-    classes = _combining_classes() if rules.decomposes else {}
+    classes = combining_classes() if rules.decomposes else {}
     clean = rules.normalizer().normalize_str
     fates = np.full(sys.maxunicode + 1, IN_WORD, np.int32)
     targets, expansions = np.arange(sys.maxunicode + 1, dtype=np.int32), []
@@ -102,7 +102,7 @@ def _punctuation() -> frozenset[str]:
 
 
 @functools.cache
-def _combining_classes() -> dict[str, int]:
+def combining_classes() -> dict[str, int]:
     """The characters that canonical ordering moves, and for each a number that grows with its combining class."""
     moved = []
     for block in _blocks():
