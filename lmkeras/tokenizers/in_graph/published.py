@@ -181,4 +181,6 @@ def published_in_graph(
     spelled = token_bytes()
     size = max([*model["vocab"].values(), *spelled], default=0) + 1
     pieces = PiecesInGraph(whole_pieces(model, library, pipeline.byte_level), symbols, merges, size=size, cuts=cuts)
-    return InGraphPublished(pipeline, pieces, ids_by_text, [spelled.get(id, b"") for id in range(size)])
+    return InGraphPublished(
+        pipeline, pieces, added=ids_by_text, token_bytes=[spelled.get(id, b"") for id in range(size)]
+    )
