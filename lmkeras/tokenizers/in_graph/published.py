@@ -176,7 +176,8 @@ def published_in_graph(
         characters = np.full(sys.maxunicode + 1, -1, np.int32)
         for character, id in character_ids(model).items():
             characters[ord(character)] = id
-        symbols = Symbols(by_bytes, characters, unknown, bool(model.get("fuse_unk")))
+        fuses = bool(model.get("fuse_unk"))
+        symbols = Symbols(by_bytes, characters=characters, unknown=unknown, fuses=fuses)
         cuts = cuts_of(model, merges, [*by_bytes, unknown])
     spelled = token_bytes()
     size = max([*model["vocab"].values(), *spelled], default=0) + 1
