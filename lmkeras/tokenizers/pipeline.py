@@ -84,7 +84,7 @@ def pipeline_of(tokenizer: Mapping) -> Pipeline:
         raise InputError("the pre_tokenizer ByteLevel has a twin only where it is the last one")
     split = tuple(step for part in cuts for step in _split(part))
     _check_model(tokenizer["model"], byte_level)
-    return Pipeline(normalize, split, byte_level, spelling)
+    return Pipeline(normalize, split, byte_level=byte_level, spelling=spelling)
 
 
 def _without_twin(kind: str, part: object) -> InputError:
