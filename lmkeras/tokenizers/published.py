@@ -169,7 +169,9 @@ class PublishedTokenizer(BaseTokenizer):
         from lmkeras.tokenizers.in_graph.published import published_in_graph
 
         try:
-            return published_in_graph(self._tokenizer, self._library, self._added, lambda: self._token_bytes)
+            return published_in_graph(
+                self._tokenizer, self._library, added=self._added, token_bytes=lambda: self._token_bytes
+            )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             if isinstance(error, InputError):
                 raise
