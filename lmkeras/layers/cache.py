@@ -37,9 +37,13 @@ def placed(cache, new, start):
     if are_steps_compiled():
         return ops.slice_update(cache, (0, start % slots, 0), ops.cast(new, cache.dtype))
     # outside XLA, TensorFlow compiles slice_update anew for every shape, and not every server has that operation
-    token = (ops.arange(slots) - start) % slots  # [L], which token of `new` each slot gets where it is below T
-    spread = ops.take(ops.cast(new, cache.dtype), ops.minimum(token, length - 1), axis=1)
-    return ops.where((token < length)[:, None], spread, cache)
+    first = start % slots
+    if new.shape[1] == 1:
+        rows = ops.arange(ops.shape(cache)[0])
+        at = ops.stack([rows, ops.full_like(rows, first)], axis=1)  # [B·H, 2]
+        return tf.tensor_scatter_nd_update(cache, at, ops.cast(new[:, 0], cache.dtype))
+    parts = [cache[:, :first], ops.cast(new, cache.dtype), cache[:, first + length :]]
+    return tf.ensure_shape(ops.concatenate(parts, axis=1), cache.shape)
 
 
 def with_rows_of(other, cache, rows, turn, num_heads):

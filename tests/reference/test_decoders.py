@@ -15,8 +15,8 @@ import tensorflow as tf
 from lmkeras.decoding.generate import GenerationLoop
 from lmkeras.decoding.sampling import Sampling
 from lmkeras.networks.bodies.decoder import read_decoder, write_decoder
+from lmkeras.pretrained.source import open_source
 from lmkeras.tokenizers.special import SpecialIds
-from tests.pretrained.checkpoints import FolderSource
 from tests.reference.decoder_cases import CASES, NEW, PROMPTS
 
 pytestmark = pytest.mark.reference
@@ -39,7 +39,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("decoders")
     run("write", folder)
     for name in CASES:
-        write_decoder(read_decoder(FolderSource(folder / name)), folder / f"{name}_by_lmkeras")
+        write_decoder(read_decoder(open_source(folder / name)), folder / f"{name}_by_lmkeras")
     run("read", folder)
     return folder
 
@@ -49,7 +49,7 @@ def case(request, folder):
     """A case's name, its network, and what PyTorch gives: arrays by name."""
     return (
         request.param,
-        read_decoder(FolderSource(folder / request.param)),
+        read_decoder(open_source(folder / request.param)),
         np.load(folder / request.param / "pytorch.npz"),
     )
 
