@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := demo-run
 EXPORT := demo-export
-REFERENCES := tensorflow pytorch minilm
+REFERENCES := tensorflow pytorch minilm smollm2
 # Benchmarks write to .bench. What needs a data set takes it from the folder DATA, and is left out where it is not there.
 DATA ?=
 SHAKESPEARE := $(wildcard $(DATA)/language_modeling/tinyshakespeare/input.txt)

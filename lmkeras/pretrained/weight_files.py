@@ -231,8 +231,9 @@ class _Index:
                     f"{self.path} {names} {shortened(repr(name))} for {shard}, which {has} it: the files are of "
                     "different models or damaged; download them anew"
                 )
-        total = sum(file.total_bytes for file in files.values())
-        if isinstance(self.total_bytes, int | float) and self.total_bytes != total:
+        counts = [file.total_bytes for file in files.values()]
+        total = None if None in counts else sum(counts)
+        if isinstance(self.total_bytes, int | float) and total is not None and self.total_bytes != total:
             raise InputError(
                 f"{self.path} says that the shards hold {shortened(self.total_bytes)} bytes of weights, they hold "
                 f"{total}: the files are of different models or damaged; download them anew"
@@ -242,7 +243,7 @@ class _Index:
 def _open_shards(folder: Path, path: Path, format_of_file: type) -> Weights:
     index = _Index.read(path)
     files = {shard: _opened(folder, shard, format_of_file) for shard in sorted(set(index.placed.values()))}
-    if format_of_file is SafetensorsFile:  # the names and sizes of other formats' indexes follow older rules
+    if format_of_file is not H5File:  # its index has other names
         index.require(files)
     return _Shards(list(files.values()))
 
