@@ -20,6 +20,10 @@ _TOKENS = re.compile(
 _QUANTIFIER = re.compile(r"(?:([?*+])|\{(\d+)(,?)(\d*)\})(?![?+*{])")
 
 
+#: what single characters such as "ß" and "ﬁ" also match where case is ignored
+_ALSO_ONE_CHARACTER = ("ss", "st", "ff", "fi", "fl")
+
+
 class Repeated(NamedTuple):
     """`least` to `most` characters of a set, as many as possible.
 
@@ -109,7 +113,11 @@ def _alternatives(text: str, at: int, ignores_case: bool) -> tuple[Choice, int]:
 
 
 def _group(text: str, at: int, ignores_case: bool) -> tuple[Choice, int]:
-    choice, at = _alternatives(text, at, ignores_case)
+    choice, end = _alternatives(text, at, ignores_case)
+    inside = text[at:end].lower()
+    if ignores_case and (not inside.isascii() or any(pair in inside for pair in _ALSO_ONE_CHARACTER)):
+        raise ValueError
+    at = end
     if text[at : at + 1] != ")":
         raise ValueError
     least, most, at = _quantified(text, at + 1)

@@ -159,6 +159,8 @@ def _check_model(model: Mapping, byte_level: bool) -> None:
     for name in ("continuing_subword_prefix", "end_of_word_suffix"):
         if model.get(name):
             raise InputError(f"this tokenizer has no twin in TensorFlow: its model has a {name}")
+    if len({*model["vocab"].values()}) < len(model["vocab"]):
+        raise InputError("this tokenizer has no twin in TensorFlow: two tokens of its vocabulary have the same id")
     symbols = stand_ins() if byte_level else [f"<0x{byte:02X}>" for byte in range(256)]
     missing = [symbol for symbol in symbols if symbol not in model["vocab"]]
     if byte_level and missing:

@@ -169,8 +169,10 @@ class PublishedTokenizer(BaseTokenizer):
         from lmkeras.tokenizers.in_graph.published import published_in_graph
 
         try:
-            return published_in_graph(
-                self._tokenizer, self._library, added=self._added, token_bytes=lambda: self._token_bytes
+            return _asked(
+                lambda: published_in_graph(
+                    self._tokenizer, self._library, added=self._added, token_bytes=lambda: self._token_bytes
+                )
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             if isinstance(error, InputError):

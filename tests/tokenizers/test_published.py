@@ -58,6 +58,10 @@ def test_ids_and_texts_are_the_librarys(tokenizer):
     assert ours.encode_batch(texts) == ids
     assert [ours.decode(row) for row in ids] == theirs.decode_batch(ids)
     assert [row for row, _ in ours.encode_batch_with_offsets(texts)] == ids
+    marked = [f"<s>{text}<|im_end|></s> {text}<think>" for text in texts]
+    assert [ours.encode_marked(text) for text in marked] == [
+        theirs.encode(text, add_special_tokens=False).ids for text in marked
+    ]
     assert tokenizer_from_json(ours.to_json()).encode_batch(texts) == ids
     assert ours.vocabulary_size == theirs.get_vocab_size()
 

@@ -26,6 +26,7 @@ print(json.dumps(found))
 def test_saved_twins_load_where_there_is_only_tensorflow(tmp_path):
     holder = tf.Module()
     names = ["words", "split at white space", "lower-case characters", "byte pairs", "word pieces", "cased word pieces"]
+    names += ["published byte pairs", "published characters"]
     holder.twins = {name: built(name)[1] for name in names}
     holder.locate = {name: locating(twin) for name, twin in holder.twins.items()}
     tf.saved_model.save(holder, str(tmp_path / "saved"))

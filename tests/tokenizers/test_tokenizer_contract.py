@@ -16,8 +16,10 @@ from lmkeras.errors import InputError
 from lmkeras.tokenizers import new_tokenizer, tokenizer_from_json
 from lmkeras.tokenizers.byte_pair import BytePairTokenizer
 from lmkeras.tokenizers.keras_words import Tokenizer
+from lmkeras.tokenizers.published import PublishedTokenizer
 from lmkeras.tokenizers.special_tokens import SpecialTokens
 from lmkeras.tokenizers.word_piece import WordPieceTokenizer
+from tests.tokenizers.published import PATTERNS, byte_level, llama2, split
 
 # Characters that meet often enough to be words, merge, and stand in each other's context.
 HOT = (
@@ -78,6 +80,8 @@ BUILDERS = {
     "accented word pieces": lambda: WordPieceTokenizer(strip_accents=False, vocabulary_size=300).fit(corpus()),
     "padding is no id 0": lambda: WordPieceTokenizer(vocabulary=[*built("word pieces")[0].vocabulary[::-1]]),
     "special tokens alone": lambda: new_tokenizer("word_piece"),
+    "published byte pairs": lambda: PublishedTokenizer(byte_level(split(PATTERNS["llama3"]), corpus())),
+    "published characters": lambda: PublishedTokenizer(llama2(corpus()), {"pad_token": "<pad>"}),
 }
 
 
@@ -129,7 +133,8 @@ def test_ids_are_in_range_and_the_twin_gives_the_same_ids_and_texts(pair, batch)
     ids = tokenizer.encode_batch(batch)
     assert ids == [tokenizer.encode(text) for text in batch]
     assert all(0 <= id < tokenizer.vocabulary_size for row in ids for id in row)
-    assert not any(0 in row and not spells_padding(tokenizer, text) for text, row in zip(batch, ids, strict=True))
+    padding = tokenizer.special.padding
+    assert not any(padding in row and not spells_padding(tokenizer, text) for text, row in zip(batch, ids, strict=True))
     in_graph = twin.encode(utf8(batch))
     assert in_graph.dtype == tf.int32
     assert in_graph.to_list() == ids

@@ -167,7 +167,8 @@ def test_what_has_no_twin_is_refused_by_its_name(part, message):
 
 
 @pytest.mark.parametrize(
-    "expression", [r"(a+)+", r"a+?", r"\bword", r"a*", r"(?<=a)b", r"(a)\1", "x{2000}", r"[a-z&&[^b]]"]
+    "expression",
+    [r"(a+)+", r"a+?", r"\bword", r"a*", r"(?<=a)b", r"(a)\1", "x{2000}", r"[a-z&&[^b]]", "(?i:ss)", "(?i:é)"],
 )
 def test_expressions_without_a_twin_are_named(expression):
     cut = pre_tokenizers.Split(Regex(expression), "isolated")
