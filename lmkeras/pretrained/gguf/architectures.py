@@ -50,6 +50,8 @@ class Architecture:
     """What the names of a layer's modules begin with, before its number."""
     is_rotary: bool = True
     """Whether positions are rotations, and not learned."""
+    has_head_dim: bool = True
+    """Whether config.json has the width of a head, which otherwise is that of the model divided by the heads."""
     permuted: tuple[str, ...] = ()
     """Modules whose rows GGUF has in another order."""
     transposed: tuple[str, ...] = ()
@@ -82,7 +84,7 @@ ARCHITECTURES = {
         fixed={"hidden_act": "silu", "no_rope_layer_interval": 4},
         permuted=("attn_q", "attn_k"),
     ),
-    "qwen2": Architecture("qwen2", "Qwen2ForCausalLM", fixed={"hidden_act": "silu"}),
+    "qwen2": Architecture("qwen2", "Qwen2ForCausalLM", fixed={"hidden_act": "silu"}, has_head_dim=False),
     "qwen3": Architecture("qwen3", "Qwen3ForCausalLM", fixed={"hidden_act": "silu"}, layer={**_LAYER, **_HEAD_NORMS}),
     "gemma3": Architecture(
         "gemma3_text",

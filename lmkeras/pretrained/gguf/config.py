@@ -69,6 +69,8 @@ def _rotary(header: Header, numbers: np.ndarray, sizes: dict) -> dict:
         "rope_theta": theta,
         "rope_scaling": _scaling(header, numbers, theta=theta, head_dim=head_dim),
     }
+    if not architecture_of(header).has_head_dim and head_dim * heads == width:
+        del config["head_dim"]
     if _number(header, "attention.value_length", int, default=head_dim) != head_dim:
         raise InputError(f"{header.path} has values of another width than keys, which no model of its kind has")
     turned = _number(header, "rope.dimension_count", int, default=head_dim)

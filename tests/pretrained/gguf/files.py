@@ -30,6 +30,34 @@ LLAMA_SHAPES = {
     "blk.0.ffn_up.weight": (64, 32),
     "blk.0.ffn_down.weight": (32, 64),
 }
+GEMMA = {**LLAMA, "attention.sliding_window": 16}
+GPT_2 = {**SIZES, "attention.layer_norm_epsilon": 1e-5}
+QUERY_KEY_NORMS = {f"blk.0.attn_{name}_norm.weight": (8,) for name in "qk"}
+SHAPES = {
+    "llama": LLAMA_SHAPES,
+    "smollm3": LLAMA_SHAPES,
+    "qwen2": {**LLAMA_SHAPES, "blk.0.attn_q.bias": (32,), "blk.0.attn_k.bias": (16,), "blk.0.attn_v.bias": (16,)},
+    "qwen3": {**LLAMA_SHAPES, **QUERY_KEY_NORMS},
+    "gemma3": {
+        **LLAMA_SHAPES,
+        **QUERY_KEY_NORMS,
+        **{f"blk.0.post_{name}_norm.weight": (32,) for name in ("attention", "ffw")},
+    },
+    "gpt2": {
+        "token_embd.weight": (6, 32),
+        "position_embd.weight": (128, 32),
+        **{f"{name}.weight": (32,) for name in ("output_norm", "blk.0.attn_norm", "blk.0.ffn_norm")},
+        **{f"{name}.bias": (32,) for name in ("output_norm", "blk.0.attn_norm", "blk.0.ffn_norm")},
+        "blk.0.attn_qkv.weight": (96, 32),
+        "blk.0.attn_output.weight": (32, 32),
+        "blk.0.ffn_up.weight": (64, 32),
+        "blk.0.ffn_down.weight": (32, 64),
+        "blk.0.attn_qkv.bias": (96,),
+        "blk.0.attn_output.bias": (32,),
+        "blk.0.ffn_up.bias": (64,),
+        "blk.0.ffn_down.bias": (32,),
+    },
+}
 TOKENIZER = {
     "tokenizer.ggml.model": "gpt2",
     "tokenizer.ggml.pre": "smollm",
