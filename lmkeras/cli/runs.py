@@ -13,7 +13,7 @@ from lmkeras.cli.configuration import entries_of
 from lmkeras.durable import local
 from lmkeras.errors import InputError
 from lmkeras.models.folder import read_config
-from lmkeras.models.published import kind_in
+from lmkeras.models.published import described_source, is_published, kind_in
 from lmkeras.models.tables import as_json
 from lmkeras.quiet import quiet_tensorflow
 from lmkeras.tasks import tasks
@@ -224,9 +224,11 @@ def export(
 def info(run: Run) -> None:
     """Describe a saved model: its kind, network, sizes and labels, and the versions of the software that wrote it.
 
+    Of a published model, its config.json, and how many numbers its weights have.
+
     Args:
         run: folder of a saved model.
     """
-    config = read_config(run)
+    config = described_source(run) if is_published(run) else read_config(run)
     shown = {name: value for name, value in config.items() if name != "files"}
     print(as_json(shown, indent=2))

@@ -1,6 +1,7 @@
 """Published checkpoints: encoders with the head of a task, and decoders, which write; which task it is, its parts."""
 
 import dataclasses
+import math
 import re
 import warnings
 from collections.abc import Mapping
@@ -67,6 +68,16 @@ def published_config(source: str | Path) -> dict:
     if Path(source).is_dir():
         return read_json(inside(source, "config.json"), _LARGEST_CONFIG)
     return open_source(source).config
+
+
+def described_source(source: str | Path) -> dict:
+    """What a published model is: its config.json, and for a decoder how many numbers it has, in which dtype."""
+    config = published_config(source)
+    if not is_decoder(config):
+        return config
+    opened = open_source(source)
+    found = {"parameters": sum(math.prod(shape) for shape in opened.shapes.values()), "dtype": opened.kept_dtype}
+    return {**config, **found, **({"note": opened.note} if opened.note else {})}
 
 
 def published_task(config: Mapping, source: object, generation: Mapping | None = None, **options) -> Task:
