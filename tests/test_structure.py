@@ -79,9 +79,9 @@ training.layer_rates training.f1 training.entity_f1 training.spans
 training.checkpoints training.interruption training.strategies
 training.settings_file training.distribution training.state
 training.callbacks training.progress training.run training.duration training.history training.fit training.rate_finder
-decoding decoding.samplers decoding.sampling decoding.generate decoding.score decoding.text
+decoding decoding.samplers decoding.sampling decoding.generate decoding.score decoding.text decoding.conversation
 tasks.registry tasks.columns tasks.data tasks.base tasks.checks tasks.choosing
-tasks.in_graph tasks.in_graph.tagging tasks.in_graph.whole_texts tasks.in_graph.language
+tasks.in_graph tasks.in_graph.tagging tasks.in_graph.whole_texts tasks.in_graph.chat tasks.in_graph.language
 tasks.whole_texts tasks.predictions tasks.labelled tasks.thresholds tasks.multi_label tasks.classification
 tasks.in_graph.answering tasks.answers tasks.answer_runner tasks.answering
 tasks.scaling tasks.running_text tasks.language tasks.filling tasks.in_graph.masked
@@ -97,7 +97,7 @@ models.search_space models.search_defaults models.studies models.trials models.t
 models.searching models.tuning
 arguments.options arguments.parsing arguments.showing arguments.completion arguments.running arguments
 cli.completion cli.configuration cli.runs cli.tokenization cli.network_options
-cli.training cli.trial cli.tuning cli.language cli.answering cli.prediction cli.evaluation cli.comparison
+cli.training cli.trial cli.tuning cli.language cli.chatting cli.answering cli.prediction cli.evaluation cli.comparison
 cli __main__
 """.split()
 

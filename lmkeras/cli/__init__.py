@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import lmkeras
 from lmkeras.arguments import Program, run_verb
 from lmkeras.cli.answering import answer
+from lmkeras.cli.chatting import chat
 from lmkeras.cli.comparison import compare
 from lmkeras.cli.completion import completion
 from lmkeras.cli.evaluation import evaluate_verb
@@ -29,6 +30,7 @@ def verbs() -> dict[str, Callable[..., None]]:
         "evaluate": evaluate_verb(),
         "score": score,
         "generate": generate,
+        "chat": chat,
         "predict": predict_verb(),
         "answer": answer,
         "export": export,

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -153,8 +154,20 @@ def loaded(run: str, device: str, *wanted: type[Task]):
     from lmkeras.models.loading import load
     from lmkeras.training.devices import place
 
-    with place(device):
+    with place(device), warnings_noted():
         yield load(run)
+
+
+@contextlib.contextmanager
+def warnings_noted() -> Iterator[None]:
+    """A context in which what Python warns of is a line on standard error, as all that the command line notes."""
+
+    def note(message, category, filename, lineno, file=None, line=None):
+        print(f"lmkeras: {' '.join(str(message).split())}", file=sys.stderr, flush=True)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = note
+        yield
 
 
 def print_judgement(model, corpus, picture: str | None = None, json: bool = False, **options) -> None:
@@ -216,8 +229,7 @@ def export(
         dtype: precision of matrix products; bfloat16 is only for BERT, and fast only on CPUs with instructions for it.
     """
     with loaded(run, "cpu") as model:
-        model.export(folder, overwrite, dtype)
-        names = model.task.signatures
+        names = model.export(folder, overwrite, dtype)
         print(f"exported to {folder}: signature{'s' * (len(names) > 1)} {' and '.join(names)}")
 
 

@@ -1,9 +1,10 @@
 """The language model that a user holds: text in, text out."""
 
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from lmkeras.decoding.sampling import Sampling, chosen
+from lmkeras.decoding.sampling import Chosen, Sampling, chosen
 from lmkeras.decoding.score import TextScore
 from lmkeras.errors import InputError
 from lmkeras.models.given import texts_of
@@ -173,3 +174,58 @@ class LanguageModel(Model):
         """
         settled = chosen(self.task.generation, {"max_new_tokens": max_new_tokens, **sampling})
         return self._runner.generator.stream(prompt, *settled, stop=stop)
+
+    def chat(
+        self,
+        messages: str | Sequence[Mapping[str, str]],
+        max_new_tokens: int | None = None,
+        stop: str | Sequence[str] = (),
+        num_samples: int = 1,
+        **sampling,
+    ) -> str | list[str]:
+        """Answers in a conversation; for published models that have a chat template.
+
+        What special tokens are called is plain text in a message. Where the model has no room for the whole
+        conversation, early turns are left out, system messages stay, and a warning says so. Tools are not called.
+
+        Args:
+            messages: dictionaries of "role" ("system", "user", "assistant") and "content", the oldest first; or the
+                text of one message of the user.
+            max_new_tokens: the most tokens of the answer, which ends earlier if the model ends it; None: the model's
+                own number, or 200.
+            stop: see `generate`.
+            num_samples: number of answers.
+            sampling: temperature, top_k, top_p, repetition_penalty and seed, see `generate`.
+
+        Returns:
+            The answer; with num_samples > 1 a list of them.
+
+        Raises:
+            InputError: the model has no chat template, or the messages are not what its template takes.
+        """
+        ids, settled = self._conversation(messages, max_new_tokens, sampling)
+        (answers,) = self._runner.generator.generate([ids], *settled, stop=stop, samples=num_samples)
+        return answers[0] if num_samples == 1 else answers
+
+    def stream_chat(
+        self,
+        messages: str | Sequence[Mapping[str, str]],
+        max_new_tokens: int | None = None,
+        stop: str | Sequence[str] = (),
+        **sampling,
+    ) -> Iterator[str]:
+        """Answers piece by piece; the arguments are those of `chat`, and the pieces together are its answer."""
+        ids, settled = self._conversation(messages, max_new_tokens, sampling)
+        return self._runner.generator.stream(ids, *settled, stop=stop)
+
+    def _conversation(self, messages, max_new_tokens: int | None, sampling: Mapping) -> tuple[list[int], Chosen]:
+        self._require_network()
+        settled = chosen(self.task.generation, {"max_new_tokens": max_new_tokens, **sampling})
+        fitted = self._runner.conversations.fitted(messages, settled.max_new_tokens)
+        if fitted.left_out:
+            limit = self.network.body.context_length
+            warnings.warn(
+                f"the model looks at {limit:,} tokens at most: the first {fitted.left_out} messages are left out",
+                stacklevel=3,
+            )
+        return fitted.ids, settled._replace(max_new_tokens=fitted.max_new_tokens)

@@ -271,8 +271,8 @@ class Model(ShownModel):
         if self.network is None:
             raise InputError("this model has not been trained yet: call fit first, or load one that has been saved")
 
-    def export(self, folder: str | Path, overwrite: bool = False, dtype: str = "float32") -> None:
-        """Writes a SavedModel that takes text and needs only TensorFlow; its signatures are those of the task.
+    def export(self, folder: str | Path, overwrite: bool = False, dtype: str = "float32") -> list[str]:
+        """Writes a SavedModel that takes text and needs only TensorFlow; gives the names of its signatures.
 
         Args:
             folder: a new folder, or an empty one.
@@ -287,6 +287,7 @@ class Model(ShownModel):
         with without_cudnn():
             module, signatures = self.task.exported(self.network, self.tokenizer, dtype)
             write_saved_model(module, signatures=signatures, folder=folder, overwrite=overwrite)
+        return list(signatures)
 
     def save(self, folder: str | Path) -> None:
         """Writes config.json, tokenizer.json and model.safetensors, from which `lmkeras.load` makes the same model.

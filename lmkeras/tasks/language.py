@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
@@ -141,11 +142,19 @@ class Language(RunningTextTask):
         return LanguageRunner(network, tokenizer)
 
     def exported(self, network, tokenizer, dtype):
-        """Signatures `generate`, `serving_default` and `score`, see `ExportedLanguageModel`."""
+        """Signatures `generate`, `serving_default`, `score` and perhaps `chat`, see `ExportedLanguageModel`."""
+        from lmkeras.decoding.conversation import Conversations
         from lmkeras.tasks.in_graph.language import ExportedLanguageModel
 
-        module = ExportedLanguageModel(network, tokenizer, dtype, own=chosen(self.generation, {}))
-        return module, {name: getattr(module, name) for name in self.signatures}
+        template, own = getattr(tokenizer, "chat_template", None), chosen(self.generation, {})
+        talks = None if template is None else Conversations(tokenizer, network.body.context_length)
+        module = ExportedLanguageModel(network, tokenizer, dtype, own=own, conversations=talks)
+        if template is not None and "chat" not in module.signatures:
+            warnings.warn(
+                "the export has no signature chat: the model's template is more than fixed texts around messages",
+                stacklevel=2,
+            )
+        return module, module.signatures
 
     def after_training(self, train, held_out):
         """A comparison with the compressor xz: bits per character that it needs for the validation text.
@@ -176,7 +185,7 @@ class LanguageRunner(Runner):
 
     def __init__(self, network, tokenizer):
         self._network, self._tokenizer = network, tokenizer
-        self._generator = self._scorer = None
+        self._generator = self._scorer = self._conversations = None
 
     @property
     def generator(self):
@@ -195,6 +204,15 @@ class LanguageRunner(Runner):
         if self._scorer is None:
             self._scorer = TextScorer(self._network, self._tokenizer)
         return self._scorer
+
+    @property
+    def conversations(self):
+        """The Conversations, made when they are first needed; InputError if the tokenizer has no chat template."""
+        from lmkeras.decoding.conversation import Conversations
+
+        if self._conversations is None:
+            self._conversations = Conversations(self._tokenizer, self._network.body.context_length)
+        return self._conversations
 
     def judge(self, corpus, stride=None, verbose=0):
         """loss_nats, perplexity, bits per character and the counts, every token judged once."""

@@ -100,6 +100,7 @@ def test_what_is_saved_is_as_precise_as_what_was_published(folder, model, dtype,
         assert again.task.generation == model.task.generation
         assert again.tokenizer.special == model.tokenizer.special
         assert again.generate(PROMPTS) == model.generate(PROMPTS)
+        assert again.chat("hello") == model.chat("hello")
     config = json.loads((tmp_path / "published" / "generation_config.json").read_text())
     assert (config["eos_token_id"], config["do_sample"]) == ([2, 0], False)
 

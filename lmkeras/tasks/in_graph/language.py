@@ -5,11 +5,13 @@ Shape letters: B batch, T tokens.
 
 import tensorflow as tf
 
+from lmkeras.decoding.conversation import Conversations
 from lmkeras.decoding.generate import GenerationLoop
 from lmkeras.decoding.sampling import Chosen, chosen
 from lmkeras.decoding.score import ScoringLoop
 from lmkeras.networks.kept import KeptWeights
 from lmkeras.networks.network import Network
+from lmkeras.tasks.in_graph.chat import in_graph_conversation
 from lmkeras.tokenizers.base import BaseTokenizer
 
 _MOST_NEW_TOKENS = 16_384
@@ -22,6 +24,8 @@ class ExportedLanguageModel(tf.Module):
       [B], the generated text after each prompt. At most 16,384 tokens are generated at a time, so that one request
       cannot take all the memory of a server.
     - serving_default: prompt [B] → text [B], by the model's defaults, which `LanguageModel.generate` has too.
+    - chat, for models with a chat template of constant texts around contents: role [N] and content [N], the messages of
+      a conversation, and the scalars of generate → text, a scalar: the answer.
     - score: text [B] → log_probability [B] in nats (float64), token_count [B], number of tokens that were scored.
 
     Args:
@@ -29,12 +33,20 @@ class ExportedLanguageModel(tf.Module):
         tokenizer: the tokenizer, whose `in_graph()` is used.
         dtype: precision of matrix products, see `Network.exported`.
         own: the model's defaults, for `serving_default`.
+        conversations: how the model reads conversations; None if it does not.
 
     Raises:
         InputError: the tokenizer has no form in the graph, or the network cannot be exported in this precision.
     """
 
-    def __init__(self, network: Network, tokenizer: BaseTokenizer, dtype: str = "float32", own: Chosen | None = None):
+    def __init__(
+        self,
+        network: Network,
+        tokenizer: BaseTokenizer,
+        dtype: str = "float32",
+        own: Chosen | None = None,
+        conversations: Conversations | None = None,
+    ):
         super().__init__()
         self.tokenizer = tokenizer.in_graph()
         self._special, self._filler = tokenizer.special, tokenizer.special.filler
@@ -62,6 +74,12 @@ class ExportedLanguageModel(tf.Module):
         self.serving_default = tf.function(self._serving_default, autograph=False, input_signature=[prompt])
         text = tf.TensorSpec([None], tf.string, "text")
         self.score = tf.function(self._score, autograph=False, input_signature=[text])
+        self.signatures = {name: getattr(self, name) for name in ("generate", "score", "serving_default")}
+        self.conversation = conversations and in_graph_conversation(conversations, self.tokenizer.encode)
+        if self.conversation is not None:
+            messages = [tf.TensorSpec([None], tf.string, name) for name in ("role", "content")]
+            self.chat = tf.function(self._chat, autograph=False, input_signature=[*messages, *signature[1:]])
+            self.signatures["chat"] = self.chat
 
     def _encode(self, texts):
         """Strings [B] → (ids int32 [B, T], first the id that stands before a text if any; number of ids [B])."""
@@ -86,29 +104,31 @@ class ExportedLanguageModel(tf.Module):
         most, sampling = tf.constant(self._own.max_new_tokens), self._own.sampling.tensors()
         return self.generate(prompt=prompt, max_new_tokens=most, **sampling)
 
-    def _generate(self, prompt, max_new_tokens, temperature, top_k, top_p, repetition_penalty, seed):
+    def _generate(self, prompt, max_new_tokens, **sampling):
         ids, lengths = self._encode(prompt)
-        refusal = f"max_new_tokens must be from 0 to {_MOST_NEW_TOKENS}"
-        in_range = (max_new_tokens >= 0) & (max_new_tokens <= _MOST_NEW_TOKENS)
-        with tf.control_dependencies([tf.debugging.Assert(in_range, [refusal, max_new_tokens])]):
-            max_new_tokens = tf.identity(max_new_tokens)
         if self._special.before_text is None:
             refusal = "the tokenizer has no id that starts a text: give prompts that are not empty"
             with tf.control_dependencies([tf.debugging.assert_positive(lengths, refusal)]):
                 ids = tf.identity(ids)
+        return {"text": self._continued(ids, lengths, max_new_tokens=max_new_tokens, sampling=sampling)}
+
+    def _chat(self, role, content, max_new_tokens, **sampling):
+        ids = self.conversation.ids(role, content)
+        lengths = tf.shape(ids)
+        return {"text": self._continued(ids[None], lengths, max_new_tokens=max_new_tokens, sampling=sampling)[0]}
+
+    def _continued(self, ids, lengths, max_new_tokens, sampling):
+        """The new texts [B] after the first `lengths` [B] ids in each row of [B, T]."""
+        refusal = f"max_new_tokens must be from 0 to {_MOST_NEW_TOKENS}"
+        in_range = (max_new_tokens >= 0) & (max_new_tokens <= _MOST_NEW_TOKENS)
+        with tf.control_dependencies([tf.debugging.Assert(in_range, [refusal, max_new_tokens])]):
+            max_new_tokens = tf.identity(max_new_tokens)
         state = self.generation.start(ids, lengths, samples=1, max_new_tokens=max_new_tokens)
-        sampling = {
-            "temperature": temperature,
-            "top_k": top_k,
-            "top_p": top_p,
-            "repetition_penalty": repetition_penalty,
-            "seed": seed,
-        }
         state = self.generation.advance(state, sampling, tf.shape(state["ids"])[1])
         # the new text is the whole text without the prompt: so it includes the space before its first word
         before, whole = self._decode(state["ids"], lengths), self._decode(state["ids"], state["lengths"])
         start = tf.strings.length(before)
-        return {"text": tf.strings.substr(whole, start, tf.strings.length(whole) - start)}
+        return tf.strings.substr(whole, start, tf.strings.length(whole) - start)
 
     def _score(self, text):
         ids, lengths = self._encode(text)
