@@ -1,6 +1,7 @@
 """Weights of an exported network in the precision in which they were published, which may be half of what it holds."""
 
 import contextlib
+import functools
 from collections.abc import Iterator
 
 import keras
@@ -26,7 +27,8 @@ class KeptWeights(tf.Module):
 
     def __init__(self, network: Network, dtype: str | None):
         super().__init__()
-        self._weights = network.weights
+        # a function, since a SavedModel would hold the network's weights beside the kept ones if they were an attribute
+        self._weights = functools.partial(getattr, network, "weights")
         self.variables_kept = [self._kept(weight, dtype) for weight in network.weights]
 
     @staticmethod
@@ -42,7 +44,7 @@ class KeptWeights(tf.Module):
 
         Enter it inside the function that is exported, and outside its loops, so that they are converted once.
         """
-        pairs = zip(self._weights, self.variables_kept, strict=True)
+        pairs = zip(self._weights(), self.variables_kept, strict=True)
         other = [(weight, kept) for weight, kept in pairs if kept is not weight.value]
         if not other:
             yield

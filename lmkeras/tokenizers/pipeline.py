@@ -161,10 +161,9 @@ def _check_model(model: Mapping, byte_level: bool) -> None:
             raise InputError(f"this tokenizer has no twin in TensorFlow: its model has a {name}")
     if len({*model["vocab"].values()}) < len(model["vocab"]):
         raise InputError("this tokenizer has no twin in TensorFlow: two tokens of its vocabulary have the same id")
-    symbols = stand_ins() if byte_level else [f"<0x{byte:02X}>" for byte in range(256)]
-    missing = [symbol for symbol in symbols if symbol not in model["vocab"]]
-    if byte_level and missing:
-        raise InputError(f"this tokenizer has no twin in TensorFlow: its vocabulary lacks the byte {missing[0]}")
+    missing = [symbol for symbol in map("<0x{:02X}>".format, range(256)) if symbol not in model["vocab"]]
+    if byte_level and model.get("fuse_unk") and any(symbol not in model["vocab"] for symbol in stand_ins()):
+        raise InputError("this tokenizer has no twin in TensorFlow: it makes several unknown bytes one token")
     if not byte_level and model.get("byte_fallback") and missing:
         raise InputError(f"this tokenizer has no twin in TensorFlow: its vocabulary lacks {missing[0]}")
     if not byte_level and not model.get("byte_fallback") and model.get("unk_token") not in model["vocab"]:

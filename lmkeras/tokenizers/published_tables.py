@@ -8,6 +8,8 @@ import tokenizers
 from lmkeras.errors import InputError
 from lmkeras.tokenizers.spelling import byte_of_stand_in, stand_ins
 
+#: in the place of the id of a byte that the tokenizer leaves out
+LEFT_OUT = -2
 _SPACE = "▁"
 _MOST_BEFORE_CUT = 8
 
@@ -55,9 +57,10 @@ def whole_pieces(model: Mapping, library: tokenizers.Tokenizer, byte_level: bool
 
 
 def byte_ids(model: Mapping, byte_level: bool) -> list[int]:
-    """The id of each byte; none for tokenizers that have no such ids."""
+    """The id of each byte, LEFT_OUT for those without one; no ids for tokenizers that read characters."""
     if byte_level:
-        return [model["vocab"][name] for name in stand_ins()]
+        unknown = model["vocab"].get(model.get("unk_token"), LEFT_OUT)
+        return [model["vocab"].get(name, unknown) for name in stand_ins()]
     return [model["vocab"][f"<0x{byte:02X}>"] for byte in range(256)] if model.get("byte_fallback") else []
 
 

@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple
 
 _NAMED_BYTE = re.compile("<0x[0-9A-Fa-f]{2}>")
@@ -75,6 +75,27 @@ def stand_ins() -> list[str]:
 def byte_of_stand_in() -> Mapping[str, int]:
     """The byte for which each of the `stand_ins` stands."""
     return {character: byte for byte, character in enumerate(stand_ins())}
+
+
+def offsets_without(left_out: Container[int], text: str, pieces: Iterable[bytes]) -> list[tuple[int, int]]:
+    """The characters [start, end) of a text that pieces stand for, in which some bytes of the text are left out.
+
+    Args:
+        left_out: bytes that stand in no piece.
+        text: the text.
+        pieces: all other bytes of its UTF-8, in order.
+
+    Example:
+        >>> offsets_without({1}, "a\x01bc", [b"ab", b"c"])
+        [(0, 3), (3, 4)]
+    """
+    characters = [at for at, character in enumerate(text) for byte in character.encode() if byte not in left_out]
+    found, begin = [], 0
+    for piece in pieces:
+        end = begin + len(piece)
+        found.append((characters[begin], characters[end - 1] + 1))
+        begin = end
+    return found
 
 
 def _steps(decoder: object) -> list[dict]:

@@ -29,13 +29,8 @@ def test_an_export_has_half_the_bytes_and_the_same_texts_and_scores(network, tmp
         network, tokenizer, "float32"
     )
     write_saved_model(module, signatures, tmp_path / "kept")
-    stored = {
-        name: dtype
-        for name, dtype in tf.train.load_checkpoint(str(tmp_path / "kept/variables/variables"))
-        .get_variable_to_dtype_map()
-        .items()
-        if "variables_kept" in name
-    }
+    file = tf.train.load_checkpoint(str(tmp_path / "kept/variables/variables"))
+    stored = {name: dtype for name, dtype in file.get_variable_to_dtype_map().items() if dtype.is_floating}
     assert len(stored) == len(network.weights)
     assert set(stored.values()) == {tf.bfloat16}
     exported = tf.saved_model.load(str(tmp_path / "kept")).signatures
@@ -47,3 +42,12 @@ def test_an_export_has_half_the_bytes_and_the_same_texts_and_scores(network, tmp
     scores = exported["score"](text=tf.constant(prompts))["log_probability"].numpy()
     scorer = TextScorer(network, tokenizer)
     np.testing.assert_allclose(scores, [scorer.score(text).log_probability for text in prompts], atol=1e-4)
+
+
+def test_without_another_precision_every_weight_is_stored_once(tmp_path):
+    network = build("pre_norm")
+    module, signatures = Language().exported(network, Letters(SPECIAL), "float32")
+    write_saved_model(module, signatures, tmp_path / "plain")
+    file = tf.train.load_checkpoint(str(tmp_path / "plain/variables/variables"))
+    sizes = [np.prod(shape) for name, shape in file.get_variable_to_shape_map().items() if "GRAPH" not in name]
+    assert sum(sizes) == network.count_params()

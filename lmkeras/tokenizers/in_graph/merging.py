@@ -41,7 +41,7 @@ class MergesInGraph(tf.Module):
         had a merge in this round.
 
         Args:
-            symbols: int32 [N], none below 0.
+            symbols: int32 [N]; those below 0 are left out, so that their neighbours become neighbours of each other.
             piece: int32 [N], which piece each is of, ascending from 0 to num_pieces - 1.
             num_pieces: int32 scalar.
 
@@ -62,10 +62,11 @@ class MergesInGraph(tf.Module):
             kept = tf.gather(lowest < _NEVER, piece) & (tf.gather(symbols, at) >= 0)
             return symbols, tf.boolean_mask(at, kept), tf.boolean_mask(piece, kept)
 
+        at = tf.cast(tf.where(symbols >= 0)[:, 0], tf.int32)
         symbols, _, _ = tf.while_loop(
             lambda symbols, at, piece: tf.size(at) > 0,
             merged_once,
-            (symbols, tf.range(tf.size(symbols)), piece),
+            (symbols, at, tf.gather(piece, at)),
             shape_invariants=(tf.TensorShape([None]), tf.TensorShape([None]), tf.TensorShape([None])),
         )
         return symbols

@@ -10,7 +10,7 @@ import tensorflow as tf
 from lmkeras.tokenizers.in_graph.barriers import END, INSIDE, added_ids
 from lmkeras.tokenizers.in_graph.code_points import CodePointTable
 from lmkeras.tokenizers.in_graph.merging import MergesInGraph
-from lmkeras.tokenizers.published_tables import Cuts
+from lmkeras.tokenizers.published_tables import LEFT_OUT, Cuts
 
 _NONE = -1
 
@@ -19,7 +19,7 @@ class Slots(NamedTuple):
     """Where ids stand. Each byte of a character has a slot, and each barrier has one.
 
     Attributes:
-        found: int32 [S], the id that begins at each slot, -1 for none.
+        found: int32 [S], the id that begins at each slot, -1 for none; LEFT_OUT at bytes that no id stands for.
         codes: int32 [N], the characters and barriers.
         widths: int32 [N], how many slots each of them has.
     """
@@ -30,19 +30,20 @@ class Slots(NamedTuple):
 
     def ids(self) -> tf.RaggedTensor:
         """The ids of each text, int32 [B, tokens]."""
-        before = tf.cumsum(tf.cast(self.found != _NONE, tf.int64))
+        before = tf.cumsum(tf.cast(self.found >= 0, tf.int64))
         last = tf.boolean_mask(tf.cumsum(self.widths) - 1, self.codes == END)
         splits = tf.concat([tf.zeros([1], tf.int64), tf.gather(before, last)], axis=0)
-        flat = tf.boolean_mask(self.found, self.found != _NONE)
+        flat = tf.boolean_mask(self.found, self.found >= 0)
         return tf.RaggedTensor.from_row_splits(flat, splits, validate=False)
 
     def places(self) -> tuple[tf.Tensor, tf.Tensor]:
         """For each id the places in `codes` of its first character and of its last one, int32 both."""
-        of = tf.repeat(tf.range(tf.size(self.codes)), self.widths)
-        code = tf.gather(self.codes, of)
-        begins = tf.where((self.found != _NONE) | ((code < 0) & (code != INSIDE)))[:, 0]
+        kept = self.found != LEFT_OUT
+        of = tf.boolean_mask(tf.repeat(tf.range(tf.size(self.codes)), self.widths), kept)
+        code, found = tf.gather(self.codes, of), tf.boolean_mask(self.found, kept)
+        begins = tf.where((found != _NONE) | ((code < 0) & (code != INSIDE)))[:, 0]
         ends = tf.concat([begins[1:], tf.size(of, tf.int64)[None]], axis=0) - 1
-        is_id = tf.gather(self.found, begins) != _NONE
+        is_id = tf.gather(found, begins) != _NONE
         return tuple(tf.gather(of, tf.boolean_mask(each, is_id)) for each in (begins, ends))
 
 
@@ -50,7 +51,7 @@ class Symbols(NamedTuple):
     """What pieces are made of before all merges.
 
     Attributes:
-        bytes: the id of each byte; none where there is no such id.
+        bytes: the id of each byte, LEFT_OUT for those without one; none for tokenizers that have no such ids.
         characters: the id of each code point, -1 for those that are written as bytes, or are unknown; none for
             tokenizers that know bytes alone.
         unknown: the id of unknown characters, None where each is written as bytes.
