@@ -11,7 +11,7 @@ from lmkeras.archives import parse_json, shortened
 from lmkeras.errors import InputError
 from lmkeras.tokenizers.base import BaseTokenizer, EncodedText
 from lmkeras.tokenizers.special import SpecialIds
-from lmkeras.tokenizers.spelling import Spelling, offsets_without, stand_ins
+from lmkeras.tokenizers.spelling import Spelling, bytes_left_out, offsets_without
 from lmkeras.tokenizers.utf8 import encodable
 
 if TYPE_CHECKING:
@@ -128,21 +128,14 @@ class PublishedTokenizer(BaseTokenizer):
         """
         texts = [encodable(text) for text in texts]
         encodings = _asked(lambda: self._library.encode_batch(texts, add_special_tokens=False))
-        pairs = zip(texts, encodings, strict=True)
-        return [EncodedText(one.ids, self._true_offsets(text, one.ids) or one.offsets) for text, one in pairs]
-
-    def _true_offsets(self, text: str, ids: Sequence[int]) -> list[tuple[int, int]] | None:
-        """The offsets in a text with bytes that the vocabulary lacks, behind which the library counts on wrongly."""
-        if not self._left_out or self._left_out.isdisjoint(text.encode()):
-            return None
-        return offsets_without(self._left_out, text=text, pieces=[self._token_bytes[id] for id in ids])
-
-    @functools.cached_property
-    def _left_out(self) -> frozenset[int]:
-        """The bytes that stand for nothing in this tokenizer."""
-        if not (self.spells_text and self._tokenizer["model"].get("unk_token") is None):
-            return frozenset()
-        return frozenset(byte for byte, name in enumerate(stand_ins()) if name not in self._ids)
+        gone = bytes_left_out(self._tokenizer["model"]) if self.spells_text else frozenset()
+        found = []
+        for text, one in zip(texts, encodings, strict=True):
+            offsets = one.offsets
+            if gone and not gone.isdisjoint(text.encode()):  # behind such a byte the library counts on wrongly
+                offsets = offsets_without(gone, text=text, pieces=[self._token_bytes[id] for id in one.ids])
+            found.append(EncodedText(one.ids, offsets))
+        return found
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ids, without special tokens; ids that no token has are skipped, since networks may have some."""

@@ -77,6 +77,12 @@ def byte_of_stand_in() -> Mapping[str, int]:
     return {character: byte for byte, character in enumerate(stand_ins())}
 
 
+def bytes_left_out(model: Mapping) -> frozenset[int]:
+    """The bytes that stand for nothing in the model of a byte-level tokenizer: its vocabulary lacks them."""
+    known = model["vocab"].get(model.get("unk_token")) is not None
+    return frozenset(byte for byte, name in enumerate(stand_ins()) if not known and name not in model["vocab"])
+
+
 def offsets_without(left_out: Container[int], text: str, pieces: Iterable[bytes]) -> list[tuple[int, int]]:
     """The characters [start, end) of a text that pieces stand for, in which some bytes of the text are left out.
 
