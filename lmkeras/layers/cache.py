@@ -33,17 +33,31 @@ def are_steps_compiled() -> bool:
 
 def placed(cache, new, start):
     """The cache [B·H, L, K] with `new` [B·H, T, K] in its next slots; `start` tokens were written to it before."""
-    length, slots = ops.shape(new)[1], ops.shape(cache)[1]
-    if are_steps_compiled():
-        return ops.slice_update(cache, (0, start % slots, 0), ops.cast(new, cache.dtype))
-    # outside XLA, TensorFlow compiles slice_update anew for every shape, and not every server has that operation
+    return placing(cache, start, ops.shape(new)[1])(cache, new)
+
+
+def placing(cache, start, length):
+    """A function (cache, new) → what `placed` gives, for several caches of one shape; where to write is found once.
+
+    Args:
+        cache: one of them.
+        start: as for `placed`.
+        length: T.
+    """
+    rows, slots = ops.shape(cache)[:2]
     first = start % slots
-    if new.shape[1] == 1:
-        rows = ops.arange(ops.shape(cache)[0])
-        at = ops.stack([rows, ops.full_like(rows, first)], axis=1)  # [B·H, 2]
-        return tf.tensor_scatter_nd_update(cache, at, ops.cast(new[:, 0], cache.dtype))
-    parts = [cache[:, :first], ops.cast(new, cache.dtype), cache[:, first + length :]]
-    return tf.ensure_shape(ops.concatenate(parts, axis=1), cache.shape)
+    if _compiled.get():
+        return lambda cache, new: ops.slice_update(cache, (0, first, 0), ops.cast(new, cache.dtype))
+    # outside XLA, TensorFlow compiles slice_update anew for every shape, and not every server has that operation
+    if isinstance(length, int) and length == 1:
+        at = tf.stack([tf.range(rows), tf.fill([rows], first)], axis=1)  # [B·H, 2]
+        return lambda cache, new: tf.tensor_scatter_nd_update(cache, at, ops.cast(new[:, 0], cache.dtype))
+
+    def placed(cache, new):
+        parts = [cache[:, :first], ops.cast(new, cache.dtype), cache[:, first + length :]]
+        return tf.ensure_shape(ops.concatenate(parts, axis=1), cache.shape)
+
+    return placed
 
 
 def with_rows_of(other, cache, rows, turn, num_heads):

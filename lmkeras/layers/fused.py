@@ -90,7 +90,8 @@ def product(x, kernel, dtype, bias=None, transpose=False, few_rows=False):
     """
     if keras.backend.is_int_dtype(kernel.dtype):
         raise InputError("the network's weights are quantized, which it cannot compute with: load it anew")
-    rows = ops.reshape(ops.cast(x, dtype), (-1, x.shape[-1]))
+    rows = ops.cast(x, dtype)
+    rows = rows if len(x.shape) == 2 else ops.reshape(rows, (-1, x.shape[-1]))
     if transpose and few_rows:
         y = tf.transpose(tf.matmul(ops.cast(kernel, dtype), rows, transpose_b=True))
     else:
@@ -99,7 +100,7 @@ def product(x, kernel, dtype, bias=None, transpose=False, few_rows=False):
         y = add_bias(y, bias, dtype=dtype)  # faster than oneDNN's bfloat16 product with the bias inside it
     elif bias is not None:
         y = tf.nn.bias_add(y, ops.cast(bias, dtype))  # TensorFlow fuses bias_add, unlike `+`, with the product
-    return ops.reshape(y, (*ops.shape(x)[:-1], y.shape[-1]))
+    return y if len(x.shape) == 2 else ops.reshape(y, (*ops.shape(x)[:-1], y.shape[-1]))
 
 
 def dense(layer: keras.layers.Dense, x):

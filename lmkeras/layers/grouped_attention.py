@@ -13,9 +13,10 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from lmkeras.layers.cache import placed, with_rows_of
-from lmkeras.layers.fused import product, rms_norm, rotation
-from lmkeras.layers.norm import Norm, Unset
+from lmkeras.layers.cache import with_rows_of
+from lmkeras.layers.fused import product
+from lmkeras.layers.norm import Norm, Unset, scaled_by_size
+from lmkeras.layers.rotary import turned
 
 _BLOCK = 256  # queries that look at their keys together, when a whole text is read
 
@@ -72,7 +73,7 @@ def dense_product(layer: keras.layers.Dense, x):
 
 
 class GroupedAttention(keras.layers.Layer):
-    """Causal self-attention with grouped heads: [B, T, D] → [B, T, D].
+    """Causal self-attention with grouped heads, on the tokens of all texts: [B·T, D] → [B·T, D].
 
     Args:
         settings: of the block.
@@ -99,29 +100,32 @@ class GroupedAttention(keras.layers.Layer):
                 layer.build((s.key_dim,))
         self.built = True
 
-    def _project(self, x, angles):
-        """Queries [B·S, G, T, K], times the scale, keys and values, each [B·S, T, K]; angles as `Rotary` gives them."""
-        s, batch, length = self.settings, ops.shape(x)[0], ops.shape(x)[1]
-        turned, shared = s.num_heads + s.num_key_value_heads, s.num_key_value_heads
-        heads, values = tf.split(dense_product(self.qkv, x), [turned * s.key_dim, shared * s.key_dim], axis=-1)
-        heads = ops.reshape(heads, (batch, length, turned, s.key_dim))
+    def _project(self, x, length, angles):
+        """Queries [B·S, G, T, K], times the scale, keys and values, each [B·S, T, K]; arguments as for `whole`."""
+        s = self.settings
+        both, shared = s.num_heads + s.num_key_value_heads, s.num_key_value_heads
+        heads, values = tf.split(dense_product(self.qkv, x), [both * s.key_dim, shared * s.key_dim], axis=-1)
+        heads = tf.reshape(heads, (-1, both, s.key_dim))
         if s.normalize_qk:
             scales = zip((self.query_norm, self.key_norm), (s.num_heads, shared), strict=True)
             scale = tf.concat([tf.repeat(norm.shifted_scale()[None], n, axis=0) for norm, n in scales], axis=0)
-            heads = rms_norm(heads, scale, epsilon=s.norm_epsilon, dtype="float32")
+            heads = scaled_by_size(heads, scale, s.norm_epsilon)
         if angles is not None:
-            heads = rotation(heads, *angles, normalize=False, dtype="float32")
-        queries, keys = tf.split(heads, [s.num_heads, shared], axis=2)
-        group = s.num_heads // shared
-        queries = ops.reshape(queries * s.attention_scale, (batch, length, shared, group, s.key_dim))
-        queries = ops.reshape(ops.transpose(queries, (0, 2, 3, 1, 4)), (batch * shared, group, length, s.key_dim))
-        return queries, self._by_head(keys), self._by_head(values)
+            heads = turned(heads, *angles)
+        queries, keys = tf.split(heads, [s.num_heads, shared], axis=1)
+        queries = queries * s.attention_scale
+        if isinstance(length, int) and length == 1:  # no need to move anything
+            queries = tf.reshape(queries, (-1, s.num_heads // shared, 1, s.key_dim))
+            return queries, *(tf.reshape(one, (-1, 1, s.key_dim)) for one in (keys, values))
+        queries = tf.reshape(queries, (-1, length, shared, s.num_heads // shared, s.key_dim))
+        queries = tf.reshape(tf.transpose(queries, (0, 2, 3, 1, 4)), (-1, s.num_heads // shared, length, s.key_dim))
+        return queries, *(self._by_head(one, length) for one in (keys, values))
 
-    def _by_head(self, x):
-        """[B, T, S, K] or [B, T, S·K] → [B·S, T, K]."""
-        s, batch, length = self.settings, ops.shape(x)[0], ops.shape(x)[1]
-        x = ops.transpose(ops.reshape(x, (batch, length, s.num_key_value_heads, s.key_dim)), (0, 2, 1, 3))
-        return ops.reshape(x, (batch * s.num_key_value_heads, length, s.key_dim))
+    def _by_head(self, x, length):
+        """Keys or values of tokens, [B·T, S·K] in any shape, as [B·S, T, K]."""
+        s = self.settings
+        x = tf.transpose(tf.reshape(x, (-1, length, s.num_key_value_heads, s.key_dim)), (0, 2, 1, 3))
+        return tf.reshape(x, (-1, length, s.key_dim))
 
     def _attend(self, queries, keys, values, allowed):
         """For each query the mean of the values, weighted by how well their keys suit it.
@@ -130,38 +134,44 @@ class GroupedAttention(keras.layers.Layer):
             queries: [B·S, G, T, K], times the scale.
             keys: [B·S, L, K].
             values: [B·S, L, K].
-            allowed: bool [B, 1, T, L], or [1, 1, T, L]: which keys a query may look at.
+            allowed: bool [B·S, 1, T, L], or [1, 1, T, L]: which keys a query may look at.
 
         Returns:
             [B·S, G, T, K].
         """
-        shared, (rows, group, length) = self.settings.num_key_value_heads, ops.shape(queries)[:3]
-        slots, key_dim = ops.shape(keys)[1], self.settings.key_dim
-        scores = tf.matmul(ops.reshape(queries, (rows, group * length, key_dim)), keys, transpose_b=True)
-        scores = ops.reshape(scores, (rows // shared, shared * group, length, slots))
+        group, length = queries.shape[1], ops.shape(queries)[2]
+        if isinstance(length, int) and length == 1:
+            scores = tf.matmul(queries[:, :, 0], keys, transpose_b=True)  # [B·S, G, L]
+            weights = tf.nn.softmax(tf.where(allowed[:, 0], scores, -1e9))
+            return tf.matmul(weights, values)[:, :, None]
+        rows = tf.reshape(queries, (-1, group * length, self.settings.key_dim))
+        scores = tf.matmul(rows, keys, transpose_b=True)
+        scores = tf.reshape(scores, (-1, group, length, ops.shape(keys)[1]))
         weights = tf.nn.softmax(tf.where(allowed, scores, -1e9))  # not minus infinity: filler looks at nothing
-        heads = tf.matmul(ops.reshape(weights, (rows, group * length, slots)), values)
-        return ops.reshape(heads, (rows, group, length, key_dim))
+        heads = tf.matmul(tf.reshape(weights, (-1, group * length, ops.shape(keys)[1])), values)
+        return tf.reshape(heads, (-1, group, length, self.settings.key_dim))
 
-    def _join(self, heads, batch):
-        """heads [T, B·S, G, K] → [B, T, D]."""
-        s, length = self.settings, ops.shape(heads)[0]
-        heads = ops.transpose(ops.reshape(heads, (length, batch, s.num_heads * s.key_dim)), (1, 0, 2))
-        return dense_product(self.output_layer, heads)
+    def _join(self, heads, length):
+        """heads [T, B·S, G, K] → [B·T, D]."""
+        inner = self.settings.num_heads * self.settings.key_dim
+        heads = tf.transpose(tf.reshape(heads, (length, -1, inner)), (1, 0, 2))
+        return dense_product(self.output_layer, tf.reshape(heads, (-1, inner)))
 
-    def whole(self, x, angles, first=None):
+    def whole(self, x, length, angles, first=None):
         """Attention over texts that are read from their start.
 
         Args:
-            x: [B, T, D].
+            x: [B·T, D], the tokens of all texts.
+            length: T.
             angles: what `Rotary.angles` gives; None if nothing is turned.
             first: int32 [B], the column of each text's first token; what stands before is filler. None: all begin at 0.
 
         Returns:
-            ([B, T, D], keys and values by name, each [B·S, T, K]). Results for filler have no meaning.
+            ([B·T, D], keys and values by name, each [B·S, T, K]). Results for filler have no meaning.
         """
-        queries, keys, values = self._project(x, angles)
-        length = ops.shape(x)[1]
+        queries, keys, values = self._project(x, length=length, angles=angles)
+        if first is not None:
+            first = tf.repeat(first, self.settings.num_key_value_heads)[:, None, None, None]
 
         def block(begin):
             """What the queries from `begin` on see, [T, B·S, G, K]; no key that none of them looks at is touched."""
@@ -174,12 +184,12 @@ class GroupedAttention(keras.layers.Layer):
             if self.window is not None:
                 allowed &= keys_at > queries_at - self.window
             if first is not None:
-                allowed &= keys_at >= first[:, None, None, None]
+                allowed &= keys_at >= first
             parts = queries[:, :, begin:end], keys[:, low:end], values[:, low:end]
-            return ops.transpose(self._attend(*parts, allowed), (2, 0, 1, 3))
+            return tf.transpose(self._attend(*parts, allowed), (2, 0, 1, 3))
 
         heads = tf.ensure_shape(_in_blocks(block, length), [None, None, queries.shape[1], queries.shape[3]])
-        return self._join(heads, ops.shape(x)[0]), {"keys": keys, "values": values}
+        return self._join(heads, length), {"keys": keys, "values": values}
 
     def initial_cache(self, batch_size, max_length):
         """An empty cache of `max_length` slots: keys and values, each zeros [B·S, L, K]."""
@@ -191,23 +201,29 @@ class GroupedAttention(keras.layers.Layer):
         slots = ops.shape(cache["keys"])[1]
         return {name: tf.pad(new[name], [[0, 0], [0, slots - ops.shape(new[name])[1]], [0, 0]]) for name in cache}
 
-    def step(self, x, cache, angles, start, allowed):
+    def step(self, x, length, angles, cache, place, allowed):
         """Attention of the next tokens over those in the cache and themselves.
 
         Args:
-            x: [B, T, D], the next tokens: several only where their slots are not used yet.
-            cache: what `initial_cache` or an earlier step returned.
+            x: [B·T, D], the next tokens: several only where their slots are not used yet.
+            length: T.
             angles: as for `whole`.
-            start: a scalar, how many tokens earlier steps have written to the cache, filler included.
-            allowed: bool [B, 1, T, L] or [1, 1, T, L], which slots a token may look at, its window considered.
+            cache: what `initial_cache` or an earlier step returned.
+            place: writes to the cache, see `placing`.
+            allowed: bool [B·S, 1, T, L], which slots a token may look at, its window considered.
 
         Returns:
-            ([B, T, D], the cache with these tokens added).
+            ([B·T, D], the cache with these tokens added).
         """
-        queries, keys, values = self._project(x, angles)
-        keys, values = placed(cache["keys"], keys, start), placed(cache["values"], values, start)
+        queries, keys, values = self._project(x, length=length, angles=angles)
+        keys, values = place(cache["keys"], keys), place(cache["values"], values)
         heads = self._attend(queries, keys=keys, values=values, allowed=allowed)
-        return self._join(ops.transpose(heads, (2, 0, 1, 3)), ops.shape(x)[0]), {"keys": keys, "values": values}
+        if isinstance(length, int) and length == 1:
+            inner = self.settings.num_heads * self.settings.key_dim
+            y = dense_product(self.output_layer, tf.reshape(heads, (-1, inner)))
+        else:
+            y = self._join(tf.transpose(heads, (2, 0, 1, 3)), length)
+        return y, {"keys": keys, "values": values}
 
     def replace_rows(self, cache, rows, other, turn):
         """The cache with some texts of another one; see `with_rows_of`."""

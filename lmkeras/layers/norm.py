@@ -6,8 +6,6 @@ Shape letters: D width.
 import keras
 import tensorflow as tf
 
-from lmkeras.layers.fused import layer_norm, rms_norm
-
 
 class Unset(keras.initializers.Initializer):
     """For weights that will be read from a file: any values, which take no memory as they are never written."""
@@ -17,8 +15,16 @@ class Unset(keras.initializers.Initializer):
         return tf.raw_ops.Empty(shape=shape, dtype=dtype, init=False)
 
 
+def scaled_by_size(x, scale, epsilon: float):
+    """x / sqrt(mean(x²) + epsilon) · scale over the last dimension, float32; few operations, as there are many norms.
+
+    Source: Zhang and Sennrich 2019.
+    """
+    return x * tf.math.rsqrt(tf.reduce_mean(tf.square(x), axis=-1, keepdims=True) + epsilon) * scale
+
+
 class Norm(keras.layers.Layer):
-    """Scales vectors [..., D] to a common size, in float32: `rms_norm` or `layer_norm`.
+    """Scales vectors [..., D] to a common size, in float32.
 
     Args:
         kind: "rms", or "layer", which first subtracts the mean and has an offset.
@@ -41,8 +47,9 @@ class Norm(keras.layers.Layer):
         """float32, like x."""
         scale = self.shifted_scale()
         if self.offset is None:
-            return rms_norm(x, scale, epsilon=self.epsilon, dtype="float32")
-        return layer_norm(x, scale, self.offset, epsilon=self.epsilon, dtype="float32")
+            return scaled_by_size(x, scale, self.epsilon)
+        x = x - tf.reduce_mean(x, axis=-1, keepdims=True)
+        return scaled_by_size(x, scale, self.epsilon) + tf.cast(self.offset.value, "float32")
 
     def shifted_scale(self):
         """What vectors are multiplied by, float32 [D]."""

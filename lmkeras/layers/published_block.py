@@ -48,7 +48,7 @@ class PublishedBlock(keras.layers.Layer):
         return norm
 
     def _rest(self, x, attended):
-        """The block's output, from its input and what attention gives: all [B, T, D]."""
+        """The block's output, from its input and what attention gives: all [B·T, D]."""
         s = self.settings
         x = x + (self.attention_norm_after(attended) if s.norms_after else attended)
         y = dense_product(self.expand, self.feed_forward_norm(x))
@@ -60,13 +60,12 @@ class PublishedBlock(keras.layers.Layer):
         y = dense_product(self.contract, y)
         return x + (self.feed_forward_norm_after(y) if s.norms_after else y)
 
-    def whole(self, x, angles, first=None):
+    def whole(self, x, length, angles, first=None):
         """The block over texts that are read from their start; see `GroupedAttention.whole`."""
-        attended, new = self.attention.whole(self.attention_norm(x), angles, first)
+        attended, new = self.attention.whole(self.attention_norm(x), length=length, angles=angles, first=first)
         return self._rest(x, attended), new
 
-    def step(self, x, cache, angles, start, allowed):
+    def step(self, x, **others):
         """The block over the next tokens; see `GroupedAttention.step`."""
-        x_normed = self.attention_norm(x)
-        attended, cache = self.attention.step(x_normed, cache, angles=angles, start=start, allowed=allowed)
+        attended, cache = self.attention.step(self.attention_norm(x), **others)
         return self._rest(x, attended), cache

@@ -16,6 +16,12 @@ from keras import ops
 KINDS = ("default", "linear", "dynamic", "llama3", "yarn")
 
 
+def turned(x, cos, sin):
+    """Heads [B·T, H, K] with each pair (x[i], x[i + K/2]) turned by an angle, as `Rotary.angles` gives them."""
+    first, second = tf.split(x, 2, axis=-1)
+    return x * cos + tf.concat([second, first], axis=-1) * sin
+
+
 @dataclasses.dataclass(frozen=True)
 class Rotary:
     """How queries and keys are turned by their positions.
@@ -79,18 +85,19 @@ class Rotary:
         """Cosines and sines of the angles by which tokens are turned, times the magnitude.
 
         Args:
-            positions: int32 [B, T], or [1, T] for all texts alike.
-            lengths: int32 [B] or [1], tokens of each text up to the last of these; only "dynamic" depends on it. Keys
+            positions: int32 [B, T].
+            lengths: int32 [B], tokens of each text up to the last of these; only "dynamic" depends on it. Keys
                 that were read earlier keep the angles that they got when the text was shorter, as in transformers.
 
         Returns:
-            Two float32 [B, T, 1, K/2], or [1, T, 1, K/2]: alike for all heads.
+            Two float32 [B·T, 1, K], alike for all heads, for `turned`.
         """
         rates = ops.convert_to_tensor(self.rates().astype("float32"))
         if self.kind == "dynamic":
             rates = self._dynamic_rates(lengths)[:, None]  # [B, 1, K/2]
-        angles = (ops.cast(positions, "float32")[..., None] * rates)[:, :, None]
-        return ops.cos(angles) * self.magnitude, ops.sin(angles) * self.magnitude
+        angles = tf.reshape(ops.cast(positions, "float32")[..., None] * rates, (-1, 1, self.key_dim // 2))
+        cos, sin = (ops.cast(self.magnitude, "float32") * one for one in (ops.cos(angles), ops.sin(angles)))
+        return tf.concat([cos, cos], axis=-1), tf.concat([-sin, sin], axis=-1)
 
     def _dynamic_rates(self, lengths):
         """The rates of texts of these lengths, float32 [B, K/2]: the base grows with what exceeds the training's."""

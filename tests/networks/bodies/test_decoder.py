@@ -11,10 +11,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from lmkeras.errors import InputError
 from lmkeras.layers.cache import compiled_steps
 from lmkeras.layers.rotary import Rotary
 from lmkeras.models.network_file import read_network, write_network
 from lmkeras.networks.bodies.decoder.publishing import new_decoder
+from lmkeras.training.fit import evaluate, fit
+from lmkeras.training.run import Batches
+from lmkeras.training.settings import FitSettings
 from tests.layers.formulas import fill
 
 VOCABULARY, LENGTH = 13, 11
@@ -213,8 +217,10 @@ def test_rotary_scalings(fields, told):
     positions = np.arange(50, dtype="int32")[None]
     cos, sin = Rotary(16, 10_000.0, **fields, magnitude=1.25).angles(tf.constant(positions), tf.constant([50]))
     angles = positions[0, :, None] * rates(dim=16, base=10_000.0, **told)
-    np.testing.assert_allclose(np.asarray(cos)[0, :, 0], 1.25 * np.cos(angles), atol=2e-5)
-    np.testing.assert_allclose(np.asarray(sin)[0, :, 0], 1.25 * np.sin(angles), atol=2e-5)
+    np.testing.assert_allclose(np.asarray(cos)[:, 0], 1.25 * np.concatenate([np.cos(angles)] * 2, axis=1), atol=2e-5)
+    np.testing.assert_allclose(
+        np.asarray(sin)[:, 0], 1.25 * np.concatenate([-np.sin(angles), np.sin(angles)], axis=1), atol=2e-5
+    )
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
@@ -250,3 +256,21 @@ def test_all_settings_matter():
     found = [logits(new(), IDS), *(logits(new(**{name: value}), IDS) for name, value in settings.items())]
     for one, other in itertools.combinations(found, 2):
         assert np.abs(one - other).max() > 1e-4
+
+
+def test_training_is_refused():
+    windows = tf.data.Dataset.from_tensors((IDS[:, :-1], IDS[:, 1:], np.ones((3, LENGTH - 1), "float32"))).repeat()
+    settings = FitSettings(steps=1, batch_size=3)
+    with pytest.raises(InputError, match="cannot train it yet"):
+        fit(new(), Batches(lambda done: windows, 1), settings, verbose=0)
+
+
+@pytest.mark.parametrize("sizes", [{}, {"tie_embeddings": False}, {"weights_dtype": "bfloat16"}], ids=str)
+def test_evaluation_gives_the_mean_loss_of_the_logits(sizes):
+    network = new_decoder({**SIZES, **sizes})
+    for weight, filled in zip(network.weights, new(tie_embeddings=network.head.tied).weights, strict=True):
+        weight.assign(filled.value)
+    rows = (IDS[:, :-1], IDS[:, 1:], np.ones((3, LENGTH - 1), "float32"))
+    found = evaluate(network, tf.data.Dataset.from_tensors(rows))["loss"]
+    shares = tf.nn.log_softmax(logits(network, rows[0]))
+    assert float(found) == pytest.approx(-np.take_along_axis(shares.numpy(), rows[1][..., None], -1).mean(), rel=1e-5)

@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras import ops
 
 from lmkeras.errors import InputError
-from lmkeras.layers.cache import visible
+from lmkeras.layers.cache import placing, visible
 from lmkeras.layers.grouped_attention import BlockSettings
 from lmkeras.layers.norm import Norm, Unset
 from lmkeras.layers.published_block import PublishedBlock
@@ -82,7 +82,8 @@ class PublishedDecoder(Sized, Writer, keras.layers.Layer):
         family: the name that checkpoints of this kind have in config.json, as model_type.
     """
 
-    steps_with_xla = True
+    # XLA is no faster for one text, half as fast for 16, and takes seconds to compile a step for each cache length
+    steps_with_xla = False
     dropout = 0.0
     untrainable = "a published decoder is used as it is: lmkeras cannot train it yet"
 
@@ -140,12 +141,13 @@ class PublishedDecoder(Sized, Writer, keras.layers.Layer):
         return self.states(inputs, training)[:, -1]
 
     def _embed(self, ids, positions):
-        x = ops.cast(tf.gather(self.embedding.embeddings.value, ids), "float32")
+        """The vectors of all tokens, [B·T, D], from ids and positions [B, T]."""
+        x = ops.cast(tf.gather(self.embedding.embeddings.value, tf.reshape(ids, (-1,))), "float32")
         if self.scaled_embeddings:
             x = x * self.d_model**0.5
         if self.position_embedding is None:
             return x
-        positions = tf.clip_by_value(positions, 0, self.context_length - 1)  # those of filler are below 0
+        positions = tf.clip_by_value(tf.reshape(positions, (-1,)), 0, self.context_length - 1)  # filler's are below 0
         return x + ops.cast(tf.gather(self.position_embedding.embeddings.value, positions), "float32")
 
     def _angles(self, positions, lengths) -> list:
@@ -169,16 +171,21 @@ class PublishedDecoder(Sized, Writer, keras.layers.Layer):
         ids = inputs["input_ids"]
         if ids.shape[1] is not None and ids.shape[1] > self.context_length:
             raise InputError(f"got {ids.shape[1]} tokens: the network's context_length is {self.context_length}")
-        length = ops.shape(ids)[1]
-        return self._whole(ids, tf.range(length)[None], lengths=tf.reshape(length, (1,)))[0]
+        rows, length = ops.shape(ids)
+        lengths = tf.fill([rows], length)
+        return self._whole(ids, tf.zeros_like(ids) + tf.range(length), lengths=lengths)[0]
 
     def _whole(self, ids, positions, lengths, first=None):
         """The states of texts that are read from their start, and the keys and values of each block."""
-        x, read = self._embed(ids, positions), []
+        length, x, read = ops.shape(ids)[1], self._embed(ids, positions), []
         for block, angles in zip(self.blocks, self._angles(positions, lengths), strict=True):
-            x, new = self._traces.call(block, "whole", x=x, angles=angles, first=first)
+            x, new = block.whole(x, length=length, angles=angles, first=first)
             read.append(new)
-        return self.norm_layer(x), read
+        return self._ended(x, length), read
+
+    def _ended(self, x, length):
+        """The states [B, T, D] from the last block's output [B·T, D]."""
+        return tf.reshape(self.norm_layer(x), (-1, length, self.d_model))
 
     def initial_state(self, rows, max_length=None):
         """Empty key/value caches of max_length slots; of context_length slots if it is None.
@@ -208,17 +215,18 @@ class PublishedDecoder(Sized, Writer, keras.layers.Layer):
 
     def _next(self, ids, state, positions, lengths):
         """The states of the next tokens after those in the caches, and the new caches."""
-        x, caches, start = self._embed(ids, positions), [], state["slots"]
-        slots = ops.shape(state["caches"][0]["keys"])[1]
-        allowed, distance = visible(start, slots, length=ops.shape(ids)[1], lengths=lengths[:, None, None, None])
-        windows = {*self.windows_of_blocks}
+        x, caches, start, length = self._embed(ids, positions), [], state["slots"], ops.shape(ids)[1]
+        one = state["caches"][0]["keys"]  # all caches have one shape
+        ends = tf.repeat(lengths, self.num_key_value_heads)[:, None, None, None]
+        allowed, distance = visible(start, ops.shape(one)[1], length=length, lengths=ends)
+        windows, place = {*self.windows_of_blocks}, placing(one, start, length)
         within = {window: allowed if window is None else allowed & (distance < window) for window in windows}
         steps = zip(self.blocks, state["caches"], self._angles(positions, lengths), strict=True)
         for block, cache, angles in steps:
-            seen = within[block.attention.window]
-            x, cache = self._traces.call(block, "step", x=x, cache=cache, angles=angles, start=start, allowed=seen)
+            seen = {"cache": cache, "place": place, "allowed": within[block.attention.window]}
+            x, cache = block.step(x, length=length, angles=angles, **seen)
             caches.append(cache)
-        return self.norm_layer(x), caches
+        return self._ended(x, length), caches
 
     def replace_rows(self, state, rows, other):
         """The state with some rows of another one; see `Writer.replace_rows`."""
