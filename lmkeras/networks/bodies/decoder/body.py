@@ -82,7 +82,7 @@ class PublishedDecoder(Sized, Writer, keras.layers.Layer):
         family: the name that checkpoints of this kind have in config.json, as model_type.
     """
 
-    # XLA is no faster for one text, half as fast for 16, and takes seconds to compile a step for each cache length
+    # XLA takes seconds to compile a step, anew for each length of a cache, and was no faster for 16 texts at once
     steps_with_xla = False
     dropout = 0.0
     untrainable = "a published decoder is used as it is: lmkeras cannot train it yet"
