@@ -19,8 +19,9 @@ from lmkeras.layers.cache import compiled_steps
 from lmkeras.networks.network import Network
 from lmkeras.tokenizers.special import SpecialIds
 
-# XLA compiles anew for every shape, so lengths are rounded up to multiples of these; places beyond a text stay empty
-_CACHE_MULTIPLE = 64
+# XLA compiles anew for every shape, so lengths are rounded up to multiples of these; places beyond a text stay empty.
+# A conversation grows from answer to answer: it is long, so that not every answer waits for a compilation
+_CACHE_MULTIPLE, _LONG_CACHE = 64, 512
 _TEXT_MULTIPLE = 512
 _UNLIMITED = 1 << 30  # more tokens than any text has
 # XLA takes seconds to compile the steps, in which TensorFlow's plain operations generate hundreds of tokens
@@ -129,7 +130,9 @@ class GenerationLoop:
         width = tf.maximum(tf.reduce_max(lengths - first), 1)  # without any rows, the maximum is far below 0
         at = tf.range(width) + (lengths - width)[:, None]  # [B, W], which of the row's ids stands in each column
         window = tf.gather(ids, tf.maximum(at, 0), batch_dims=1)
-        slots = tf.minimum(_rounded_up(tf.shape(ids)[1], _CACHE_MULTIPLE), self._limit)
+        length = tf.shape(ids)[1]
+        slots = _rounded_up(length, tf.where(length > _LONG_CACHE, _LONG_CACHE, _CACHE_MULTIPLE))
+        slots = tf.minimum(slots, self._limit)
         state = self.network.initial_state(tf.shape(ids)[0], slots)
         states, state = self.network.body.step(window, state, at >= first[:, None])
         return {"logits": self.network.head(states[:, -1:])[:, 0], "network": state}
