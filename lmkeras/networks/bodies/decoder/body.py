@@ -179,7 +179,7 @@ class PublishedDecoder(Sized, Writer, keras.layers.Layer):
         """The states of texts that are read from their start, and the keys and values of each block."""
         length, x, read = ops.shape(ids)[1], self._embed(ids, positions), []
         for block, angles in zip(self.blocks, self._angles(positions, lengths), strict=True):
-            x, new = block.whole(x, length=length, angles=angles, first=first)
+            x, new = self._traces.call(block, "whole", x=x, length=length, angles=angles, first=first)
             read.append(new)
         return self._ended(x, length), read
 
@@ -224,7 +224,7 @@ class PublishedDecoder(Sized, Writer, keras.layers.Layer):
         steps = zip(self.blocks, state["caches"], self._angles(positions, lengths), strict=True)
         for block, cache, angles in steps:
             seen = {"cache": cache, "place": place, "allowed": within[block.attention.window]}
-            x, cache = block.step(x, length=length, angles=angles, **seen)
+            x, cache = self._traces.call(block, "step", x=x, length=length, angles=angles, **seen)
             caches.append(cache)
         return self._ended(x, length), caches
 
