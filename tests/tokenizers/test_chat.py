@@ -149,7 +149,7 @@ def test_the_date_is_that_of_today():
         [{"role": "user", "content": 5}],
         [{"role": "user", "content": [{"type": "text", "text": "x"}]}],
         [{"role": None, "content": "x"}],
-        [{"role": "user", "content": "x", "more": object()}],
+        [{"role": "user", "content": "x", "more": {1}}],
     ],
     ids=repr,
 )
