@@ -43,7 +43,7 @@ chat: .venv/ready .venv/smollm2/ready
 test: .venv/ready
 	$(BIN)/python -m pytest
 
-slow: .venv/ready
+slow: .venv/ready .venv/smollm2/ready
 	$(BIN)/python -m pytest -m slow
 
 parity: .venv/ready $(REFERENCES:%=.reference/%/ready)
