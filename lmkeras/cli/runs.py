@@ -229,7 +229,8 @@ def export(
         dtype: precision of matrix products; bfloat16 is only for BERT, and fast only on CPUs with instructions for it.
     """
     with loaded(run, "cpu") as model:
-        names = model.export(folder, overwrite, dtype)
+        exported, known = model.export(folder, overwrite, dtype), model.task.signatures
+        names = [name for name in exported if name in known or name != "serving_default"]
         print(f"exported to {folder}: signature{'s' * (len(names) > 1)} {' and '.join(names)}")
 
 
