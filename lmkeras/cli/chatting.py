@@ -90,7 +90,10 @@ class _Conversation:
                 print(piece, end="", flush=True)
                 pieces.append(piece)
         except KeyboardInterrupt:
-            pass  # what came so far stays in the conversation
+            if not pieces:
+                print(flush=True)
+                return
+            # else what came so far stays in the conversation
         except InputError as error:
             _note(str(error))
             return

@@ -8,7 +8,8 @@ from lmkeras.errors import InputError
 from lmkeras.tokenizers.chat import ChatTemplate, checked_messages
 from lmkeras.tokenizers.published import PublishedTokenizer
 
-_FIRST_STAND_IN = 0xF0000  # of a block for private use, whose characters no text needs
+_STAND_INS = range(0xF0000, 0xFFFFE)  # a block for private use
+_RESERVED = 4  # early turns are left out until at least one part in so many is free for the reply
 
 
 class FittedConversation(NamedTuple):
@@ -58,12 +59,20 @@ class Conversations:
         """The ids of a conversation, up to where the reply begins.
 
         Where the name of a special token is written out in a message, it is read as plain text, so that one message
-        cannot pretend to be several.
+        cannot pretend to be several; elsewhere, such as in a role, it is refused.
         """
+        for message in messages:
+            others = [text for name, text in message.items() if name != "content" and isinstance(text, str)]
+            if any(map(self._names.search, others)):
+                raise InputError(
+                    "the name of a special token stands in the role of a message: only contents may have one"
+                )
         written = {name for message in messages for name in self._names.findall(message["content"])}
         if not written:
             return self._tokenizer.encode_marked(self.template.render(messages))
-        stand_ins = {name: chr(_FIRST_STAND_IN + number) for number, name in enumerate(sorted(written))}
+        said = {*"".join(message["content"] for message in messages)}
+        free = (chr(code) for code in _STAND_INS if chr(code) not in said)
+        stand_ins = dict(zip(sorted(written), free, strict=False))
         hidden = [{**message, "content": _replaced(message["content"], stand_ins)} for message in messages]
         back = {stand_in: name for name, stand_in in stand_ins.items()}
         return [id for part in self._parts(self.template.render(hidden), back) for id in part]
@@ -80,7 +89,8 @@ class Conversations:
         """The conversation, without as many early turns as the model has no room for.
 
         A turn is a message of the user with all that follows it, up to the user's next one. System messages at the
-        beginning and the last turn always stay.
+        beginning and the last turn always stay. Turns are left out until there is room for the reply, or for a quarter
+        of what the model looks at, if the reply may be longer than that.
 
         Args:
             messages: dictionaries of "role" and "content"; or the text of one message of the user.
@@ -90,17 +100,18 @@ class Conversations:
             InputError: these are no messages, or the last turn is longer than what the model can look at.
         """
         messages, left_out = checked_messages(messages), 0
+        reserved = max_new_tokens if self._limit is None else min(max_new_tokens, self._limit // _RESERVED)
         first, turns = _turns(messages)
         while True:
             ids = self.ids([*messages[:first], *(message for turn in turns for message in turn)])
-            if self._limit is None or len(ids) + max_new_tokens <= self._limit or len(turns) <= 1:
+            if self._limit is None or len(ids) + reserved <= self._limit or len(turns) <= 1:
                 break
             left_out += len(turns.pop(0))
         room = max_new_tokens if self._limit is None else min(max_new_tokens, self._limit - len(ids))
         if room < 1:
             raise InputError(
-                f"the last message makes a conversation of {len(ids):,} tokens: the model looks at {self._limit:,} at "
-                "most; shorten it"
+                f"the last message, with system messages before it, makes a conversation of {len(ids):,} tokens: the "
+                f"model looks at {self._limit:,} at most; shorten it"
             )
         return FittedConversation(ids, left_out, room)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, NamedTuple
 
-from lmkeras.errors import InputError
+from lmkeras.errors import InputError, unknown_argument
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -86,6 +86,10 @@ def chosen(own: Mapping[str, float] | None, given: Mapping[str, float | None]) -
     """
     said = {name: value for name, value in given.items() if value is not None}
     settled = {"max_new_tokens": MAX_NEW_TOKENS, **(own or {}), **said}
+    known = ["max_new_tokens", *(field.name for field in dataclasses.fields(Sampling))]
+    for name in settled:
+        if name not in known:
+            raise unknown_argument("generate", name, known)
     return Chosen(settled.pop("max_new_tokens"), Sampling(**settled))
 
 
@@ -108,10 +112,10 @@ def published_defaults(config: Mapping[str, object], source: object) -> dict[str
         >>> published_defaults({"do_sample": True, "top_p": 0.9}, "model")
         {'temperature': 1.0, 'top_k': 50, 'top_p': 0.9}
     """
-    found = {"repetition_penalty": config.get("repetition_penalty"), "max_new_tokens": config.get("max_new_tokens")}
+    found = {name: config.get(name) for name in _ORDER}
     if config.get("do_sample"):
         found |= {name: config.get(name, default) for name, default in _TRANSFORMERS_DEFAULTS.items()}
-    else:
+    else:  # what else it says of sampling holds for users who give a temperature
         found["temperature"] = 0.0
     found = {name: value for name, value in found.items() if value is not None}
     for name, value in found.items():
@@ -132,6 +136,8 @@ _ORDER = ("max_new_tokens", "temperature", "top_k", "top_p", "repetition_penalty
 def require_counts(max_new_tokens: int, num_samples: int) -> None:
     """Raises InputError if one of the numbers is below 1 or beyond what a text in memory may have."""
     for name, value in (("num_samples", num_samples), ("max_new_tokens", max_new_tokens)):
+        if not isinstance(value, Integral):
+            raise InputError(f"{name} must be a whole number, got {value!r}")
         if not 1 <= value < 1 << 24:
             raise InputError(f"{name} must be at least 1 and less than {1 << 24}, got {value}")
 

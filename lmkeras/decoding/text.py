@@ -11,7 +11,7 @@ from lmkeras.networks.network import Network
 from lmkeras.tokenizers.base import BaseTokenizer
 
 Prompt = str | Sequence[int]
-_STREAM_TOKENS = 8  # tokens generated before the next piece of a streamed text is given out
+_STREAM_TOKENS = 8  # the most tokens generated before the next piece of a streamed text is given out
 _STOP_TOKENS = 16  # tokens generated before the text is searched for stop texts again
 
 
@@ -84,9 +84,10 @@ class TextGenerator:
         return list(zip(tokens, best.values.numpy().tolist(), strict=True))
 
     def _pieces(self, state, sampling, stops) -> Iterator[str]:
-        given, finished = 0, False
+        given, finished, steps = 0, False, 1
         while not finished:
-            state = self.loop.continued(state, sampling, tf.constant(_STREAM_TOKENS))
+            state = self.loop.continued(state, sampling, tf.constant(steps))
+            steps = min(2 * steps, _STREAM_TOKENS)  # the first piece comes soon
             text, finished = self._new_texts(state)[0], bool(state["finished"].numpy()[0])
             text = text if finished else _whole(text)
             end = _first(text, stops)

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from lmkeras.decoding.sampling import Chosen, Sampling, chosen
+from lmkeras.decoding.sampling import Chosen, Sampling, chosen, require_counts
 from lmkeras.decoding.score import TextScore
 from lmkeras.errors import InputError
 from lmkeras.models.given import texts_of
@@ -221,6 +221,7 @@ class LanguageModel(Model):
     def _conversation(self, messages, max_new_tokens: int | None, sampling: Mapping) -> tuple[list[int], Chosen]:
         self._require_network()
         settled = chosen(self.task.generation, {"max_new_tokens": max_new_tokens, **sampling})
+        require_counts(settled.max_new_tokens, 1)
         fitted = self._runner.conversations.fitted(messages, settled.max_new_tokens)
         if fitted.left_out:
             limit = self.network.body.context_length

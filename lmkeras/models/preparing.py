@@ -138,6 +138,8 @@ def prepared(
     Raises:
         InputError: corpus, parts and settings do not go together.
     """
+    if parts.network is not None and parts.network.body.untrainable:
+        raise InputError(parts.network.body.untrainable)
     task = parts.task.learned(train, held_out, settings=settings, trained=parts.network is not None)
     monitor = task.monitored(settings)
     asked, defaults = recipe, Defaults("")

@@ -25,6 +25,15 @@ if TYPE_CHECKING:
     from lmkeras.tokenizers.base import BaseTokenizer
 
 _LARGEST_CONFIG = 64 * MEGABYTE
+#: settings of generation that lmkeras does not have, with the values that change nothing
+_UNREAD = {
+    "num_beams": 1,
+    "min_p": 0.0,
+    "typical_p": 1.0,
+    "no_repeat_ngram_size": 0,
+    "suppress_tokens": (),
+    "bad_words_ids": (),
+}
 _ON_THE_HUB = r"[\w-][\w.-]*/[\w-][\w.-]*"
 
 
@@ -80,20 +89,20 @@ def described_source(source: str | Path) -> dict:
     return {**config, **found, **({"note": opened.note} if opened.note else {})}
 
 
-def published_task(config: Mapping, source: object, generation: Mapping | None = None, **options) -> Task:
+def published_task(config: Mapping, source: object, generation_config: Mapping | None = None, **options) -> Task:
     """The task of a published model.
 
     Args:
         config: the content of its config.json.
         source: where it is from, for messages.
-        generation: the content of its generation_config.json, if it has one.
+        generation_config: the content of its generation_config.json, if it has one.
         options: fields of the task that shall differ from what config.json says.
 
     Raises:
         InputError: the checkpoint is of another family, or has no head of a task, or the task has no such field.
     """
     if is_decoder(config):
-        return _with_options(Language(generation=published_defaults(generation or {}, source)), options)
+        return _with_options(Language(generation=published_defaults(generation_config or {}, source)), options)
     family, named = family_of(config, source), config.get("architectures")
     name = named[0] if isinstance(named, list) and named and isinstance(named[0], str) else ""
     architecture = name.removeprefix(family.class_name)
@@ -150,9 +159,16 @@ def _read_decoder(source: str | Path, dtype: str | None, **options) -> "tuple[Ta
     from lmkeras.networks.bodies.decoder import read_decoder
 
     opened = open_source(source)
-    task = published_task(opened.config, source, generation=opened.generation_config, **options)
+    task = published_task(opened.config, source, generation_config=opened.generation_config, **options)
     files = opened.tokenizer_files()
     tokenizer = PublishedTokenizer.of_files(files["tokenizer"], files["tokenizer_config"], ends=_ends(opened))
+    unread = [
+        name for name, neutral in _UNREAD.items() if opened.generation_config.get(name, neutral) not in (None, neutral)
+    ]
+    if unread:
+        warnings.warn(
+            f"{source} asks for {', '.join(unread)} in generation_config.json: lmkeras generates without", stacklevel=4
+        )
     if opened.note:
         warnings.warn(f"{opened.note}; here {dtype or 'float32'}", stacklevel=4)
     return task, read_decoder(opened, dtype or "float32"), tokenizer

@@ -12,7 +12,6 @@ from lmkeras.tokenizers.chat_budget import RaisedError, TooMuchError, spending
 _LARGEST_TEMPLATE = MEGABYTE // 4
 _LONGEST_TEXT = 8 * MEGABYTE  # characters that are written; a longer conversation may be of eight times its length
 _WORK = 8 * MEGABYTE  # see chat_budget.Budget: 260,000 steps, or so many characters; and more for long conversations
-_ROLES = ("system", "user", "assistant")
 Messages = str | Sequence[Mapping]
 
 

@@ -16,6 +16,8 @@ def test_what_is_said_counts_before_the_models_own_and_that_before_ours():
 
 def test_a_generation_config_without_sampling_takes_the_likeliest_token():
     assert published_defaults({"eos_token_id": 2, "temperature": 0.6}, "m") == {"temperature": 0.0}
+    warm = published_defaults({"temperature": 0.6, "top_k": 20, "top_p": 0.9}, "m")
+    assert chosen(warm, {"temperature": 0.7}).sampling == Sampling(temperature=0.7, top_k=20, top_p=0.9)
     assert published_defaults({"do_sample": False, "repetition_penalty": 1.1}, "m") == {
         "temperature": 0.0,
         "repetition_penalty": 1.1,

@@ -60,7 +60,7 @@ class InGraphConversation(tf.Module):
         )
         some = tf.debugging.assert_positive(tf.size(roles), "a conversation has at least one message")
         with tf.control_dependencies([known, some]):
-            role = tf.argmax(same, axis=1)
+            role, roles = tf.argmax(same, axis=1), tf.identity(roles)
         contents = _stripped(contents) if self._strips else contents
         texts = tf.strings.join([tf.gather(self._heads, role), contents, tf.gather(self._tails, role)])
         parts = [tf.gather(self._befores, role), self._encode(texts), tf.gather(self._afters, role)]

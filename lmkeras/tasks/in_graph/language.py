@@ -50,7 +50,7 @@ class ExportedLanguageModel(tf.Module):
         super().__init__()
         self.tokenizer = tokenizer.in_graph()
         self._special, self._filler = tokenizer.special, tokenizer.special.filler
-        self._own = own or chosen(None, {})
+        self._own, self._limit = own or chosen(None, {}), network.body.context_length
         network.exported(dtype)  # raises InputError for a precision that the network does not have
         # the variables themselves, not the Keras objects that hold them: those would bring along the optimizer's state,
         # and TensorFlow's session loader (saved_model_cli) would not restore them
@@ -122,6 +122,12 @@ class ExportedLanguageModel(tf.Module):
 
     def _chat(self, role, content, max_new_tokens, temperature, top_k, top_p, repetition_penalty, seed):
         ids = self.conversation.ids(role, content)
+        if self._limit is not None:
+            refusal = (
+                f"the conversation is longer than {self._limit} tokens, what the model looks at: leave early turns out"
+            )
+            with tf.control_dependencies([tf.debugging.assert_less(tf.size(ids), self._limit, refusal)]):
+                ids = tf.identity(ids)
         sampling = {
             "temperature": temperature,
             "top_k": top_k,

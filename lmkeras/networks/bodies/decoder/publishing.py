@@ -39,7 +39,13 @@ def read_decoder(source, dtype: str | None = None) -> Network:
         raise unknown_name("dtype of weights", dtype, _DTYPES)
     arguments = arguments_of(source.config, f"config.json in {source.name}", num_tensors=len(source.shapes))
     rows = by_weight(rows_in(source, arguments))
-    network = new_decoder({**arguments, "weights_dtype": dtype, "published_dtype": source.kept_dtype})
+    network = new_decoder(
+        {
+            **arguments,
+            "weights_dtype": dtype,
+            "published_dtype": dtype if getattr(source, "note", "") else source.kept_dtype,
+        }
+    )
     weights = named_weights(network)
     for path, parts in rows.items():
         weight = weights.pop(path)
