@@ -144,10 +144,7 @@ class PiecesInGraph(tf.Module):
 
     def _merged(self, first: tf.Tensor, last: tf.Tensor, written: Written) -> tuple[tf.Tensor, tf.Tensor]:
         """The slots and ids of pieces that are no tokens as a whole, from `first` to `last` of the characters."""
-        characters = tf.ragged.range(first, last + 1)
-        at, symbols, piece = self._first_symbols(
-            tf.cast(characters.flat_values, tf.int32), tf.cast(characters.value_rowids(), tf.int32), written
-        )
+        at, symbols, piece = self._first_symbols(*_spread(first, last), written)
         apart = piece[1:] != piece[:-1]
         if self._joined is not None:
             pairs = tf.cast(symbols[:-1], tf.int64) * self._size + tf.cast(symbols[1:], tf.int64)
@@ -179,6 +176,19 @@ class PiecesInGraph(tf.Module):
         raw = tf.cast(tf.gather(tf.io.decode_raw(written.text, tf.uint8), at), tf.int32)
         ids = tf.gather(ids, of)
         return at, tf.where(ids == _NONE, tf.gather(self._bytes, raw), ids), tf.gather(piece, of)
+
+
+def _spread(first: tf.Tensor, last: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """All places from `first` to `last` of each piece, and the number of the piece of each; int32 [N] both.
+
+    `tf.ragged.range` finds the numbers by a matrix of all pieces times the longest one, which long texts have no room
+    for.
+    """
+    counts = tf.cast(last - first, tf.int32) + 1
+    begins = tf.cumsum(counts, exclusive=True)
+    piece = tf.cumsum(tf.scatter_nd(begins[:, None], tf.ones_like(begins), [tf.reduce_sum(counts)])) - 1
+    offset = tf.range(tf.size(piece)) - tf.gather(begins, piece)
+    return tf.gather(tf.cast(first, tf.int32), piece) + offset, piece
 
 
 def _cut(character: str, before: str, codes: tf.Tensor) -> tf.Tensor:
