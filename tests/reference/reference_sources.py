@@ -78,10 +78,7 @@ def require_same(source, tensors):
 def compare_gguf(path):
     """A real file: configuration, weights, ids and a rendered conversation."""
     source = open_source(path)
-    theirs = load_gguf_checkpoint(path)["config"]
-    config = LlamaConfig(
-        **{key: value for key, value in theirs.items() if key not in ("model_type", "quantization_config")}
-    )
+    config, tensors = peer_checkpoint(path)
     ours = LlamaConfig(**source.config)
     for name in (
         "hidden_size",
@@ -93,28 +90,42 @@ def compare_gguf(path):
     ):
         assert getattr(ours, name) == getattr(config, name), name
     assert abs(ours.rms_norm_eps - config.rms_norm_eps) < 1e-10
-    model = LlamaForCausalLM(config)
-    tensors = load_gguf_checkpoint(path, return_tensors=True, model_to_load=model)["tensors"]
     assert set(source.shapes) == set(tensors)
     for name, tensor in tensors.items():
-        np.testing.assert_allclose(source.read(name), torch.as_tensor(tensor).float().numpy(), rtol=1e-6, atol=1e-7)
+        np.testing.assert_allclose(source.read(name), tensor.numpy(), rtol=1e-6, atol=1e-7)
     compare_tokenizer(path, source)
 
 
 def compare_tokenizer(path, source):
     files = source.tokenizer_files()
     tokenizer = PublishedTokenizer.of_files(files["tokenizer"], files["tokenizer_config"])
-    peer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
-    # transformers leaves out that this tokenizer takes digits one by one, which changes the spaces before them
-    digits = tokenizers.pre_tokenizers.Digits(individual_digits=True)
-    split = tokenizers.pre_tokenizers.Sequence([digits, peer.backend_tokenizer.pre_tokenizer])
-    peer.backend_tokenizer.pre_tokenizer = split
+    peer = peer_tokenizer(path)
     for text in texts():
         assert tokenizer.encode(text) == peer.encode(text, add_special_tokens=False), text
     messages = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": " Hi\n"}]
     rendered = peer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     assert ChatTemplate(tokenizer.chat_template, tokenizer.special_names).render(messages) == rendered
     assert tokenizer.encode_marked(rendered) == peer.encode(rendered, add_special_tokens=False)
+
+
+def peer_checkpoint(path):
+    """What transformers reads of a GGUF file of Llama's: its LlamaConfig, and float32 tensors by name."""
+    entries = load_gguf_checkpoint(path)["config"]
+    config = LlamaConfig(
+        **{key: value for key, value in entries.items() if key not in ("model_type", "quantization_config")}
+    )
+    tensors = load_gguf_checkpoint(path, return_tensors=True, model_to_load=LlamaForCausalLM(config))["tensors"]
+    return config, {name: torch.as_tensor(tensor).float() for name, tensor in tensors.items()}
+
+
+def peer_tokenizer(path):
+    """transformers' tokenizer of a GGUF file, mended."""
+    peer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+    # transformers leaves out that this tokenizer takes digits one by one, which changes the spaces before them
+    digits = tokenizers.pre_tokenizers.Digits(individual_digits=True)
+    split = tokenizers.pre_tokenizers.Sequence([digits, peer.backend_tokenizer.pre_tokenizer])
+    peer.backend_tokenizer.pre_tokenizer = split
+    return peer
 
 
 def texts():
