@@ -16,7 +16,7 @@ import itertools
 import sys
 
 import numpy as np
-from fine_tuning import PARTS, adam_of, best_epoch, compare, epoch_clock, import_pytorch, parser_of, updates
+from fine_tuning import PARTS, adam_of, best_epoch, compare, epoch_clock, import_pytorch, logits_of, parser_of, updates
 
 BATCH_IDS = 8192  # of a batch that is judged
 NOT_JUDGED = -100  # PyTorch's label of tokens that have none
@@ -110,10 +110,10 @@ def train_pytorch(options, batches, adam, steps_per_epoch, seed):
     from seqeval.metrics import f1_score
     from transformers import BertForTokenClassification
 
-    def forward(ids):
-        ids = torch.tensor(ids, dtype=torch.int64)
-        with torch.autocast("cpu", torch.bfloat16, enabled=not options.float32):
-            return network(ids, attention_mask=(ids != 0).long()).logits.float()
+    torch.manual_seed(seed)
+    num_labels = len(batches["labels"])
+    network = BertForTokenClassification.from_pretrained(options.weights, num_labels=num_labels).train()
+    forward = logits_of(network, options.float32)
 
     def loss_of(ids, labels):
         labels = torch.tensor(labels, dtype=torch.int64)
@@ -130,9 +130,6 @@ def train_pytorch(options, batches, adam, steps_per_epoch, seed):
         network.train()
         return 100 * f1_score(right, found)
 
-    torch.manual_seed(seed)
-    num_labels = len(batches["labels"])
-    network = BertForTokenClassification.from_pretrained(options.weights, num_labels=num_labels).train()
     return best_epoch(network, updates(network, batches["train"], adam, loss_of), steps_per_epoch, score=f1)
 
 

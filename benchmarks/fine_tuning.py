@@ -85,6 +85,23 @@ def import_pytorch(folder: str) -> None:
     logging.set_verbosity_error()
 
 
+def logits_of(network, float32: bool) -> Callable:
+    """The function from ids [B, T], 0 for padding, to a PyTorch network's logits in float32.
+
+    Args:
+        network: one of transformers' classes.
+        float32: whether it computes in float32, and not in bfloat16.
+    """
+    import torch
+
+    def forward(ids):
+        ids = torch.tensor(ids, dtype=torch.int64)
+        with torch.autocast("cpu", torch.bfloat16, enabled=not float32):
+            return network(ids, attention_mask=(ids != 0).long()).logits.float()
+
+    return forward
+
+
 def updates(network, batches: Iterable[tuple], adam: dict, loss_of: Callable) -> Iterator[int]:
     """Trains in PyTorch as our optimizer does; gives the number of each update when it is done.
 

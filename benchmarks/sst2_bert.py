@@ -14,7 +14,7 @@ import csv
 import functools
 import itertools
 
-from fine_tuning import PARTS, adam_of, best_epoch, compare, epoch_clock, import_pytorch, parser_of, updates
+from fine_tuning import PARTS, adam_of, best_epoch, compare, epoch_clock, import_pytorch, logits_of, parser_of, updates
 
 
 def read(path, limit):
@@ -63,10 +63,9 @@ def train_pytorch(options, batches, adam, steps_per_epoch, seed):
     import torch
     from transformers import BertForSequenceClassification
 
-    def forward(ids):
-        ids = torch.tensor(ids, dtype=torch.int64)
-        with torch.autocast("cpu", torch.bfloat16, enabled=not options.float32):
-            return network(ids, attention_mask=(ids != 0).long()).logits.float()
+    torch.manual_seed(seed)
+    network = BertForSequenceClassification.from_pretrained(options.weights, num_labels=2).train()
+    forward = logits_of(network, options.float32)
 
     def loss_of(ids, classes):
         return torch.nn.functional.cross_entropy(forward(ids), torch.tensor(classes, dtype=torch.int64))
@@ -78,8 +77,6 @@ def train_pytorch(options, batches, adam, steps_per_epoch, seed):
         network.train()
         return 100 * sum(map(sum, right)) / sum(map(len, right))
 
-    torch.manual_seed(seed)
-    network = BertForSequenceClassification.from_pretrained(options.weights, num_labels=2).train()
     return best_epoch(network, updates(network, batches["train"], adam, loss_of), steps_per_epoch, score=accuracy)
 
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras import ops
 
 from lmkeras.errors import InputError
-from lmkeras.layers.cache import placed, visible, with_rows_of
+from lmkeras.layers.cache import place_of, placed, visible, with_rows_of
 from lmkeras.layers.dropout import dropout
 from lmkeras.layers.fused import dense, rotation, scaled_softmax
 from lmkeras.layers.position import rotation_angles
@@ -243,7 +243,8 @@ class SelfAttention(keras.layers.Layer):
         rows = (batch * self.num_heads, length, self._key_dim)
         lengths = start + length if lengths is None else lengths
         queries, keys, values = (ops.reshape(heads, rows) for heads in self._project(x, lengths - length))
-        keys, values = placed(cache["keys"], keys, start), placed(cache["values"], values, start)
+        place = place_of(cache["keys"], start, length)
+        keys, values = placed(cache["keys"], keys, place), placed(cache["values"], values, place)
         if len(getattr(lengths, "shape", ())) == 1:
             lengths = ops.repeat(lengths, self.num_heads)[:, None, None]  # [B·H, 1, 1]
         allowed, _ = visible(start, ops.shape(keys)[1], length=length, lengths=lengths)  # [T, L] or [B·H, T, L]

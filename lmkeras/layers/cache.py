@@ -9,6 +9,7 @@ Shape letters: B batch, T tokens, L cache length in slots, H heads, K key size o
 
 import contextlib
 import contextvars
+from typing import NamedTuple
 
 import tensorflow as tf
 from keras import ops
@@ -31,33 +32,56 @@ def are_steps_compiled() -> bool:
     return _compiled.get()
 
 
-def placed(cache, new, start):
-    """The cache [B·H, L, K] with `new` [B·H, T, K] in its next slots; `start` tokens were written to it before."""
-    return placing(cache, start, ops.shape(new)[1])(cache, new)
+class Place(NamedTuple):
+    """Where the next tokens of all rows are written, in caches of one shape.
 
-
-def placing(cache, start, length):
-    """A function (cache, new) → what `placed` gives, for several caches of one shape; where to write is found once.
-
-    Args:
-        cache: one of them.
-        start: as for `placed`.
-        length: T.
+    Attributes:
+        first: int32 scalar, the slot of the first of them.
+        at: int32 [B·H, 2], row and slot of each, if there is one token for each row; else None.
     """
+
+    first: tf.Tensor
+    at: tf.Tensor | None
+
+
+def place_of(cache, start, length) -> Place:
+    """The place of the next `length` tokens in a cache [B·H, L, K]; `start` tokens were written to it before."""
     rows, slots = ops.shape(cache)[:2]
     first = start % slots
-    if _compiled.get():
-        return lambda cache, new: ops.slice_update(cache, (0, first, 0), ops.cast(new, cache.dtype))
+    one = isinstance(length, int) and length == 1
+    return Place(first, tf.stack([tf.range(rows), tf.fill([rows], first)], axis=1) if one else None)
+
+
+def placed(cache, new, place: Place):
+    """The cache [B·H, L, K] with `new` [B·H, T, K] in its place."""
+    new = ops.cast(new, cache.dtype)
+    if are_steps_compiled():
+        return ops.slice_update(cache, (0, place.first, 0), new)
     # outside XLA, TensorFlow compiles slice_update anew for every shape, and not every server has that operation
-    if isinstance(length, int) and length == 1:
-        at = tf.stack([tf.range(rows), tf.fill([rows], first)], axis=1)  # [B·H, 2]
-        return lambda cache, new: tf.tensor_scatter_nd_update(cache, at, ops.cast(new[:, 0], cache.dtype))
+    if place.at is not None:
+        return tf.tensor_scatter_nd_update(cache, place.at, new[:, 0])
+    parts = [cache[:, : place.first], new, cache[:, place.first + ops.shape(new)[1] :]]
+    return tf.ensure_shape(ops.concatenate(parts, axis=1), cache.shape)
 
-    def placed(cache, new):
-        parts = [cache[:, :first], ops.cast(new, cache.dtype), cache[:, first + length :]]
-        return tf.ensure_shape(ops.concatenate(parts, axis=1), cache.shape)
 
-    return placed
+def with_texts_of(state, rows, other, layers):
+    """A writer's state in which some texts are those of another state; see `Writer.replace_rows`.
+
+    Args:
+        state: "positions", "slots" and "caches", one for each of the layers.
+        rows: int32 [N], which texts to replace.
+        other: the state of N texts.
+        layers: those with a method `replace_rows` for their cache.
+    """
+    turn, caches = state["slots"] - other["slots"], zip(state["caches"], other["caches"], strict=True)
+    return {
+        "positions": tf.tensor_scatter_nd_update(state["positions"], rows[:, None], other["positions"]),
+        "slots": state["slots"],
+        "caches": [
+            layer.replace_rows(cache, rows=rows, other=new, turn=turn)
+            for layer, (cache, new) in zip(layers, caches, strict=True)
+        ],
+    }
 
 
 def with_rows_of(other, cache, rows, turn, num_heads):

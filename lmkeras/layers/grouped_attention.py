@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from lmkeras.layers.cache import with_rows_of
+from lmkeras.layers.cache import placed, with_rows_of
 from lmkeras.layers.fused import product
 from lmkeras.layers.norm import Norm, Unset, scaled_by_size
 from lmkeras.layers.rotary import turned
@@ -209,14 +209,14 @@ class GroupedAttention(keras.layers.Layer):
             length: T.
             angles: as for `whole`.
             cache: what `initial_cache` or an earlier step returned.
-            place: writes to the cache, see `placing`.
+            place: where the tokens are written, see `place_of`.
             allowed: bool [B·S, 1, T, L], which slots a token may look at, its window considered.
 
         Returns:
             ([B·T, D], the cache with these tokens added).
         """
         queries, keys, values = self._project(x, length=length, angles=angles)
-        keys, values = place(cache["keys"], keys), place(cache["values"], values)
+        keys, values = placed(cache["keys"], keys, place), placed(cache["values"], values, place)
         heads = self._attend(queries, keys=keys, values=values, allowed=allowed)
         if isinstance(length, int) and length == 1:
             inner = self.settings.num_heads * self.settings.key_dim

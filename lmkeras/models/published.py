@@ -14,7 +14,9 @@ from lmkeras.errors import InputError, unknown_argument
 from lmkeras.models.folder import is_saved, read_config
 from lmkeras.pretrained.bert import family_of, labels_of
 from lmkeras.pretrained.decoder_tables import FAMILIES as DECODERS
+from lmkeras.pretrained.hub import folder_of
 from lmkeras.pretrained.source import Source, open_source
+from lmkeras.pretrained.weight_files import FORMATS
 from lmkeras.tasks import task_of, tasks
 from lmkeras.tasks.base import Task
 from lmkeras.tasks.language import Language
@@ -74,9 +76,12 @@ def kind_in(source: str | Path) -> type[Task]:
 
 def published_config(source: str | Path) -> dict:
     """The config.json of a published model; for a GGUF file, its metadata in the same terms."""
-    if Path(source).is_dir():
-        return read_json(inside(source, "config.json"), _LARGEST_CONFIG)
-    return open_source(source).config
+    if _is_gguf(source):
+        return open_source(source).config
+    folder = folder_of(source, list(FORMATS), tokenizer="vocab.txt or tokenizer.json")
+    if not (path := inside(folder, "config.json")).is_file():
+        raise InputError(f"no model in {folder}: config.json is missing")
+    return read_json(path, _LARGEST_CONFIG)
 
 
 def described_source(source: str | Path) -> dict:
@@ -161,7 +166,7 @@ def _read_decoder(source: str | Path, dtype: str | None, **options) -> "tuple[Ta
     opened = open_source(source)
     task = published_task(opened.config, source, generation_config=opened.generation_config, **options)
     files = opened.tokenizer_files()
-    tokenizer = PublishedTokenizer.of_files(files["tokenizer"], files["tokenizer_config"], ends=_ends(opened))
+    tokenizer = PublishedTokenizer(files["tokenizer"], files["tokenizer_config"], ends=_ends(opened))
     unread = [
         name for name, neutral in _UNREAD.items() if opened.generation_config.get(name, neutral) not in (None, neutral)
     ]

@@ -53,11 +53,6 @@ class PublishedTokenizer(BaseTokenizer):
         self._added = _asked(self._library.get_added_tokens_decoder)
         self._ends = _checked_ends(ends)
 
-    @classmethod
-    def of_files(cls, tokenizer: Mapping, config: Mapping, ends: Sequence[int] = ()) -> "PublishedTokenizer":
-        """The tokenizer of a published model's files; arguments and errors are those of the class."""
-        return cls(tokenizer, config, ends)
-
     @property
     def vocabulary_size(self) -> int:
         """One more than the largest id of a token."""

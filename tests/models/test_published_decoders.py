@@ -119,3 +119,20 @@ def test_an_encoder_is_no_language_model(tmp_path):
         LanguageModel.from_pretrained(tmp_path)
     with pytest.raises(InputError, match="published decoders"):
         lmkeras.from_pretrained(tmp_path, dtype="bfloat16")
+
+
+def test_steps_outside_a_graph_are_traced_once(model):
+    body = model.network.body
+    state = body.initial_state(1, 32)
+    body.step(np.array([[5]], np.int32), state)
+    before = {key: one.experimental_get_tracing_count() for key, one in body._traces._functions.items()}
+    for token in (7, 9, 5):
+        _, state = body.step(np.array([[token]], np.int32), state)
+    after = {key: one.experimental_get_tracing_count() for key, one in body._traces._functions.items()}
+    assert after == before
+
+
+@pytest.mark.parametrize("read", [lmkeras.from_pretrained, LanguageModel.from_pretrained, lmkeras.load])
+def test_a_folder_without_a_model_is_named(read, tmp_path):
+    with pytest.raises(InputError, match=r"config\.json is missing"):
+        read(tmp_path)

@@ -98,7 +98,7 @@ def compare_gguf(path):
 
 def compare_tokenizer(path, source):
     files = source.tokenizer_files()
-    tokenizer = PublishedTokenizer.of_files(files["tokenizer"], files["tokenizer_config"])
+    tokenizer = PublishedTokenizer(files["tokenizer"], files["tokenizer_config"])
     peer = peer_tokenizer(path)
     for text in texts():
         assert tokenizer.encode(text) == peer.encode(text, add_special_tokens=False), text

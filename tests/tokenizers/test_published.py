@@ -26,7 +26,7 @@ def library(tokenizer):
 
 
 def test_special_tokens_are_read_where_they_are_asked_for():
-    tokenizer, theirs = PublishedTokenizer.of_files(QWEN, CONFIG), library(QWEN)
+    tokenizer, theirs = PublishedTokenizer(QWEN, CONFIG), library(QWEN)
     text = "<|im_start|>user\nWhat is <think>?<|im_end|>\n<|endoftext|>"
     assert tokenizer.encode_marked(text) == theirs.encode(text).ids
     plain = tokenizer.encode(text)
@@ -40,7 +40,7 @@ def test_special_tokens_are_read_where_they_are_asked_for():
 def test_roles_of_ids():
     theirs = library(QWEN)
     end, pad = theirs.token_to_id("<|im_end|>"), theirs.token_to_id("<|endoftext|>")
-    tokenizer = PublishedTokenizer.of_files(QWEN, CONFIG, [end, pad])
+    tokenizer = PublishedTokenizer(QWEN, CONFIG, [end, pad])
     assert tokenizer.special == SpecialIds(padding=pad, ends=(end, pad), always_before=False)
     assert tokenizer.special_names == {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"}
     config = {"bos_token": "<s>", "eos_token": "</s>"}

@@ -6,11 +6,11 @@ Shape letters: B batch, T tokens, D width, V vocabulary, C classes.
 from typing import ClassVar, Literal
 
 import keras
-import tensorflow as tf
 from keras import ops
 
 from lmkeras.errors import InputError, unknown_name
 from lmkeras.layers.blocks import DecoderBlock, TransformerBlock
+from lmkeras.layers.cache import with_texts_of
 from lmkeras.layers.fused import rms_norm
 from lmkeras.layers.position import SinusoidalPositionEncoding
 from lmkeras.networks.bodies.embedding import EmbeddingReader, EmbeddingWriter
@@ -115,15 +115,7 @@ class TransformerDecoder(EmbeddingWriter):
 
     def replace_rows(self, state, rows, other):
         """The state with some rows of another one; see `Writer.replace_rows`."""
-        turn, caches = state["slots"] - other["slots"], zip(state["caches"], other["caches"], strict=True)
-        return {
-            "positions": tf.tensor_scatter_nd_update(state["positions"], rows[:, None], other["positions"]),
-            "slots": state["slots"],
-            "caches": [
-                block.replace_rows(cache, rows=rows, other=new, turn=turn)
-                for block, (cache, new) in zip(self.blocks, caches, strict=True)
-            ],
-        }
+        return with_texts_of(state, rows, other=other, layers=self.blocks)
 
 
 def transformer_language_model(

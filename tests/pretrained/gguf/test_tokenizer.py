@@ -21,7 +21,7 @@ def source_of(folder, architecture="llama", **metadata):
 def tokenizer_of(folder, architecture="llama", **metadata):
     source = source_of(folder, architecture, **metadata)
     files = source.tokenizer_files()
-    return PublishedTokenizer.of_files(files["tokenizer"], files["tokenizer_config"])
+    return PublishedTokenizer(files["tokenizer"], files["tokenizer_config"])
 
 
 def test_special_tokens_and_the_template(tmp_path):

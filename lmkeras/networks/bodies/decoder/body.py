@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras import ops
 
 from lmkeras.errors import InputError
-from lmkeras.layers.cache import placing, visible
+from lmkeras.layers.cache import place_of, visible, with_texts_of
 from lmkeras.layers.grouped_attention import BlockSettings
 from lmkeras.layers.norm import Norm, Unset
 from lmkeras.layers.published_block import PublishedBlock
@@ -219,7 +219,7 @@ class PublishedDecoder(Sized, Writer, keras.layers.Layer):
         one = state["caches"][0]["keys"]  # all caches have one shape
         ends = tf.repeat(lengths, self.num_key_value_heads)[:, None, None, None]
         allowed, distance = visible(start, ops.shape(one)[1], length=length, lengths=ends)
-        windows, place = {*self.windows_of_blocks}, placing(one, start, length)
+        windows, place = {*self.windows_of_blocks}, place_of(one, start, length)
         within = {window: allowed if window is None else allowed & (distance < window) for window in windows}
         steps = zip(self.blocks, state["caches"], self._angles(positions, lengths), strict=True)
         for block, cache, angles in steps:
@@ -230,15 +230,7 @@ class PublishedDecoder(Sized, Writer, keras.layers.Layer):
 
     def replace_rows(self, state, rows, other):
         """The state with some rows of another one; see `Writer.replace_rows`."""
-        turn, caches = state["slots"] - other["slots"], zip(state["caches"], other["caches"], strict=True)
-        return {
-            "positions": tf.tensor_scatter_nd_update(state["positions"], rows[:, None], other["positions"]),
-            "slots": state["slots"],
-            "caches": [
-                block.attention.replace_rows(cache, rows=rows, other=new, turn=turn)
-                for block, (cache, new) in zip(self.blocks, caches, strict=True)
-            ],
-        }
+        return with_texts_of(state, rows, other=other, layers=[block.attention for block in self.blocks])
 
 
 def _is_zero(scalar) -> bool:
