@@ -11,6 +11,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+import lmkeras.training.policy  # noqa: F401 (whoever has a network takes the memory of GPUs as it is needed)
 from lmkeras.errors import InputError
 from lmkeras.networks.contract import Body, Head
 from lmkeras.networks.judged import JudgedByHead
