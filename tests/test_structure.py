@@ -61,7 +61,8 @@ layers layers.precision layers.activations layers.fused layers.dropout layers.po
 layers.blocks layers.norm layers.rotary layers.grouped_attention layers.published_block
 pretrained.decoder_tables pretrained.decoder_rotary pretrained.decoder_config pretrained.decoder_families
 layers.vocabulary_loss layers.recurrent layers.ngrams layers.word_features layers.crf layers.entities
-networks networks.settings networks.size_types networks.registry networks.pooling networks.contract
+networks networks.settings networks.size_types networks.registry networks.pooling
+networks.contract.body_and_head networks.contract.writers networks.contract
 networks.judged networks.network networks.kept
 networks.heads networks.heads.summary networks.heads.language networks.heads.classes networks.heads.labels
 networks.heads.spans networks.heads.masked networks.heads.tags

@@ -98,6 +98,18 @@ def with_rows_of(other, cache, rows, turn, num_heads):
     return {name: tf.tensor_scatter_nd_update(cache[name], heads, tf.roll(other[name], turn, axis=1)) for name in cache}
 
 
+def rows_of(caches, rows, num_heads):
+    """The caches of other texts: text i is text rows[i] of before, which may go on several times, or not at all.
+
+    Args:
+        caches: one for each block, keys and values by name, each [B·H, L, K].
+        rows: int32 [N].
+        num_heads: H, of the keys and values.
+    """
+    heads = ops.reshape(rows[:, None] * num_heads + ops.arange(num_heads), (-1,))  # [N·H]
+    return tf.nest.map_structure(lambda tensor: tf.gather(tensor, heads), caches)
+
+
 def visible(start, slots, length, lengths):
     """Which slots of a cache the next tokens may look at, those of these tokens themselves included.
 

@@ -192,6 +192,20 @@ def test_rows_replaced_by_those_of_another_state_go_on_as_there(network, before,
                 assert_close(logits[row, -1], network(text[None])[0, -1], 1e-5)
 
 
+@settings(max_examples=8, deadline=None)
+@given(rows=st.lists(st.integers(0, 2), min_size=1, max_size=5), lengths=st.permutations([LENGTH, 4, 1]))
+def test_rows_go_on_several_times_or_not_at_all(network, rows, lengths):
+    mask = np.arange(LENGTH) >= LENGTH - np.array(lengths)[:, None]
+    _, state = network.step(IDS, network.initial_state(3, LENGTH + 2), mask)
+    state = network.body.with_rows(state, tf.constant(rows))
+    assert state["positions"].numpy().tolist() == [lengths[row] for row in rows]
+    following = np.arange(len(rows))[:, None]
+    logits, _ = network.step(following, state)
+    for row, token, found in zip(rows, following, logits, strict=True):
+        text = np.append(IDS[row, LENGTH - lengths[row] :], token)
+        assert_close(found[0], network(text[None])[0, -1], 1e-5)
+
+
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 def test_a_state_keeps_its_shapes_and_dtypes_from_step_to_step(network, policy):
     """A loop over steps needs that, whether rows have filler or not."""

@@ -6,11 +6,12 @@ Shape letters: B batch, T tokens, D width, V vocabulary, C classes.
 from typing import ClassVar, Literal
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from lmkeras.errors import InputError, unknown_name
 from lmkeras.layers.blocks import DecoderBlock, TransformerBlock
-from lmkeras.layers.cache import with_texts_of
+from lmkeras.layers.cache import rows_of, with_texts_of
 from lmkeras.layers.fused import rms_norm
 from lmkeras.layers.position import SinusoidalPositionEncoding
 from lmkeras.networks.bodies.embedding import EmbeddingReader, EmbeddingWriter
@@ -116,6 +117,11 @@ class TransformerDecoder(EmbeddingWriter):
     def replace_rows(self, state, rows, other):
         """The state with some rows of another one; see `Writer.replace_rows`."""
         return with_texts_of(state, rows, other=other, layers=self.blocks)
+
+    def with_rows(self, state, rows):
+        """The state of other rows; see `Writer.with_rows`."""
+        caches = rows_of(state["caches"], rows, self.num_heads)
+        return {"positions": tf.gather(state["positions"], rows), "slots": state["slots"], "caches": caches}
 
 
 def transformer_language_model(

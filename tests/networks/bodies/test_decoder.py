@@ -134,6 +134,15 @@ def test_rows_are_replaced():
         np.testing.assert_allclose(np.asarray(y)[row, 0], alone[0, -1], rtol=1e-4, atol=1e-5)
 
 
+def test_rows_go_on_several_times_or_not_at_all():
+    network, rows = new(), [2, 0, 2, 2]
+    _, state = network.step(tf.constant(IDS[:, :6]), network.initial_state(3, LENGTH))
+    y, _ = network.step(tf.constant(IDS[:1, 6:7].repeat(4, axis=0)), network.body.with_rows(state, tf.constant(rows)))
+    for row, logits_of_row in zip(rows, np.asarray(y), strict=True):
+        alone = logits(network, np.append(IDS[row, :6], IDS[0, 6])[None])
+        np.testing.assert_allclose(logits_of_row[0], alone[0, -1], rtol=1e-4, atol=1e-5)
+
+
 def test_grouped_heads_equal_repeated_ones():
     """A network with as many heads of keys and values, each a copy of the one that its group shares."""
     grouped, whole = new(), new(num_key_value_heads=6)

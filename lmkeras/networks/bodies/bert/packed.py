@@ -19,7 +19,8 @@ import tensorflow as tf
 
 from lmkeras.errors import unknown_name
 from lmkeras.layers.blocks import TransformerBlock
-from lmkeras.networks.contract import Body, chosen
+from lmkeras.networks.contract import Body
+from lmkeras.networks.pooling import chosen
 
 _PRECISIONS = ("float32", "bfloat16")
 

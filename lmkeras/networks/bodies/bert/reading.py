@@ -9,7 +9,8 @@ import keras
 from keras import ops
 
 from lmkeras.networks.bodies.bert.calling import INPUTS
-from lmkeras.networks.contract import Body, chosen
+from lmkeras.networks.contract import Body
+from lmkeras.networks.pooling import chosen
 
 
 class BertReading(Body):

@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras import ops
 
 from lmkeras.errors import InputError
-from lmkeras.layers.cache import place_of, visible, with_texts_of
+from lmkeras.layers.cache import place_of, rows_of, visible, with_texts_of
 from lmkeras.layers.grouped_attention import BlockSettings
 from lmkeras.layers.norm import Norm, Unset
 from lmkeras.layers.published_block import PublishedBlock
@@ -231,6 +231,11 @@ class PublishedDecoder(Sized, Writer, keras.layers.Layer):
     def replace_rows(self, state, rows, other):
         """The state with some rows of another one; see `Writer.replace_rows`."""
         return with_texts_of(state, rows, other=other, layers=[block.attention for block in self.blocks])
+
+    def with_rows(self, state, rows):
+        """The state of other rows; see `Writer.with_rows`."""
+        caches = rows_of(state["caches"], rows, self.num_key_value_heads)
+        return {"positions": tf.gather(state["positions"], rows), "slots": state["slots"], "caches": caches}
 
 
 def _is_zero(scalar) -> bool:
