@@ -26,6 +26,7 @@ corpora.files corpora.paths corpora.tfds corpora.sources
 corpora.documents corpora.docstrings corpora.unlabelled corpora.tables
 corpora.spans corpora.tag_schemes corpora.tagged_columns
 corpora.questions corpora.question_files
+corpora.pairs corpora.pair_files
 corpora.label_lists corpora.multi_label_split
 corpora.labelled corpora.labelled_split corpora.labelled_files corpora.labelled_sources corpora
 tokenizers.special tokenizers.base tokenizers.pieces tokenizers.word_splitter tokenizers.keras_legacy

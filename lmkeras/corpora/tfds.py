@@ -60,6 +60,9 @@ def tfds_rows_reader(source: str, columns: Mapping[str, str]) -> Callable[[], It
     """
     parts, builder = _opened(source)
     if parts["feature"]:
+        if "text_column" not in columns:
+            options = " and ".join(f"{option} (--{option.replace('_', '-')})" for option in columns)
+            raise InputError(f"{source}: leave out the feature {parts['feature']!r}; features are named by {options}")
         columns = {**columns, "text_column": parts["feature"]}
     known = dict(_single_features(builder.info.features))
     features = [

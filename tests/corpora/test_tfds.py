@@ -7,6 +7,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from lmkeras.corpora import open_corpus, open_examples, open_labelled_corpus
+from lmkeras.corpora.pair_files import open_pairs
 from lmkeras.errors import InputError
 
 
@@ -43,7 +44,7 @@ def store(folder, name, splits, version="1.0.0", config=None, features=None):
         name=name,
         version=version,
         config=config,
-        features=tfds.features.FeaturesDict(features),
+        features=features if isinstance(features, tfds.features.FeaturesDict) else tfds.features.FeaturesDict(features),
         split_datasets=splits,
         data_dir=folder,
         disable_shuffling=True,
@@ -54,6 +55,8 @@ LABELLED = [
     (0, {"text": "a", "second": "b", "label": 1, "stars": 10, "seen": True, "score": 0.5, "kind": {"name": "x"}}),
     (1, {"text": "", "second": "d", "label": 0, "stars": 2, "seen": False, "score": 0.5, "kind": {"name": "y"}}),
 ]
+
+TRANSLATED = [{"en": "good night", "zh": "晚安"}, {"en": "two", "zh": "二"}]
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +79,8 @@ def prepared(tmp_path_factory):
         "kind": {"name": tfds.features.Text()},
     }
     store(folder, "labelled", {"train": LABELLED, "test": [(0, {**LABELLED[0][1], "label": -1})]}, features=labelled)
+    translation = tfds.features.Translation(languages=["en", "zh"])
+    store(folder, "translated", {"train": list(enumerate(TRANSLATED))}, features=translation)
     store(folder, "numbers", {"train": [(0, {"x": 1})]}, features={"x": tfds.features.Scalar(np.int64)})
     return folder
 
@@ -260,3 +265,15 @@ def test_features_that_cannot_be_used(source, columns, message):
     with pytest.raises(InputError) as caught:
         open_labelled_corpus(source, **columns)
     assert message in str(caught.value)
+
+
+def test_pairs_of_translations():
+    names, expected = {"source_column": "en", "target_column": "zh"}, [tuple(one.values()) for one in TRANSLATED]
+    corpus = open_pairs("tfds:translated:train", **names)
+    assert list(corpus) == list(corpus) == expected
+    assert list(open_pairs("tfds:translated:train[1:]", **names, reverse=True)) == [expected[1][::-1]]
+    with pytest.raises(InputError, match=r"unknown text feature of tfds:translated 'source'.*\(--source-column\)"):
+        open_pairs("tfds:translated:train")
+    message = r"leave out the feature 'en'; features are named by source_column \(--source-column\) and"
+    with pytest.raises(InputError, match=message):
+        open_pairs("tfds:translated:train:en", **names)
