@@ -81,8 +81,9 @@ training.layer_rates training.f1 training.entity_f1 training.spans
 training.checkpoints training.interruption training.strategies
 training.settings_file training.distribution training.state
 training.callbacks training.progress training.run training.duration training.history training.fit training.rate_finder
-decoding decoding.samplers decoding.sampling decoding.generate decoding.score decoding.text decoding.conversation
-tasks.registry tasks.columns tasks.data tasks.base tasks.checks tasks.choosing
+decoding decoding.samplers decoding.sampling decoding.generate decoding.beams decoding.score decoding.text
+decoding.conversation
+tasks.registry tasks.columns tasks.data tasks.base tasks.checks tasks.choosing tasks.sentences
 tasks.in_graph tasks.in_graph.tagging tasks.in_graph.whole_texts tasks.in_graph.chat tasks.in_graph.language
 tasks.whole_texts tasks.predictions tasks.labelled tasks.thresholds tasks.multi_label tasks.classification
 tasks.in_graph.answering tasks.answers tasks.answer_runner tasks.answering

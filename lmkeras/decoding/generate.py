@@ -44,6 +44,12 @@ class GenerationLoop:
             compiles once for each number of texts and length of the cache. If False, the loop consists of TensorFlow's
             plain operations, which any server has.
         weights: makes a context in which the network reads other weights than its own; see `KeptWeights.converted`.
+
+    Attributes:
+        filler: the id after texts that are complete.
+        ends: bool [V], which ids end a text.
+        banned: bool [V], which ids are never drawn.
+        state_signature: of the state that `start` returns.
     """
 
     def __init__(
@@ -56,22 +62,43 @@ class GenerationLoop:
         self.network, self._weights = network, weights
         self._limit = None if network.body.recurrent else network.body.context_length
         self._limit = self._limit or _UNLIMITED
-        self._filler = special.filler
+        self.filler = special.filler
         self._compiled = compiled and network.body.steps_with_xla
         self._stretch = tf.function(self._compiled_steps, autograph=False, jit_compile=True)
-        self._ends = _where(special.ends, network.body.vocabulary_size)
-        self._banned = _where({special.unknown} - {None, *special.ends}, network.body.vocabulary_size)
-        ids, scalar = tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([], tf.int32)
+        self.ends = _where(special.ends, network.body.vocabulary_size)
+        self.banned = _where({special.unknown} - {None, *special.ends}, network.body.vocabulary_size)
+        scalar = tf.TensorSpec([], tf.int32)
         self.start = tf.function(
-            _within(weights, self._start),
-            autograph=False,
-            input_signature=[ids, tf.TensorSpec([None], tf.int32), scalar, scalar],
+            self.within_weights(self._start), autograph=False, input_signature=[*self._read_signature, scalar, scalar]
         )
         state = self.start.get_concrete_function().structured_outputs
-        state = tf.nest.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), state)
+        self.state_signature = tf.nest.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), state)
         sampling = tf.nest.map_structure(tf.TensorSpec.from_tensor, Sampling().tensors())
-        self._signature, self._advance_functions = [state, sampling, scalar], {}
+        self._signature, self._advance_functions = [self.state_signature, sampling, scalar], {}
         self.advance = self._advance_function(self._compiled, moves=self._limit != _UNLIMITED)
+
+    #: the signature of what `start` reads
+    _read_signature = (tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32))
+
+    def within_weights(self, function: Callable) -> Callable:
+        """The function, run within a context of `weights` that is made anew for every call."""
+
+        @functools.wraps(function)  # tf.function reads the names of its arguments
+        def inside(*arguments, **named):
+            with self._weights():
+                return function(*arguments, **named)
+
+        return inside
+
+    def with_rows(self, state, rows, texts=None):
+        """A network's state of some of its rows: row i is row rows[i], int32 [R], of before.
+
+        Args:
+            state: the network's state.
+            rows: the rows; those of one text stand together.
+            texts: int32 [B], which texts they are of, where not all texts stay.
+        """
+        return self.network.body.with_rows(state, rows)
 
     def _start(self, prompts, lengths, samples, max_new_tokens):
         """Reads the prompts, each `samples` times.
@@ -90,10 +117,14 @@ class GenerationLoop:
             "finished", bool [B]: which texts are complete.
             "logits", float32 [B, V]: of each text's next token.
         """
+        return self._begun(prompts, lengths, samples=samples, max_new_tokens=max_new_tokens, read=self._read)
+
+    def _begun(self, prompts, lengths, samples, max_new_tokens, read):
+        """What `_start` returns; `read` gives logits and the network's state from the ids of all rows."""
         prompts, lengths = tf.repeat(prompts, samples, axis=0), tf.repeat(lengths, samples)
         rows, counts = tf.shape(prompts)[0], tf.sequence_mask(lengths, tf.shape(prompts)[1])
-        ids = tf.where(counts, prompts, self._filler)
-        ids = tf.pad(ids, [[0, 0], [0, max_new_tokens]], constant_values=self._filler)
+        ids = tf.where(counts, prompts, self.filler)
+        ids = tf.pad(ids, [[0, 0], [0, max_new_tokens]], constant_values=self.filler)
         at = tf.cast(tf.where(counts), tf.int32)  # row and column of every id of the prompts
         at = tf.stack([at[:, 0], tf.gather_nd(prompts, at)], axis=-1)
         seen = tf.zeros([rows, self.network.body.vocabulary_size], tf.bool)
@@ -108,7 +139,7 @@ class GenerationLoop:
             "samples": samples,
             "sample_index": tf.range(rows) % samples,
             "room": self._room(lengths, tf.zeros([rows], tf.bool)),
-            **self._read(ids, lengths),
+            **read(ids, lengths),
         }
 
     def _window_start(self, lengths):
@@ -130,12 +161,15 @@ class GenerationLoop:
         width = tf.maximum(tf.reduce_max(lengths - first), 1)  # without any rows, the maximum is far below 0
         at = tf.range(width) + (lengths - width)[:, None]  # [B, W], which of the row's ids stands in each column
         window = tf.gather(ids, tf.maximum(at, 0), batch_dims=1)
-        length = tf.shape(ids)[1]
-        slots = _rounded_up(length, tf.where(length > _LONG_CACHE, _LONG_CACHE, _CACHE_MULTIPLE))
-        slots = tf.minimum(slots, self._limit)
-        state = self.network.initial_state(tf.shape(ids)[0], slots)
+        state = self.network.initial_state(tf.shape(ids)[0], self._slots(ids))
         states, state = self.network.body.step(window, state, at >= first[:, None])
         return {"logits": self.network.head(states[:, -1:])[:, 0], "network": state}
+
+    def _slots(self, ids):
+        """How many slots the caches have, for ids [B, T] of which those of new tokens are filler yet."""
+        length = tf.shape(ids)[1]
+        slots = _rounded_up(length, tf.where(length > _LONG_CACHE, _LONG_CACHE, _CACHE_MULTIPLE))
+        return tf.minimum(slots, self._limit)
 
     def continued(self, state, sampling, steps):
         """What `advance` gives, for a state that is at hand; a process that generates one short text begins sooner.
@@ -148,7 +182,7 @@ class GenerationLoop:
     def _advance_function(self, compiled: bool, moves: bool):
         known = self._advance_functions
         if (compiled, moves) not in known:
-            advance = _within(self._weights, functools.partial(self._advance, compiled=compiled, moves=moves))
+            advance = self.within_weights(functools.partial(self._advance, compiled=compiled, moves=moves))
             known[compiled, moves] = tf.function(advance, autograph=False, input_signature=self._signature)
         return known[compiled, moves]
 
@@ -217,9 +251,9 @@ class GenerationLoop:
     def _one_token(self, state, sampling, uniform):
         """Draws the next token [B] of every text; the new state contains it, but its logits are still the old ones."""
         ids, lengths = state["ids"], state["lengths"]
-        drawn = _draw(state, sampling, uniform, ends=self._ends, banned=self._banned)
-        finished = state["finished"] | tf.gather(self._ends, drawn)
-        new = tf.where(finished, self._filler, drawn)
+        drawn = _draw(state, sampling, uniform, ends=self.ends, banned=self.banned)
+        finished = state["finished"] | tf.gather(self.ends, drawn)
+        new = tf.where(finished, self.filler, drawn)
         rows, count = tf.range(tf.shape(ids)[0]), state["drawn"] + 1
         changed = {
             "ids": tf.tensor_scatter_nd_update(ids, tf.stack([rows, lengths], -1), new),
@@ -238,17 +272,6 @@ def _draw(state, sampling, uniform, ends, banned):
     chance = tf.gather(uniform[:, state["drawn"]], state["sample_index"])
     choice = {name: sampling[name] for name in ("temperature", "top_k", "top_p")}
     return sample(logits, uniform=chance, **choice)
-
-
-def _within(context, function):
-    """The function, run within a context that is made anew for every call."""
-
-    @functools.wraps(function)  # tf.function reads the names of its arguments
-    def inside(*arguments, **named):
-        with context():
-            return function(*arguments, **named)
-
-    return inside
 
 
 def _rounded_up(length, multiple):

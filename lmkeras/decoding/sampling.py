@@ -58,6 +58,28 @@ class Sampling:
         }
 
 
+@dataclasses.dataclass(frozen=True)
+class Beams:
+    """How the likeliest text is searched for, see `decoding/beams.py`."""
+
+    num_beams: int = 4
+    """How many unfinished texts are kept at a time; 1: the likeliest token is taken every time."""
+    length_penalty: float = 1.0
+    """0: the likeliest text wins, which may be a short one; above 0: longer texts win more."""
+    no_repeat_ngram: int = 0
+    """No so many tokens in a row come twice in a text; 0: they may."""
+
+    def __post_init__(self):
+        for name, least, most in (("num_beams", 1, 1024), ("no_repeat_ngram", 0, 1024)):
+            value = getattr(self, name)
+            if not isinstance(value, Integral):
+                raise InputError(f"{name} must be a whole number, got {value!r}")
+            if not least <= value <= most:
+                raise InputError(f"{name} must be from {least} to {most}, got {value}")
+        if isinstance(self.length_penalty, str) or not math.isfinite(self.length_penalty):
+            raise InputError(f"length_penalty must be a finite number, got {self.length_penalty!r}")
+
+
 class Chosen(NamedTuple):
     """What generation goes by, once everything is settled.
 
