@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from lmkeras.decoding.generate import GenerationLoop
+from lmkeras.decoding.generate import GenerationLoop, within
 
 _EXCLUDED = -1e9  # the score of what is ruled out; finite, so that no difference of scores is NaN
 _POSSIBLE = _EXCLUDED / 2  # the scores of what is not ruled out are above
@@ -50,7 +50,7 @@ class BeamSearch:
         self._num_ends = int(_count(loop.ends))
         counts, scalar = tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.int32)
         signature = [loop.state_signature, counts, scalar, scalar, tf.TensorSpec([], tf.float32)]
-        self.search = tf.function(loop.within_weights(self._search), autograph=False, input_signature=signature)
+        self.search = tf.function(within(loop.weights, self._search), autograph=False, input_signature=signature)
 
     def _search(self, state, limits, num_beams, num_best, length_penalty):
         """The best texts.

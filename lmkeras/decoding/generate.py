@@ -49,6 +49,7 @@ class GenerationLoop:
         filler: the id after texts that are complete.
         ends: bool [V], which ids end a text.
         banned: bool [V], which ids are never drawn.
+        limit: the most tokens of a window.
         state_signature: of the state that `start` returns.
     """
 
@@ -59,9 +60,9 @@ class GenerationLoop:
         compiled: bool = True,
         weights: Callable[[], AbstractContextManager] = contextlib.nullcontext,
     ):
-        self.network, self._weights = network, weights
-        self._limit = None if network.body.recurrent else network.body.context_length
-        self._limit = self._limit or _UNLIMITED
+        self.network, self.weights = network, weights
+        self.limit = None if network.body.recurrent else network.body.context_length
+        self.limit = self.limit or _UNLIMITED
         self.filler = special.filler
         self._compiled = compiled and network.body.steps_with_xla
         self._stretch = tf.function(self._compiled_steps, autograph=False, jit_compile=True)
@@ -69,26 +70,16 @@ class GenerationLoop:
         self.banned = _where({special.unknown} - {None, *special.ends}, network.body.vocabulary_size)
         scalar = tf.TensorSpec([], tf.int32)
         self.start = tf.function(
-            self.within_weights(self._start), autograph=False, input_signature=[*self._read_signature, scalar, scalar]
+            within(self.weights, self._start), autograph=False, input_signature=[*self._read_signature, scalar, scalar]
         )
         state = self.start.get_concrete_function().structured_outputs
         self.state_signature = tf.nest.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), state)
         sampling = tf.nest.map_structure(tf.TensorSpec.from_tensor, Sampling().tensors())
         self._signature, self._advance_functions = [self.state_signature, sampling, scalar], {}
-        self.advance = self._advance_function(self._compiled, moves=self._limit != _UNLIMITED)
+        self.advance = self._advance_function(self._compiled, moves=self.limit != _UNLIMITED)
 
     #: the signature of what `start` reads
     _read_signature = (tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32))
-
-    def within_weights(self, function: Callable) -> Callable:
-        """The function, run within a context of `weights` that is made anew for every call."""
-
-        @functools.wraps(function)  # tf.function reads the names of its arguments
-        def inside(*arguments, **named):
-            with self._weights():
-                return function(*arguments, **named)
-
-        return inside
 
     def with_rows(self, state, rows, texts=None):
         """A network's state of some of its rows: row i is row rows[i], int32 [R], of before.
@@ -144,12 +135,12 @@ class GenerationLoop:
 
     def _window_start(self, lengths):
         """int32 [B], where the window of a text with so many tokens begins."""
-        half = self._limit // 2
-        return half * tf.maximum(0, (lengths - self._limit + half - 1) // half)
+        half = self.limit // 2
+        return half * tf.maximum(0, (lengths - self.limit + half - 1) // half)
 
     def _room(self, lengths, finished):
         """How many more tokens can be drawn before a window has to move; windows of complete texts never move."""
-        return self._limit + 1 - tf.reduce_max(tf.where(finished, 0, lengths - self._window_start(lengths)))
+        return self.limit + 1 - tf.reduce_max(tf.where(finished, 0, lengths - self._window_start(lengths)))
 
     def _read(self, ids, lengths):
         """Reads the windows of rows in one pass. They end in the same column; before shorter ones stands filler.
@@ -161,15 +152,9 @@ class GenerationLoop:
         width = tf.maximum(tf.reduce_max(lengths - first), 1)  # without any rows, the maximum is far below 0
         at = tf.range(width) + (lengths - width)[:, None]  # [B, W], which of the row's ids stands in each column
         window = tf.gather(ids, tf.maximum(at, 0), batch_dims=1)
-        state = self.network.initial_state(tf.shape(ids)[0], self._slots(ids))
+        state = self.network.initial_state(tf.shape(ids)[0], slots_for(ids, self.limit))
         states, state = self.network.body.step(window, state, at >= first[:, None])
         return {"logits": self.network.head(states[:, -1:])[:, 0], "network": state}
-
-    def _slots(self, ids):
-        """How many slots the caches have, for ids [B, T] of which those of new tokens are filler yet."""
-        length = tf.shape(ids)[1]
-        slots = _rounded_up(length, tf.where(length > _LONG_CACHE, _LONG_CACHE, _CACHE_MULTIPLE))
-        return tf.minimum(slots, self._limit)
 
     def continued(self, state, sampling, steps):
         """What `advance` gives, for a state that is at hand; a process that generates one short text begins sooner.
@@ -177,12 +162,12 @@ class GenerationLoop:
         Tracing leaves out how windows move, if these texts fit into one, and few tokens are not worth compiling for.
         """
         compiled = self._compiled and int(state["max_new_tokens"]) >= _WORTH_COMPILING
-        return self._advance_function(compiled, moves=state["ids"].shape[1] > self._limit)(state, sampling, steps)
+        return self._advance_function(compiled, moves=state["ids"].shape[1] > self.limit)(state, sampling, steps)
 
     def _advance_function(self, compiled: bool, moves: bool):
         known = self._advance_functions
         if (compiled, moves) not in known:
-            advance = self.within_weights(functools.partial(self._advance, compiled=compiled, moves=moves))
+            advance = within(self.weights, functools.partial(self._advance, compiled=compiled, moves=moves))
             known[compiled, moves] = tf.function(advance, autograph=False, input_signature=self._signature)
         return known[compiled, moves]
 
@@ -272,6 +257,23 @@ def _draw(state, sampling, uniform, ends, banned):
     chance = tf.gather(uniform[:, state["drawn"]], state["sample_index"])
     choice = {name: sampling[name] for name in ("temperature", "top_k", "top_p")}
     return sample(logits, uniform=chance, **choice)
+
+
+def within(context: Callable[[], AbstractContextManager], function: Callable) -> Callable:
+    """The function, run within a context that is made anew for every call."""
+
+    @functools.wraps(function)  # tf.function reads the names of its arguments
+    def inside(*arguments, **named):
+        with context():
+            return function(*arguments, **named)
+
+    return inside
+
+
+def slots_for(ids, limit):
+    """How many slots caches have, at most `limit`, for ids [B, T] of which those of new tokens are filler yet."""
+    length = tf.shape(ids)[1]
+    return tf.minimum(_rounded_up(length, tf.where(length > _LONG_CACHE, _LONG_CACHE, _CACHE_MULTIPLE)), limit)
 
 
 def _rounded_up(length, multiple):
