@@ -50,7 +50,7 @@ datasets.sharing datasets.prefetching datasets.notes datasets.windows datasets.s
 datasets.encoding datasets.shard_writing
 datasets.sharded_windows
 datasets.tokenized datasets.layout datasets.examples datasets.question_windows datasets.documents datasets.masking
-datasets.words datasets metrics
+datasets.words datasets.pairs datasets metrics
 reports.tables reports.matrix reports.classification reports.multi_label reports.spans reports
 reports.answers
 training training.settings training.policy training.keras_contract training.randomness

@@ -2,6 +2,7 @@
 
 from lmkeras.datasets.examples import EncodedExamples, TrainingExamples, evaluation_batches
 from lmkeras.datasets.layout import TextLayout
+from lmkeras.datasets.pairs import EncodedPairs
 from lmkeras.datasets.question_windows import EncodedQuestions, WindowLayout
 from lmkeras.datasets.shard_writing import evenly, write_shards
 from lmkeras.datasets.sharded_windows import ShardedWindows
@@ -10,6 +11,7 @@ from lmkeras.datasets.windows import TokenStream, TrainingWindows, evaluation_wi
 
 __all__ = [
     "EncodedExamples",
+    "EncodedPairs",
     "EncodedQuestions",
     "ShardedWindows",
     "TextLayout",
