@@ -50,9 +50,9 @@ datasets.sharing datasets.prefetching datasets.notes datasets.windows datasets.s
 datasets.encoding datasets.shard_writing
 datasets.sharded_windows
 datasets.tokenized datasets.layout datasets.examples datasets.question_windows datasets.documents datasets.masking
-datasets.words datasets.pairs datasets metrics
+datasets.words datasets.pairs datasets metrics overlap
 reports.tables reports.matrix reports.classification reports.multi_label reports.spans reports
-reports.answers
+reports.answers reports.rewriting
 training training.settings training.policy training.keras_contract training.randomness
 pretrained pretrained.hub pretrained.weight_files
 pretrained.gguf pretrained.gguf.header pretrained.gguf.tensors pretrained.gguf.architectures pretrained.gguf.config
