@@ -22,6 +22,9 @@ _NOT_OF_A_NAME = " \t\xa0\ufeff"  # blanks, and byte order marks that some progr
 _MOST_NOTED = 10_000
 _LONGEST_NOTED = 40
 
+#: a field of these alone says nothing of whether a row is several: any sentence may leave it over
+_SAYING_NOTHING = " .,;:!?…"
+
 _SAY_OFF = "if quotation marks are characters like others here, say quoting off (--quoting off)"
 
 
@@ -269,4 +272,6 @@ class _Merges:
                 first = max(odd, default=width) + 1
             elif number == len(lines) - 1:
                 last = min(odd, default=0)
-            yield from list(enumerate(fields))[first:last]
+            for column in range(first, last):
+                if fields[column].strip(_SAYING_NOTHING):
+                    yield column, fields[column]

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 _TOKENIZED_AT_A_TIME = 1024
-# a target with more than nine times the tokens that are usual for its source, or less than a ninth, probably belongs to
-# another source, if these are more than 20 too many or too few
-_ODD_RATIO, _ODD_TOKENS = 9, 20
+# ratios of tokens are usual from the first to the ninth decile of a corpus; a target that has nine times what the
+# highest of these gives, or a ninth of the lowest, and differs by more than 20 tokens, may belong to another source
+_ODD_RATIO, _ODD_TOKENS, _USUAL = 9, 20, (10, 90)
 
 
 class Unusual(NamedTuple):
@@ -86,9 +86,9 @@ class EncodedPairs:
             target_tokenizer: that of the targets; it may be the same.
             max_length: the most tokens of a source, with its end; None for no limit.
             max_target_length: the most tokens of a target, with its start; None for no limit.
-            leave_out: whether pairs are left out that are too long, or whose target has more than nine times the tokens
-                that are usual for such a source, or less than a ninth, as for training; what is usual says the median
-                pair. Otherwise long sides are cut, and the end of a target that was cut is not learnt.
+            leave_out: whether pairs are left out that are too long, or whose target is far too long or too short for
+                such a source, as for training: with more than nine times the tokens, or less than a ninth, of what four
+                in five pairs have. Otherwise long sides are cut, and the end of a target that was cut is not learnt.
 
         Raises:
             InputError: the targets' tokenizer has no id that ends a text, a length leaves no room for a token, or all
@@ -280,8 +280,11 @@ def _odd(sources: np.ndarray, targets: np.ndarray, fits: np.ndarray) -> np.ndarr
     Args:
         sources: int [N], the number of tokens of each source.
         targets: int [N], the number of tokens of each target.
-        fits: bool [N], the pairs that are looked at; the median of their ratios is what is usual.
+        fits: bool [N], the pairs that are looked at; from the first to the ninth decile of their ratios is usual.
     """
-    usual = sources * np.median(targets[fits] / sources[fits]) if fits.any() else sources
-    low, high = np.minimum(usual, targets), np.maximum(usual, targets)
-    return fits & (high > _ODD_RATIO * low) & (high - low > _ODD_TOKENS)
+    if not fits.any():
+        return fits
+    low, high = (share * sources for share in np.percentile(targets[fits] / sources[fits], _USUAL))
+    long = (targets > _ODD_RATIO * high) & (targets - high > _ODD_TOKENS)
+    short = (_ODD_RATIO * targets < low) & (low - targets > _ODD_TOKENS)
+    return fits & (long | short)

@@ -103,6 +103,13 @@ def test_texts_of_several_lines_are_read_where_they_are_quoted(folder):
     assert "expected 2 fields as in the header, got" in error_of(folder, "a.csv", content.getvalue(), quoting="off")
 
 
+def test_what_a_sentence_may_leave_over_is_no_sign_of_several_rows(folder):
+    rows = [("Dear Ann,\nat noon, .\nThanks,\nBob", "lunch"), ("x", ""), ("y", "."), ("Hi,\nno,\nBob", "re: lunch")]
+    content = io.StringIO()
+    csv.writer(content).writerows([("text", "label"), *rows])
+    assert read(folder, "a.csv", content.getvalue()) == rows
+
+
 def test_a_field_may_be_as_long_as_a_line(folder):
     long = "很长 text " * 20_000
     assert read(folder, "a.csv", f"text,label\n{long},1\n") == [(long, "1")]

@@ -134,7 +134,7 @@ def test_long_pairs_are_left_out_of_training():
 def test_targets_far_from_the_usual_length_are_left_out(usual):
     source, target = usual
     strange = [pair(source, 9 * target + 40), pair(9 * source + 400, 2 + target * 40 // (9 * source + 400))]
-    fine = [pair(source, target)] * 5 + [
+    fine = [pair(source, target)] * 50 + [
         pair(source, 8 * target),
         pair(source, 1 + target // 8),
         pair(1, min(target, 18)),
@@ -143,10 +143,19 @@ def test_targets_far_from_the_usual_length_are_left_out(usual):
     assert (encoded.odd, encoded.too_long) == ((2, len(fine) + 1), (0, 0))
     assert encoded.sources.lengths.tolist() == [len(one.source.split()) + 1 for one in fine]
     assert list(encoded.findings()) == [
-        "2 of 10 training pairs (20.0%) have a target far too long or too short for its source and are left out, the "
-        "first is number 9: do the two sides belong together?"
+        "2 of 55 training pairs (3.6%) have a target far too long or too short for its source and are left out, the "
+        "first is number 54: do the two sides belong together?"
     ]
-    assert len(encode([*fine, *strange])) == 10, "nothing is left out of validation"
+    assert len(encode([*fine, *strange])) == 55, "nothing is left out of validation"
+
+
+def test_long_and_short_texts_may_have_titles_of_one_length():
+    random = np.random.default_rng(0)
+    sizes = np.exp(random.normal(4.4, 0.9, 300)).astype(int)
+    titles = [pair(size, tokens) for size, tokens in zip(sizes, random.integers(3, 9, 300), strict=True)]
+    assert (sizes > 9 * 20).any(), "by the ratio alone, such pairs would be odd"
+    assert encode(titles, leave_out=True).odd.count == 0
+    assert encode([*titles, pair(10, 300)], leave_out=True).odd == (1, 301)
 
 
 @given(st.lists(st.tuples(st.integers(1, 400), st.integers(1, 400)), min_size=1, max_size=9))
