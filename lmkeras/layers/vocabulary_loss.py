@@ -20,7 +20,17 @@ _ROUNDED_ROWS = 64  # chunks of a number of tokens that is not known have a mult
 
 
 def vocabulary_loss(
-    hidden, kernel, bias, targets, weights, dtype, *, transposed=False, training=True, hidden_trainable=True
+    hidden,
+    kernel,
+    bias,
+    targets,
+    weights,
+    dtype,
+    *,
+    transposed=False,
+    training=True,
+    hidden_trainable=True,
+    label_smoothing=0.0,
 ):
     """The weighted sum of -log softmax(hidden · kernel + bias)[target] over tokens.
 
@@ -38,9 +48,13 @@ def vocabulary_loss(
         transposed: whether the kernel is [V, D].
         training: whether any gradient will be asked for.
         hidden_trainable: whether anything that `hidden` was computed from is trained.
+        label_smoothing: share e, in [0, 1]. In training, the loss of a token is (1 - e) times that of its target plus e
+            times the mean of what all V ids would have as its target; otherwise it is that of the target alone.
 
     Returns:
         float32 scalar, in nats.
+
+    Source: Szegedy et al. 2016, "Rethinking the Inception Architecture for Computer Vision", 7 (label smoothing).
     """
     trainable = {"hidden": hidden_trainable, "kernel": _is_trainable(kernel), "bias": _is_trainable(bias)}
     given = {"hidden": hidden, "kernel": kernel} | ({} if bias is None else {"bias": bias})
@@ -51,7 +65,8 @@ def vocabulary_loss(
 
     @tf.custom_gradient
     def loss(hidden, kernel, bias=None):
-        layer = _LastLayer(ops.cast(kernel, dtype), bias=bias, transposed=transposed, wanted=wanted)
+        options = {"bias": bias, "transposed": transposed, "wanted": wanted}
+        layer = _LastLayer(ops.cast(kernel, dtype), **options, smoothing=label_smoothing if training else 0.0)
         tokens = ops.cast(hidden, dtype), targets, weights
         total, gradients = (_unrolled if few else _looped)(layer, tokens, rows)
 
@@ -85,12 +100,14 @@ class _LastLayer:
         bias: [V], or None.
         transposed: whether the kernel is [V, D].
         wanted: names of the gradients to compute: "hidden", "kernel", "bias".
+        smoothing: the share of the loss that is the mean over the vocabulary, see `label_smoothing` above.
     """
 
     kernel: tf.Tensor
     bias: tf.Tensor | None
     transposed: bool
     wanted: list[str]
+    smoothing: float
 
     def chunk(self, hidden, targets, weights):
         """The loss of one chunk and its gradients.
@@ -109,9 +126,10 @@ class _LastLayer:
         wide = ops.cast(logits, "float32") + (0.0 if self.bias is None else self.bias)
         # conversions and the maximum are faster outside XLA
         largest = tf.reduce_max(wide, axis=-1, keepdims=True)
+        counted = {"targets": targets, "weights": weights, "smoothing": self.smoothing}
         if not self.wanted:
-            return _compiled_loss(wide, largest, targets=targets, weights=weights), [], {}
-        loss, d_logits = _compiled_loss_and_gradient(wide, largest, targets=targets, weights=weights)
+            return _compiled_loss(wide, largest, **counted), [], {}
+        loss, d_logits = _compiled_loss_and_gradient(wide, largest, **counted)
         d_logits = ops.cast(d_logits, dtype)
         d_hidden, d_weights = [], {}
         if "hidden" in self.wanted:
@@ -216,21 +234,26 @@ def _in_chunks(tensor, chunks, rows):
     return tf.reshape(tensor, (chunks, rows, *tensor.shape[1:]))
 
 
-def _loss(logits, largest, targets, weights):
-    return _parts(logits, largest=largest, targets=targets, weights=weights)[0]
+def _loss(logits, largest, targets, weights, smoothing):
+    return _parts(logits, largest=largest, targets=targets, weights=weights, smoothing=smoothing)[0]
 
 
-def _loss_and_gradient(logits, largest, targets, weights):
+def _loss_and_gradient(logits, largest, targets, weights, smoothing):
     """The loss of some tokens, and its gradient with respect to their logits [n, V]."""
-    loss, powers, total = _parts(logits, largest=largest, targets=targets, weights=weights)
+    loss, powers, total = _parts(logits, largest=largest, targets=targets, weights=weights, smoothing=smoothing)
     hit = ops.arange(logits.shape[-1])[None] == targets[:, None]
-    return loss, powers * (weights[:, None] / total) - ops.where(hit, weights[:, None], 0.0)
+    wanted = ops.where(hit, weights[:, None], 0.0)
+    if smoothing:
+        wanted = (1 - smoothing) * wanted + (smoothing / logits.shape[-1]) * weights[:, None]
+    return loss, powers * (weights[:, None] / total) - wanted
 
 
-def _parts(logits, largest, targets, weights):
+def _parts(logits, largest, targets, weights, smoothing):
     powers = ops.exp(logits - largest)
     total = ops.sum(powers, axis=-1, keepdims=True)
     chosen = ops.take_along_axis(logits, targets[:, None], axis=1)
+    if smoothing:
+        chosen = (1 - smoothing) * chosen + smoothing * ops.mean(logits, axis=-1, keepdims=True)
     losses = ops.squeeze(ops.log(total) + largest - chosen, -1)
     return ops.sum(losses * weights), powers, total
 

@@ -141,7 +141,7 @@ class JudgedByHead(keras.Model):
         loss = None if others else self.head.direct_loss(features, targets, shares, training=training)
         if loss is None:
             outputs = self.head(features, training=training)
-            loss = self.head.loss(outputs, targets, shares)
+            loss = (self.head.training_loss if training else self.head.loss)(outputs, targets, shares)
         if others:
             if isinstance(self.loss, HeadLoss):  # metrics count a target once, or not at all if its weight is 0
                 weights = tf.nest.map_structure(lambda weight: ops.cast(weight != 0, "float32"), weights)

@@ -198,6 +198,10 @@ class Head(keras.layers.Layer):
         """
         raise NotImplementedError
 
+    def training_loss(self, outputs, targets, shares):
+        """What training makes small where that is not `loss`, which judges; the arguments and results are the same."""
+        return self.loss(outputs, targets, shares)
+
     def answers(self, targets):
         """Which answers are right, float32 [B, C], from targets as the task encodes them."""
         raise NotImplementedError
@@ -214,9 +218,5 @@ class Head(keras.layers.Layer):
         raise NotImplementedError
 
     def direct_loss(self, features, targets, shares, training):
-        """The value of `loss`, computed from the body's features without making all outputs, to save memory.
-
-        Returns:
-            The loss; None if this head has no such way, or cannot use it here.
-        """
+        """`training_loss`, or `loss`, from features without making all outputs, to save memory; None: not possible."""
         return

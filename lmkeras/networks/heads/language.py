@@ -26,6 +26,10 @@ class LanguageHead(Head):
         use_bias: whether a matrix of its own has a bias.
         weights_dtype: precision of a matrix of its own that will be read from a file, and so has no fresh values; None
             for a fresh one, in the head's precision. Logits are computed in the head's.
+        label_smoothing: share of the training loss, from 0 to below 1, that is the mean loss over all V tokens in place
+            of the target's; evaluations never have it.
+
+    Source: Vaswani et al. 2017, "Attention Is All You Need", 5.4 (label smoothing of 0.1).
     """
 
     keras_loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -37,10 +41,15 @@ class LanguageHead(Head):
         every_position: bool = True,
         use_bias: bool = True,
         weights_dtype: str | None = None,
+        label_smoothing: float = 0.0,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.use_bias, self.weights_dtype = use_bias, weights_dtype
+        if not 0 <= label_smoothing < 1:
+            raise InputError(f"label_smoothing must be from 0 to below 1, got {label_smoothing}")
+        self.use_bias, self.weights_dtype, self.label_smoothing = use_bias, weights_dtype, label_smoothing
+        if label_smoothing:
+            self.keras_loss = None  # Keras has none that is smoothed in training alone
         self.vocabulary_size, self.tied, self.every_position = vocabulary_size, tied, every_position
         self.reads = "states" if every_position else "summary"
         self.dense = None
@@ -80,8 +89,16 @@ class LanguageHead(Head):
         losses = ops.sparse_categorical_crossentropy(targets, outputs, from_logits=True)
         return ops.sum(losses * shares)
 
+    def training_loss(self, outputs, targets, shares):
+        """The same with `label_smoothing`."""
+        loss = self.loss(outputs, targets, shares)
+        if not self.label_smoothing:
+            return loss
+        of_all = ops.logsumexp(outputs, axis=-1) - ops.mean(outputs, axis=-1)
+        return (1 - self.label_smoothing) * loss + self.label_smoothing * ops.sum(of_all * shares)
+
     def direct_loss(self, states, targets, shares, training):
-        """The value of `loss`, computed without holding the logits of all tokens in memory together."""
+        """The same value, computed without holding the logits of all tokens in memory together."""
         if self.compute_dtype == "float16":
             return None  # gradients of single logits are too small for float16 unless the loss is scaled first
         kernel, bias = self._last_layer()
@@ -95,9 +112,10 @@ class LanguageHead(Head):
             transposed=self.tied,
             training=training,
             hidden_trainable=bool(self._trained_below()),
+            label_smoothing=self.label_smoothing,
         )
 
     def get_config(self):
         """The constructor's arguments."""
-        names = ("vocabulary_size", "tied", "every_position", "use_bias", "weights_dtype")
+        names = ("vocabulary_size", "tied", "every_position", "use_bias", "weights_dtype", "label_smoothing")
         return {name: getattr(self, name) for name in names}

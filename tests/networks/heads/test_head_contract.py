@@ -43,6 +43,7 @@ HEADS = {
     "masked, normal": lambda: MaskedHead(VOCABULARY, activation="relu", epsilon=1e-3, initializer_range=0.02),
     "language": lambda: LanguageHead(VOCABULARY),
     "language, tied": lambda: LanguageHead(VOCABULARY, tied=True),
+    "language, smoothed": lambda: LanguageHead(VOCABULARY, label_smoothing=0.1),
     "language, last alone": lambda: LanguageHead(VOCABULARY, every_position=False),
     "language, tied, last alone": lambda: LanguageHead(VOCABULARY, tied=True, every_position=False),
 }
@@ -84,6 +85,11 @@ def value_and_gradients(network, loss):
 def by_outputs(network):
     targets, shares = targets_and_shares(network)
     return value_and_gradients(network, lambda: network.head.loss(network(IDS), targets, shares))
+
+
+def by_outputs_in_training(network):
+    targets, shares = targets_and_shares(network)
+    return value_and_gradients(network, lambda: network.head.training_loss(network(IDS), targets, shares))
 
 
 def test_every_head_is_tried():
@@ -151,7 +157,8 @@ def test_a_loss_without_outputs_is_the_same_with_the_same_gradients(network):
     if direct(network) is None:
         assert type(network.head) in (ClassesHead, LabelsHead, SpanHead, TagsHead), "whose few logits are no burden"
         return
-    for ours, plain in zip(value_and_gradients(network, lambda: direct(network)), by_outputs(network), strict=True):
+    ours_and_plain = value_and_gradients(network, lambda: direct(network)), by_outputs_in_training(network)
+    for ours, plain in zip(*ours_and_plain, strict=True):
         np.testing.assert_allclose(ours, plain, atol=1e-6)
     evaluated = network.head.direct_loss(network.features(IDS), *targets_and_shares(network), training=False)
     assert float(evaluated) == pytest.approx(float(by_outputs(network)[0]), rel=1e-6)
@@ -161,14 +168,15 @@ def test_graphs_need_not_know_how_many_there_are(network):
     unknown = tf.function(lambda ids: direct(network, ids), input_signature=[tf.TensorSpec([None, None], "int32")])
     value = unknown(tf.constant(IDS))
     if value is not None:
-        assert float(value) == pytest.approx(float(by_outputs(network)[0]), rel=1e-6)
+        assert float(value) == pytest.approx(float(by_outputs_in_training(network)[0]), rel=1e-6)
 
 
 @pytest.mark.parametrize("row", HEADS)
 @pytest.mark.parametrize("part", ["body", "head"])
 def test_what_is_frozen_changes_no_other_gradient(row, part):
     network = new(row)
-    before = {id(weight): value for weight, value in zip(network.weights, by_outputs(network)[1:], strict=True)}
+    gradients = by_outputs_in_training(network)[1:]
+    before = {id(weight): value for weight, value in zip(network.weights, gradients, strict=True)}
     getattr(network, part).trainable = False
     if not network.trainable_weights or direct(network) is None:
         return  # a tied head has no weights of its own
@@ -186,10 +194,10 @@ def test_the_loss_of_keras_that_equals_it(network):
 
 
 def test_outputs_and_losses_are_float32_and_near_in_every_precision(network):
-    exact, expected = network(IDS), float(by_outputs(network)[0])
+    exact, expected = network(IDS), float(by_outputs_in_training(network)[0])
     for policy in ("mixed_bfloat16", "mixed_float16"):
         with precision(network, policy), in_step():
-            outputs, loss = network(IDS), by_outputs(network)[0]
+            outputs, loss = network(IDS), by_outputs_in_training(network)[0]
             rough = direct(network)
         assert (outputs.dtype, loss.dtype) == ("float32", "float32")
         assert 0 < np.linalg.norm(outputs - exact) < 0.05 * np.linalg.norm(exact)  # bfloat16's 0.4 %, a few layers on
