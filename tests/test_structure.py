@@ -76,7 +76,7 @@ networks.bodies.bert.publishing networks.bodies.bert.encoder
 networks.bodies.decoder.sharing networks.bodies.decoder.body
 networks.bodies.bert.classifier networks.bodies.bert.with_head networks.bodies.bert.drop_in networks.bodies.bert
 networks.version_0_1 networks.weights networks.bodies.decoder.publishing networks.bodies.decoder
-training.outcome training.curves training.devices training.adam training.muon training.optimizers
+training.outcome training.averaging training.curves training.devices training.adam training.muon training.optimizers
 training.layer_rates training.f1 training.entity_f1 training.spans
 training.checkpoints training.interruption training.strategies
 training.settings_file training.distribution training.state

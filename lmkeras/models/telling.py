@@ -110,6 +110,7 @@ def _plan(ready: Prepared, settings: TrainingSettings) -> list[tuple[str, str]]:
 _FALLS = {
     "linear": "falling to zero on a line",
     "cosine": "falling to zero as a cosine",
+    "inverse_sqrt": "falling as one over the square root of the updates",
     "constant": "staying the same",
 }
 
@@ -182,7 +183,7 @@ def _no_better(history: History, ready: Prepared, guess: Mapping[str, float]) ->
     The loss decides only where there is no metric: of rare labels it may be better than the guess's although every text
     gets the commonest label.
     """
-    kept = history[history.updates.index(history.outcome.update)]
+    kept = history.kept
     prefix = "" if ready.batches.validation is None else "val_"
     higher = {name: up for name, up in ready.parts.task.metrics if name in guess} or {"loss": False}
     said = []

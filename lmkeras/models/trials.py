@@ -184,7 +184,7 @@ class Trials:
                 why = "the loss exploded"
             else:
                 state, value = FINISHED, outcome.value
-                loss = history[history.updates.index(outcome.update)]["val_loss"]
+                loss = history.kept["val_loss"]
                 why = "no better than a guess" if outcome.course == "nothing" else ""
         except Hopeless:
             state, value = PRUNED, watch.best

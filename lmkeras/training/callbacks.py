@@ -13,6 +13,7 @@ from lmkeras.training.checkpoints import Checkpoints
 from lmkeras.training.curves import draw_curves
 from lmkeras.training.interruption import Interrupted, SignalNote
 from lmkeras.training.keras_contract import wrap_train_function
+from lmkeras.training.outcome import MEAN_OF
 from lmkeras.training.state import TrainingState, are_finite
 
 
@@ -169,7 +170,7 @@ class Evaluations(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         """Starts metrics.jsonl: empty, or in a resumed run with the evaluations up to the checkpoint."""
         if self._folder is not None:
-            self._file.write_text("".join(map(_json_line, self.lines)))
+            self._write()
 
     def on_epoch_end(self, epoch, logs=None):
         """Adds a line: the step, the learning rate of the next update, and all values that Keras reports."""
@@ -183,9 +184,14 @@ class Evaluations(keras.callbacks.Callback):
                 file.write(_json_line(line))
 
     def on_train_end(self, logs=None):
-        """Draws the curves."""
+        """Writes what was noted in the last line of the mean of the last weights, and draws the curves."""
         if self._folder is not None:
+            if self.lines and MEAN_OF in self.lines[-1]:
+                self._write()
             draw_curves(self._file, self._folder / "curves.png", *(self._judge or ()))
+
+    def _write(self) -> None:
+        self._file.write_text("".join(map(_json_line, self.lines)))
 
     @property
     def _file(self) -> Path:

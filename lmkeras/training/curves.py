@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lmkeras.training.outcome import place_of_best
+from lmkeras.training.outcome import MEAN, MEAN_OF, mean_is_kept, place_of_best
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,8 +38,12 @@ def curves(lines: Sequence[Mapping[str, float | None]], monitor: str | None, hig
     kept = kept_line(lines, monitor, higher_is_better)
     metric = None if monitor in (None, "val_loss", "loss") else monitor.removeprefix("val_")
     figure = Figure(figsize=(7 if metric is None else 11, 4), layout="constrained")
-    value = "" if kept.get(monitor) is None else f": {monitor} {kept[monitor]:.4g}"
-    figure.suptitle(f"weights kept after update {kept['step']:,} of {lines[-1]['step']:,}{value}", size=11)
+    value, steps = kept.get(monitor), [kept["step"]]
+    title = f"weights kept after update {steps[0]:,} of {lines[-1]['step']:,}"
+    if mean := _evaluations_of_mean(lines, monitor, higher_is_better):
+        value, steps = lines[-1].get(f"{MEAN}{monitor}"), [line["step"] for line in lines[-mean:]]
+        title = f"weights kept: the mean of the last {mean:,} evaluations"
+    figure.suptitle(title if value is None else f"{title}: {monitor} {value:.4g}", size=11)
     shown = {"loss": f"{_LOSS} (lower is better)"}
     if metric is not None:
         shown[metric] = f"{metric.replace('_', ' ')} ({'higher' if higher_is_better else 'lower'} is better)"
@@ -49,10 +53,20 @@ def curves(lines: Sequence[Mapping[str, float | None]], monitor: str | None, hig
             points = [(line["step"], line[part]) for line in lines if line.get(part) is not None]
             if points:
                 axes.plot(*zip(*points, strict=True), marker=".", label=label)
-        axes.axvline(kept["step"], color="tab:green", linestyle="--", label="weights kept")
+        for step in steps:
+            label = "weights kept" if step == steps[0] else None
+            axes.axvline(step, color="tab:green", linestyle="--", label=label)
         axes.grid(alpha=0.3)
         axes.legend()
     return figure
+
+
+def _evaluations_of_mean(lines, monitor, higher_is_better) -> int:
+    """Of how many of the last evaluations the weights' mean is kept; 0 where the weights of one are."""
+    if MEAN_OF not in lines[-1] or None in lines[-1].values():
+        return 0
+    judged = [line for line in lines if None not in line.values()]
+    return lines[-1][MEAN_OF] if mean_is_kept(judged, monitor, higher_is_better) else 0
 
 
 def kept_line(lines: Sequence[Mapping[str, float | None]], monitor: str | None, higher_is_better: bool) -> Mapping:

@@ -38,7 +38,7 @@ _log = logging.getLogger("lmkeras")
 # Settings that may differ when a run is resumed. All others decide what the numbers in a checkpoint mean.
 _MAY_CHANGE = (
     *("learning_rate", "schedule", "warmup_steps", "weight_decay", "clip_norm", "patience", "device", "distribute"),
-    *("precision", "xla", "tensorboard", "checkpoint_every", "keep_checkpoints"),
+    *("precision", "xla", "tensorboard", "checkpoint_every", "keep_checkpoints", "average_checkpoints"),
 )
 
 
@@ -90,17 +90,17 @@ def fit(
             updates.total, updates.interval = planned.total_steps(steps), planned.steps_between_evaluations(steps)
             judge = (judgement.monitor, judgement.higher_is_better) if batches.validation else None
             best = judge and BestWeights(*judge, planned.patience_in_evaluations(steps))
-            state = TrainingState(replica, averages, best)
+            state = TrainingState(replica, averages, best, average=settings.average_checkpoints)
             recorded = _recorded(run, settings, state, updates=updates, strategy=strategy)
             progress = Progress(level, updates, state.lines, steps_per_epoch=steps, best=judge)
             with recorded as (records, checkpoint_writer, note), progress, failures_of_batches():
-                train, validation = shared(batches, note)
+                train, state.validation = shared(batches, note)
                 replica.fit(
                     train(updates.done),
                     steps_per_epoch=updates.interval,
                     initial_epoch=updates.epoch,
                     epochs=-(-updates.total // updates.interval),
-                    validation_data=validation,
+                    validation_data=state.validation,
                     callbacks=[*records, progress, *callbacks, *checkpoint_writer],  # the last sees what all did
                     verbose=0,
                     shuffle=False,
@@ -169,7 +169,7 @@ def _recorded(run: Run | None, settings: TrainingSettings, state: TrainingState,
     nan = StopAtNaN(updates, late)
     if run is None:
         checkpoints = None
-        yield [late, updates, nan, Evaluations(state.lines, updates, None), *state.callbacks], [], None
+        yield [late, updates, nan, *state.callbacks, Evaluations(state.lines, updates, None)], [], None
     else:
         checkpoints = Checkpoints(run.folder, settings.keep_checkpoints, read_only=not chief)
         lengths = {"total": updates.total, "interval": updates.interval}
@@ -178,7 +178,7 @@ def _recorded(run: Run | None, settings: TrainingSettings, state: TrainingState,
         _begin(run, checkpoints=checkpoints, state=state, updates=updates, made_of=facts["made_of"])
         require_the_same(updates.done, strategy)
         evaluations = Evaluations(state.lines, updates, run.folder if chief else None, judge=state.judge)
-        records = [late, updates, nan, evaluations, *state.callbacks]
+        records = [late, updates, nan, *state.callbacks, evaluations]  # which draws what the callbacks keep
         if settings.tensorboard and chief:
             records.append(keras.callbacks.TensorBoard(str(run.folder / "logs"), write_graph=False))
         every = settings.checkpoint_every
@@ -194,6 +194,7 @@ def _recorded(run: Run | None, settings: TrainingSettings, state: TrainingState,
                     note,
                 )
             except Interrupted:
+                state.interrupt()
                 for callback in records:
                     callback.on_train_end()  # puts the best weights back, draws the curves
                 raise

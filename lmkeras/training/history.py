@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from lmkeras.display import aligned, html_table, number
-from lmkeras.training.outcome import Outcome
+from lmkeras.training.outcome import MEAN, Outcome
 
 _MOST_ROWS = 12  # a longer table is shown without its middle
 
@@ -20,6 +20,9 @@ class History(list):
         updates: as given: what to draw the values over.
         steps_per_epoch: as given.
         outcome: which weights were kept, how the training went and what to try next; None until a model's `fit` ends.
+
+    Where the mean of the weights at the last evaluations was made (average_checkpoints), the last evaluation also has
+    "mean_of", of how many, and the mean's values on the validation part, such as "mean_val_loss".
 
     Example:
         >>> history = History([{"loss": 2.0}, {"loss": 1.5}], updates=[5, 10], steps_per_epoch=5)
@@ -53,6 +56,14 @@ class History(list):
     def epoch(self) -> list[float]:
         """For each evaluation the passes over the corpus before it, such as 1.5."""
         return [updates / self.steps_per_epoch for updates in self.updates]
+
+    @property
+    def kept(self) -> dict[str, float]:
+        """The values of the weights that were kept, by the names that all evaluations have; needs an outcome."""
+        values, mean = self[self.updates.index(self.outcome.update)], self.outcome.mean
+        if mean is None or not mean.kept:
+            return dict(values)
+        return values | {name.removeprefix(MEAN): values[name] for name in values if name.startswith(f"{MEAN}val_")}
 
     def _rows(self) -> list[list[str]]:
         """The table: a header and a row for each evaluation, without the middle if there are many."""

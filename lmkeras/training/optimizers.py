@@ -11,21 +11,22 @@ from lmkeras.training.adam import Adagrad, Adam, AdamW
 from lmkeras.training.muon import Muon
 
 LEARNING_RATES = {"muon": 0.02, "adamw": 0.003, "adam": 0.003, "adagrad": 0.3}
-_SCHEDULES = ("linear", "cosine", "constant")
+_SCHEDULES = ("linear", "cosine", "inverse_sqrt", "constant")
 
 
 @keras.saving.register_keras_serializable("lmkeras")
 class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning rate that climbs linearly, then stays or falls to zero.
+    """A learning rate that climbs linearly, then stays or falls.
 
     Args:
-        shape: how the learning rate goes on after the climb: it falls along a line ("linear") or along half a cosine
-            wave ("cosine"), or stays ("constant").
+        shape: how the learning rate goes on after the climb: it falls to zero along a line ("linear") or along half a
+            cosine wave ("cosine"), falls as one over the square root of the number of updates, whatever their total
+            ("inverse_sqrt": the n-th has peak · sqrt(warmup_steps / n)), or stays ("constant").
         peak: the highest learning rate, that of the last update of the climb.
         warmup_steps: number of updates of the climb; 0 for none.
         total_steps: number of the update, counted from 0, at which "linear" and "cosine" reach zero.
 
-    Source: Loshchilov and Hutter 2017 (cosine); Vaswani et al. 2017, section 5.3 (climb).
+    Source: Loshchilov and Hutter 2017 (cosine); Vaswani et al. 2017, section 5.3 (climb, inverse_sqrt).
 
     Example:
         >>> schedule = WarmupSchedule("linear", peak=1.0, warmup_steps=2, total_steps=6)
@@ -57,11 +58,14 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
         # 2) after the climb, `progress` goes from 0 to 1
         progress = (step - warmup_steps) / ops.maximum(1.0, total_steps - warmup_steps)
         progress = ops.clip(progress, 0.0, 1.0)
-        # 3) and `fall` goes from 1 to 0
+        # 3) and `fall` goes from 1 to 0, or towards it
         if self.shape == "linear":
             fall = 1 - progress
         elif self.shape == "cosine":
             fall = 0.5 * (1 + ops.cos(math.pi * progress))
+        elif self.shape == "inverse_sqrt":
+            climbed = ops.maximum(1.0, warmup_steps)
+            fall = ops.sqrt(climbed / ops.maximum(climbed, step + 1))
         else:
             fall = 1.0
         return self.peak * climb * fall

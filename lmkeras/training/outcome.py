@@ -3,11 +3,15 @@
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from lmkeras.training.settings import TrainingSettings
 
 _SOLVED = 0.99  # from this share on, a validation part has little left to choose by
 _CLEARLY = 0.01  # by which share of itself a value must change for the change to be worth a word
+#: in the last line of the evaluations: of how many evaluations the weights' mean was made, and what precedes the names
+#: of its values
+MEAN_OF, MEAN = "mean_of", "mean_"
 
 
 def shown_number(value: float) -> str:
@@ -31,15 +35,49 @@ def place_of_best(lines: Sequence[Mapping[str, float]], monitor: str, higher_is_
     return min(range(len(lines)), key=worth)
 
 
+def mean_is_kept(lines: Sequence[Mapping[str, float]], monitor: str, higher_is_better: bool) -> bool:
+    """Whether the mean of the weights at the last evaluations was made and is kept, because none of all is better."""
+    if MEAN_OF not in lines[-1]:
+        return False
+    mean = {name: lines[-1][f"{MEAN}{name}"] for name in (monitor, "val_loss") if f"{MEAN}{name}" in lines[-1]}
+    return not mean or place_of_best([mean, *lines], monitor, higher_is_better) == 0
+
+
+class MeanWeights(NamedTuple):
+    """The mean of the weights at the last evaluations.
+
+    Attributes:
+        evaluations: of how many.
+        kept: whether the network has these weights now.
+        value: the monitor's value with them; None without validation.
+        best: the monitor's value at the best evaluation; None without validation.
+    """
+
+    evaluations: int
+    kept: bool
+    value: float | None
+    best: float | None
+
+    def line(self, monitor: str | None) -> str:
+        """A text for people."""
+        of = f"of the last {self.evaluations:,} evaluations" if self.evaluations > 1 else "of the last evaluation alone"
+        if monitor is None:
+            return f"the mean of the weights {of}"
+        value, best = shown_number(self.value), shown_number(self.best)
+        if self.kept:
+            return f"the mean of the weights {of}: {monitor} {value} instead of {best}"
+        return f"the mean {of} is worse: {value}"
+
+
 @dataclasses.dataclass(frozen=True)
 class Outcome:
     """What a training came to.
 
     Attributes:
-        update: the update after which the network had the weights that it has now.
+        update: the update after which the network had the weights that it has now; the last one where it has a mean.
         epoch: passes over the corpus until then.
         monitor: the name of the value that chose these weights; None without validation, where the last ones are kept.
-        value: its value then; without validation the last loss on the training batches.
+        value: its value with them; without validation the last loss on the training batches.
         course: "improving", where the value or the validation loss still got better in the last two fifths of the
             training, or nothing is known of that; "overfitted", where the validation loss rose after the kept weights
             while the training loss fell; "level", where neither was so; "exploded", where the loss ended far above its
@@ -47,6 +85,7 @@ class Outcome:
         worse_for: how many updates came after the kept weights.
         stopped_early: whether training ended before its last update, because no better evaluation came.
         advice: what to try next, one sentence.
+        mean: the mean of the weights at the last evaluations; None where none was made.
     """
 
     update: int
@@ -57,13 +96,17 @@ class Outcome:
     worse_for: int
     stopped_early: bool
     advice: str
+    mean: MeanWeights | None = None
 
     def lines(self) -> list[tuple[str, str]]:
         """Names and texts for people."""
         kept = f"the weights of update {self.update:,} (epoch {self.epoch:.3g})"
         if self.monitor is None:
-            return [("kept", f"{kept}, the last ones; loss {shown_number(self.value)}"), ("try next", self.advice)]
+            kept = self.mean.line(None) if self.mean else f"{kept}, the last ones"
+            return [("kept", f"{kept}; loss {shown_number(self.value)}"), ("try next", self.advice)]
         kept += f", the best: {self.monitor} {shown_number(self.value)}"
+        if self.mean is not None:
+            kept = self.mean.line(self.monitor) if self.mean.kept else f"{kept}; {self.mean.line(self.monitor)}"
         after = f"in the {self.worse_for:,} update{'s' * (self.worse_for != 1)} after it"
         course = {
             "improving": f"{' or '.join(dict.fromkeys((self.monitor, 'val_loss')))} still got better at the end",
@@ -100,10 +143,15 @@ def outcome_of(
     monitor, higher = best
     judged = monitor in lines[-1]
     place = place_of_best(lines, monitor, higher) if judged else len(lines) - 1
+    value, mean = lines[place][monitor if judged else "loss"], None
+    if MEAN_OF in lines[-1]:
+        of_mean, kept = lines[-1].get(f"{MEAN}{monitor}"), mean_is_kept(lines, *best)
+        mean = MeanWeights(lines[-1][MEAN_OF], kept=kept, value=of_mean, best=value if judged else None)
+        if kept:
+            place, value = len(lines) - 1, of_mean if judged else value
     course = _course(lines, updates, place=place, best=best)
     if max(lines[-1]["loss"], lines[-1].get("val_loss", 0)) > 10 * (guess or {}).get("loss", math.inf) + 1:
         course = "exploded"
-    value = lines[place][monitor if judged else "loss"]
     total, solved = settings.total_steps(steps_per_epoch), judged and higher and value >= _SOLVED
     epoch, most = updates[place] / steps_per_epoch, settings.most_steps(steps_per_epoch)
     limit = "steps" if settings.steps is not None else "epochs"
@@ -120,6 +168,7 @@ def outcome_of(
         worse_for=updates[-1] - updates[place],
         stopped_early=total is not None and updates[-1] < total,
         advice=_advice(course, settings, limit=limit, update=updates[place], epoch=epoch, judged=judged, solved=solved),
+        mean=mean,
     )
 
 

@@ -36,8 +36,9 @@ class TrainingSettings:
     learning_rate: float | None = None
     """Highest learning rate; None: the default of the network, or of the optimizer (muon 0.02, adagrad 0.3, others
     0.003)."""
-    schedule: Literal["linear", "cosine", "constant"] = "linear"
-    """Learning rate after the warm-up: linear and cosine fall to zero at the end, constant does not change."""
+    schedule: Literal["linear", "cosine", "inverse_sqrt", "constant"] = "linear"
+    """Learning rate after the warm-up: linear and cosine fall to zero at the end, inverse_sqrt is the highest times
+    sqrt(warmup_steps / updates so far), however long training is, constant does not change."""
     warmup_steps: int | None = None
     """Updates at the start in which the learning rate rises to its highest; None: a twentieth of all, at most 100."""
     weight_decay: float | None = None
@@ -77,6 +78,10 @@ class TrainingSettings:
     """Number of updates from one checkpoint in the run's folder to the next; each evaluation writes one as well."""
     keep_checkpoints: int = 2
     """How many of the newest checkpoints are kept; each is about four times as large as the weights."""
+    average_checkpoints: int = 0
+    """At the end, the mean of the weights at so many last evaluations is kept in place of the best weights, unless it
+    is worse on the validation part. They take this many times the weights' memory, and as much room in each checkpoint.
+    0: no mean is made."""
 
     def __post_init__(self):
         if self.patience is None:
@@ -85,12 +90,12 @@ class TrainingSettings:
             raise InputError(f"patience must be a number of evaluations, auto or never, got {self.patience!r}")
         counts = ("epochs", "steps", "batch_size", "window_length", "evaluate_every")
         counts = counts if isinstance(self.patience, str) else (*counts, "patience")
-        for name in (*counts, "checkpoint_every", "keep_checkpoints"):
-            value = getattr(self, name, None)
+        for name in (*counts, "checkpoint_every", "keep_checkpoints", "average_checkpoints"):
+            value, least = getattr(self, name, None), 0 if name == "average_checkpoints" else 1
             if value is not None and not hasattr(value, "__index__"):
                 raise InputError(f"{name} must be a whole number, got {value!r}")
-            if value is not None and value < 1:
-                raise InputError(f"{name} must be at least 1, got {value}")
+            if value is not None and value < least:
+                raise InputError(f"{name} must be at least {least}, got {value}")
         lengths = [name for name in ("epochs", "steps", "minutes") if getattr(self, name) is not None]
         if self.steps is not None and len(lengths) > 1:
             given = " and ".join(f"{name} {getattr(self, name)}" for name in lengths)

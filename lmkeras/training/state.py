@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from lmkeras.errors import InputError
+from lmkeras.training.averaging import LastWeights
 
 
 class BestWeights(keras.callbacks.Callback):
@@ -60,22 +61,32 @@ class BestWeights(keras.callbacks.Callback):
 
 
 class TrainingState:
-    """Weights, optimizer, random numbers, the epoch's metrics, the best weights and the evaluations so far.
+    """Weights, optimizer, random numbers, the epoch's metrics, the best and last weights and the evaluations so far.
 
     Args:
         network: a compiled network whose optimizer is built.
         metrics: the metrics that are averaged over an epoch.
         best: the callback that keeps the best weights; None without validation.
+        average: at how many of the last evaluations the weights are kept, for their mean at the end; 0 for no mean.
 
     Attributes:
         lines: one dictionary for each evaluation; the callback Evaluations appends to it.
-        callbacks: the callbacks whose state is a part of this one: `best`, if it is given.
+        last: the callback that keeps the weights of the last evaluations; None without a mean.
+        callbacks: the callbacks whose state is a part of this one: `best` and `last`, as far as they are there.
         judge: the metric by which `best` chooses, and whether a higher value is better; None without `best`.
+        validation: the batches to judge the mean on, to be set before training begins; None without `best`.
     """
 
-    def __init__(self, network: keras.Model, metrics: list[keras.metrics.Metric], best: BestWeights | None):
+    def __init__(
+        self, network: keras.Model, metrics: list[keras.metrics.Metric], best: BestWeights | None, average: int = 0
+    ):
         self._network, self._best, self.lines = network, best, []
-        self.callbacks, self.judge = ([], None) if best is None else ([best], best.judge)
+        self.judge = None if best is None else best.judge
+        self.validation = None
+        self.last = None
+        if average:
+            self.last = LastWeights(average, self.lines, judge=self.judge, validation=lambda: self.validation)
+        self.callbacks = [callback for callback in (best, self.last) if callback is not None]
         self._metrics = [variable for metric in metrics for variable in metric.variables]
         known = {id(variable) for variable in self._metrics}
         known |= {id(variable) for variable in network.optimizer.variables}
@@ -97,6 +108,8 @@ class TrainingState:
         }
         if self._best is not None and self._best.weights is not None:
             arrays |= {f"best.{index}": weight for index, weight in enumerate(self._best.weights)}
+        for place, weights in enumerate([] if self.last is None else self.last.weights):
+            arrays |= {f"last.{place}.{index}": weight for index, weight in enumerate(weights)}
         return arrays
 
     def facts(self) -> dict:
@@ -120,7 +133,9 @@ class TrainingState:
                         f"the checkpoint is of another training: expected an array of {tuple(variable.shape)} for "
                         f"{variable.path}, got {got}. Give the same arguments, or start another run"
                     )
-        weights = self._best_weights(arrays)
+        best, last = self._weights_of("best", arrays), []
+        while (weights := self._weights_of(f"last.{len(last)}", arrays)) is not None:
+            last.append(weights)
         for group in {"network", "optimizer", "scaling"} - absent:
             for index, variable in enumerate(self._variables[group]):
                 variable.assign(arrays[f"{group}.{index}"])
@@ -130,15 +145,23 @@ class TrainingState:
         lines = [{"step": line["step"], **line} for line in facts["lines"]]
         self.lines[:] = [{name: value + 0 for name, value in line.items()} for line in lines]
         if self._best is not None:
-            self._best.restore(facts["best"], weights)
+            self._best.restore(facts["best"], best)
+        if self.last is not None:
+            self.last.weights.clear()
+            self.last.weights.extend(last)
 
-    def _best_weights(self, arrays: dict[str, np.ndarray]) -> list[np.ndarray] | None:
-        if "best.0" not in arrays:
+    def _weights_of(self, group: str, arrays: dict[str, np.ndarray]) -> list[np.ndarray] | None:
+        if f"{group}.0" not in arrays:
             return None
-        weights = [arrays[f"best.{index}"] for index in range(len(self._network.weights))]
+        weights = [arrays[f"{group}.{index}"] for index in range(len(self._network.weights))]
         if [array.shape for array in weights] != [tuple(weight.shape) for weight in self._network.weights]:
-            raise ValueError("the best weights are those of another network")
+            raise ValueError(f"the {group} weights are those of another network")
         return weights
+
+    def interrupt(self) -> None:
+        """Says that the training is not at its end, so that no mean of the last weights is made."""
+        if self.last is not None:
+            self.last.weights.clear()
 
     def restore_metrics(self) -> None:
         """Restores the metrics that `restore` was given; only the first call after `restore` does anything."""

@@ -78,5 +78,5 @@ def test_bash_completes_a_verb_and_an_option(tmp_path):
         "train",
         " ".join(COMMANDS),
         "--encoding",
-        "linear cosine constant",
+        "linear cosine inverse_sqrt constant",
     ]

@@ -29,7 +29,7 @@ def chunk(request, monkeypatch):
     hold(monkeypatch, rows=request.param)
 
 
-SMOOTHINGS = [0.1, 0.5, 1.0]
+SMOOTHINGS = [0.1, 1.0]
 
 
 @pytest.mark.parametrize("smoothing", SMOOTHINGS)

@@ -42,7 +42,7 @@ def pretended(monkeypatch):
                 callback.on_epoch_end(epoch, {"val_accuracy": value})
         course = "exploded" if rate > 0.9 else "nothing" if rate > 0.8 else "level"
         history = History([{"val_accuracy": value, "val_loss": loss}], [5])
-        history.outcome = types.SimpleNamespace(course=course, update=5, value=value)
+        history.outcome = types.SimpleNamespace(course=course, update=5, value=value, mean=None)
         return history
 
     monkeypatch.setattr(lmkeras.TextClassifier, "fit", fit)

@@ -84,7 +84,15 @@ class Course(keras.callbacks.Callback):
 
 
 def follow_the_course(
-    run=None, monitor="val_accuracy", patience=None, weights=(1, 1, 1, 1), margins=MARGINS, dies_after=None
+    run=None,
+    monitor="val_accuracy",
+    patience=None,
+    weights=(1, 1, 1, 1),
+    margins=MARGINS,
+    dies_after=None,
+    average=0,
+    validated=True,
+    others=(),
 ):
     network = Network(Table(), Bare(2))
     network.set_weights([logits(margins[0])])
@@ -94,10 +102,12 @@ def follow_the_course(
         tf.data.Dataset.from_tensors((inputs, classes, np.array(weight, np.float32))) for weight in (weights, [1] * 4)
     )
     still = {"steps": 5, "evaluate_every": 1, "learning_rate": 1e-30, "xla": "off", "tensorboard": False}
-    still = TrainingSettings(**still, patience=patience)
-    read = Batches(lambda updates: train.repeat().skip(updates), 5, lambda share: held_out)
+    still = TrainingSettings(**still, patience=patience, average_checkpoints=average)
+    judged = (lambda share: held_out) if validated else None
+    read = Batches(lambda updates: train.repeat().skip(updates), 5, judged)
     options = {"judgement": Judgement(metrics, monitor, monitor == "val_accuracy"), "run": run, "verbose": 0}
-    return network, harness.fit(network, read, still, callbacks=[Course(margins, dies_after)], **options)
+    callbacks = [Course(margins, dies_after), *others]
+    return network, harness.fit(network, read, still, callbacks=callbacks, **options)
 
 
 @pytest.mark.parametrize(("monitor", "best"), [("val_accuracy", 2), ("val_wrong", 2), ("val_loss", 1)])

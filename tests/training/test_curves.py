@@ -32,6 +32,18 @@ def test_the_update_is_marked_whose_weights_are_kept(monitor, higher, update):
     assert f"after update {update} of 8" in figure.get_suptitle()
 
 
+@pytest.mark.parametrize(("accuracy", "kept"), [(0.76, True), (0.75, False), (None, False)])
+def test_the_evaluations_are_marked_whose_mean_is_kept(accuracy, kept):
+    mean = {"mean_of": 3, "mean_val_loss": 1.6, "mean_val_accuracy": accuracy}
+    figure = curves([*LINES[:-1], LINES[-1] | mean], "val_accuracy", True)
+    marked = [line.get_xdata()[0] for line in figure.axes[0].lines if line.get_linestyle() == "--"]
+    assert marked == ([4, 6, 8] if kept else [6])
+    title = (
+        "weights kept: the mean of the last 3 evaluations: val_accuracy 0.76" if kept else "weights kept after update 6"
+    )
+    assert figure.get_suptitle().startswith(title)
+
+
 def test_panels_show_the_loss_and_the_metric_that_chose():
     loss, accuracy = curves(LINES, "val_accuracy", True).axes
     assert drawn(loss)["training text"] == [[2, 4, 6, 8], [2.0, 1.5, 1.0, 0.5]]

@@ -6,18 +6,29 @@ from lmkeras.errors import InputError
 from lmkeras.training.optimizers import WarmupSchedule, build_optimizer
 
 
-@pytest.mark.parametrize("shape", ["linear", "cosine", "constant"])
+@pytest.mark.parametrize("shape", ["linear", "cosine", "inverse_sqrt", "constant"])
 def test_schedules_are_their_formulas(shape):
     peak, warmup, total = 0.3, 10, 50
     schedule = WarmupSchedule(shape, peak, warmup, total)
     for step in range(60):
         progress = min(1, max(0, (step - warmup) / (total - warmup)))
-        fall = {"linear": 1 - progress, "cosine": (1 + np.cos(np.pi * progress)) / 2, "constant": 1}[shape]
+        falls = {"linear": 1 - progress, "cosine": (1 + np.cos(np.pi * progress)) / 2, "constant": 1}
+        fall = (falls | {"inverse_sqrt": min(1, np.sqrt(warmup / (step + 1)))})[shape]
         assert float(schedule(step)) == pytest.approx(peak * min(1, (step + 1) / warmup) * fall, abs=1e-7)
 
 
 def test_no_warmup():
     assert float(WarmupSchedule("linear", 1.0, 0, 10)(0)) == 1.0
+    falling = WarmupSchedule("inverse_sqrt", 1.0, 0, 10)
+    assert [float(falling(step)) for step in (0, 3, 99)] == pytest.approx([1, 1 / 2, 1 / 10])
+
+
+def test_inverse_sqrt_is_the_formula_of_its_source():
+    width, warmup = 512, 4000
+    schedule = WarmupSchedule("inverse_sqrt", (width * warmup) ** -0.5, warmup, 100_000)
+    for update in (1, 100, 3999, 4000, 4001, 16_000, 100_000):
+        expected = width**-0.5 * min(update**-0.5, update * warmup**-1.5)
+        assert float(schedule(update - 1)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_schedule_survives_its_config():

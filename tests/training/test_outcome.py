@@ -2,7 +2,7 @@
 
 import pytest
 
-from lmkeras.training.outcome import outcome_of, place_of_best
+from lmkeras.training.outcome import MeanWeights, mean_is_kept, outcome_of, place_of_best
 from lmkeras.training.settings import TrainingSettings
 
 
@@ -110,3 +110,46 @@ def test_without_validation_the_last_weights_are_kept():
     assert (told.update, told.monitor, told.value) == (30, None, 1)
     assert dict(told.lines())["kept"] == "the weights of update 30 (epoch 3), the last ones; loss 1"
     assert "a validation part" in told.advice
+
+
+@pytest.mark.parametrize(
+    ("mean", "kept"),
+    [
+        ({"mean_val_accuracy": 0.9, "mean_val_loss": 2.0}, True),
+        ({"mean_val_accuracy": 0.8, "mean_val_loss": 0.6}, True),
+        ({"mean_val_accuracy": 0.8, "mean_val_loss": 0.7}, True),  # not worse
+        ({"mean_val_accuracy": 0.8, "mean_val_loss": 0.8}, False),
+        ({"mean_val_accuracy": 0.7, "mean_val_loss": 0.1}, False),
+        ({"mean_val_accuracy": float("nan"), "mean_val_loss": 0.1}, False),
+    ],
+)
+def test_a_mean_of_the_last_weights(mean, kept):
+    lines = [{"loss": 1, "val_accuracy": 0.5, "val_loss": 1.0}, {"loss": 1, "val_accuracy": 0.8, "val_loss": 0.7}]
+    lines.append({"loss": 0.5, "val_accuracy": 0.6, "val_loss": 0.9, "mean_of": 2, **mean})
+    assert mean_is_kept(lines, "val_accuracy", True) == kept
+    told = outcome_of(
+        lines, [10, 20, 30], steps_per_epoch=10, settings=TrainingSettings(epochs=3), best=("val_accuracy", True)
+    )
+    value = mean["mean_val_accuracy"]
+    if kept:
+        assert told.mean == MeanWeights(2, kept=True, value=value, best=0.8)
+        assert (told.update, told.value, told.worse_for) == (30, value, 0)
+        assert dict(told.lines())["kept"] == (
+            f"the mean of the weights of the last 2 evaluations: val_accuracy {value:g} instead of 0.8"
+        )
+    else:
+        assert not told.mean.kept
+        assert (told.update, told.value, told.worse_for) == (20, 0.8, 10)
+        assert dict(told.lines())["kept"] == (
+            "the weights of update 20 (epoch 2), the best: val_accuracy 0.8; "
+            f"the mean of the last 2 evaluations is worse: {value:g}"
+        )
+
+
+def test_a_mean_without_validation():
+    lines = [{"loss": 3.0}, {"loss": 2.0, "mean_of": 2}]
+    told = outcome_of(
+        lines, [10, 20], steps_per_epoch=10, settings=TrainingSettings(epochs=2), best=("val_loss", False)
+    )
+    assert told.mean == MeanWeights(2, kept=True, value=None, best=None)
+    assert dict(told.lines())["kept"] == "the mean of the weights of the last 2 evaluations; loss 2"

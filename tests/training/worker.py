@@ -41,6 +41,7 @@ def main(task):
         tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], parts)
     options = {"batch_size": 8, "steps": 20, "evaluate_every": 7, "precision": "float32", "tensorboard": False}
     options |= {"clip_norm": 0.05}  # so short that it always matters
+    options |= {"average_checkpoints": 2 if task["kind"] in ("lstm", "transformer") else 0}
     options |= {"verbose": 0, "callbacks": [Stop(*task["stop"])] if "stop" in task else [], **task["options"]}
     if task["kind"] == "classifier":
         model = TextClassifier("dense", embedding_dim=8, units=8, dropout=task.get("dropout", 0.0))

@@ -218,5 +218,9 @@ class Head(keras.layers.Layer):
         raise NotImplementedError
 
     def direct_loss(self, features, targets, shares, training):
-        """`training_loss`, or `loss`, from features without making all outputs, to save memory; None: not possible."""
+        """The value of `training_loss` in training, else of `loss`, from the body's features, to save memory.
+
+        Returns:
+            The loss, without making all outputs; None if this head has no such way, or cannot use it here.
+        """
         return
