@@ -35,6 +35,7 @@ tokenizers.utf8 tokenizers.special_tokens tokenizers.spelling
 tokenizers.patterns tokenizers.pipeline tokenizers.published_tables
 tokenizers.bert_text tokenizers.bert_inputs tokenizers.bert_files tokenizers.word_piece_training
 tokenizers.in_graph tokenizers.in_graph.offsets tokenizers.in_graph.lower_case tokenizers.in_graph.merging
+tokenizers.in_graph.whole_characters
 tokenizers.in_graph.byte_pair
 tokenizers.in_graph.keras_words
 tokenizers.in_graph.bert_characters tokenizers.in_graph.bert_text tokenizers.in_graph.word_piece

@@ -5,8 +5,8 @@ This module imports no TensorFlow, so that the command line checks numbers befor
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
-from numbers import Integral
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, NamedTuple
 
 from lmkeras.errors import InputError, unknown_argument
@@ -35,6 +35,12 @@ class Sampling:
     """The same seed gives the same text."""
 
     def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value, kind, expected = getattr(self, field.name), Real, "a number"
+            if field.type is int:
+                kind, expected = Integral, "a whole number"
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise InputError(f"{field.name} must be {expected}, got {value!r}")
         if not 0 <= self.temperature < math.inf:
             raise InputError(f"temperature must be 0 or more, got {self.temperature}")
         if self.top_k < 0:
@@ -43,8 +49,6 @@ class Sampling:
             raise InputError(f"top_p must be greater than 0 and at most 1, got {self.top_p}")
         if not 0 < self.repetition_penalty < math.inf:
             raise InputError(f"repetition_penalty must be greater than 0, got {self.repetition_penalty}")
-        if not isinstance(self.seed, Integral):
-            raise InputError(f"seed must be a whole number, got {self.seed!r}")
         if not -(2**31) <= self.seed < 2**31:
             raise InputError(f"seed must fit in 32 bits, got {self.seed}")
 
@@ -165,8 +169,11 @@ def require_counts(max_new_tokens: int, num_samples: int) -> None:
 
 
 def stop_texts(stop: str | Sequence[str]) -> list[str]:
-    """A stop text, or several, as a list; InputError if one is empty."""
-    stops = [stop] if isinstance(stop, str) else list(stop)
+    """A stop text, or several, as a list; InputError if one is empty or no text."""
+    stops = [stop] if isinstance(stop, str) or not isinstance(stop, Iterable) else list(stop)
+    for one in stops:
+        if not isinstance(one, str):
+            raise InputError(f"stop must be a text or several, got {one!r}")
     if "" in stops:
         raise InputError("a stop text must not be empty")
     return stops

@@ -3,7 +3,7 @@
 The first token of a text is scored given the id that the tokenizer puts before every text. If the tokenizer has no such
 id, the first token cannot be scored, and scores begin with the second token.
 
-Shape letters: B batch, T tokens, V vocabulary.
+Shape letters: B batch, T tokens, D width of a token's state, V vocabulary.
 """
 
 import contextlib
@@ -18,6 +18,7 @@ from lmkeras.display import Described, html_table, number
 from lmkeras.metrics import perplexity
 from lmkeras.networks.network import Network
 from lmkeras.tokenizers.base import BaseTokenizer
+from lmkeras.training import policy
 
 _PIECE = 256  # tokens a recurrent network reads at once
 
@@ -66,16 +67,33 @@ class ScoringLoop:
             window = ids[:, piece * limit : (piece + 1) * limit + 1]
             inputs, targets = tf.ensure_shape(window[:, :-1], [None, known]), window[:, 1:]
             if recurrent:
-                logits, state = network.step(inputs, state)
+                states, state = network.body.step(inputs, state)
             else:
-                logits = network(inputs, training=False)
-            scores = -tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
-            return piece + 1, state, results.write(piece, scores)
+                states = network.features(inputs)
+            return piece + 1, state, results.write(piece, self._scores_of(states, targets))
 
-        with self._weights():
-            results = tf.while_loop(lambda piece, *_: piece < pieces, body, (0, state, results))[2]
+        start = (0, state, results)
+        with self._weights():  # one piece at a time, for the memory
+            results = tf.while_loop(lambda piece, *_: piece < pieces, body, start, parallel_iterations=1)[2]
         scores = tf.transpose(results.stack(), [1, 0, 2])  # [pieces, B, limit] → [B, pieces, limit]
         return tf.reshape(scores, [rows, pieces * limit])[:, :length]
+
+    def _scores_of(self, states, targets):
+        """log P of targets, int32 [B, T], given states [B, T, D]; the logits of a few tokens are held at a time."""
+        head, shape = self.network.head, tf.shape(targets)
+        at_once = max(1, policy.device_in_use().logits_bytes // (4 * head.vocabulary_size))
+        states, targets = tf.reshape(states, (-1, self.network.body.width)), tf.reshape(targets, (-1,))
+        pieces = tf.maximum(1, (tf.size(targets) + at_once - 1) // at_once)
+        results = tf.TensorArray(tf.float32, size=pieces, infer_shape=False, element_shape=[None])
+
+        def body(piece, results):
+            some = slice(piece * at_once, (piece + 1) * at_once)
+            logits = head(states[None, some], training=False)[0]
+            scores = -tf.nn.sparse_softmax_cross_entropy_with_logits(targets[some], logits)
+            return piece + 1, results.write(piece, scores)
+
+        results = tf.while_loop(lambda piece, _: piece < pieces, body, (0, results), parallel_iterations=1)[1]
+        return tf.reshape(results.concat(), shape)
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -85,7 +103,8 @@ class TextScore(Described):
     log_probability: float
     """Log probability of all scored tokens together, in nats, <= 0."""
     tokens: list[str]
-    """The tokens that were scored: all of the text, or all but the first if no id stands before a text."""
+    """The tokens that were scored: all of the text, or all but the first if no id stands before a text. Special tokens
+    have their names."""
     token_log_probabilities: list[float]
     """Log probability of each of these tokens, given all tokens before it, in nats, <= 0."""
 
@@ -114,10 +133,19 @@ class TextScorer:
     def __init__(self, network: Network, tokenizer: BaseTokenizer):
         self.tokenizer = tokenizer
         self.loop = ScoringLoop(network)
+        self._names = {id: name for name, id in tokenizer.marks.items()}
 
-    def score(self, text: str) -> TextScore:
-        """log P of a text and of each of its tokens."""
-        ids = self.tokenizer.encode(text)
-        ids = [*self.tokenizer.special.before(ids), *ids]
+    def score(self, text: str, special_tokens: bool = False) -> TextScore:
+        """log P of a text and of each of its tokens.
+
+        Args:
+            text: the text.
+            special_tokens: whether the names of special tokens in it stand for these tokens.
+
+        Raises:
+            InputError: special tokens are asked for, and the tokenizer does not find them.
+        """
+        ids = self.tokenizer.encode_alone(text, special_tokens)
         scores = self.loop.token_log_probabilities(tf.constant([ids], tf.int32)).numpy()[0].tolist()
-        return TextScore(math.fsum(scores), [self.tokenizer.decode([i]) for i in ids[1:]], scores)
+        tokens = [self._names[i] if i in self._names else self.tokenizer.decode([i]) for i in ids[1:]]
+        return TextScore(math.fsum(scores), tokens, scores)

@@ -34,6 +34,7 @@ class TextGenerator:
         sampling: Sampling,
         stop: str | Sequence[str],
         samples: int,
+        special_tokens: bool = False,
     ) -> list[list[str]]:
         """Generates whole texts.
 
@@ -43,17 +44,20 @@ class TextGenerator:
             sampling: how tokens are chosen.
             stop: a stop text or several; a generated text ends before the first of them.
             samples: number of texts to generate for each prompt.
+            special_tokens: whether the names of special tokens in prompts stand for these tokens.
 
         Returns:
-            For each prompt its new texts, without the prompt.
+            For each prompt its new texts, without the prompt. A character is left out if the text ends before all of
+            its bytes are there.
 
         Raises:
-            InputError: a number is out of range, a stop text is empty, or a prompt is empty although the tokenizer has
-                no id that starts a text.
+            InputError: a number is out of range, a stop text is empty, a prompt is empty although the tokenizer has no
+                id that starts a text, or special tokens are asked for and the tokenizer does not find them.
         """
         if not prompts:
             return []
-        stops, state = stop_texts(stop), self._start(prompts, samples, max_new_tokens)
+        stops, ids = stop_texts(stop), [self._encoded(prompt, special_tokens) for prompt in prompts]
+        state = self._start(ids, samples, max_new_tokens)
         steps, ended = tf.constant(_STOP_TOKENS if stops else tf.int32.max // 2), False
         while not ended:
             state = self.loop.continued(state, sampling.tensors(), steps)
@@ -65,19 +69,25 @@ class TextGenerator:
         return [texts[i : i + samples] for i in range(0, len(texts), samples)]
 
     def stream(
-        self, prompt: Prompt, max_new_tokens: int, sampling: Sampling, stop: str | Sequence[str]
+        self,
+        prompt: Prompt,
+        max_new_tokens: int,
+        sampling: Sampling,
+        stop: str | Sequence[str],
+        special_tokens: bool = False,
     ) -> Iterator[str]:
         """Generates one text piece by piece; the arguments are those of `generate`.
 
         Yields:
             Non-empty pieces. Incomplete characters, and text that may turn out to begin a stop text, are held back.
         """
-        stops, state = stop_texts(stop), self._start([prompt], 1, max_new_tokens)
+        stops, ids = stop_texts(stop), self._encoded(prompt, special_tokens)
+        state = self._start([ids], 1, max_new_tokens)
         return self._pieces(state, sampling.tensors(), stops)
 
     def predict(self, prompt: str, top_k: int) -> list[tuple[str, float]]:
         """The likeliest next tokens and their probabilities, from the likeliest down; "" is the end of the text."""
-        probabilities = tf.nn.softmax(self._start([prompt], 1, 1)["logits"])[0]
+        probabilities = tf.nn.softmax(self._start([self._encoded(prompt)], 1, 1)["logits"])[0]
         best = tf.math.top_k(probabilities, min(top_k, len(probabilities)))
         ends = self.tokenizer.special.ends
         tokens = ["" if i in ends else self.tokenizer.decode([i]) for i in best.indices.numpy().tolist()]
@@ -97,30 +107,31 @@ class TextGenerator:
                 yield safe[given:]
                 given = len(safe)
 
-    def _start(self, prompts: Sequence[Prompt], samples: int, max_new_tokens: int):
+    def _start(self, ids: Sequence[Sequence[int]], samples: int, max_new_tokens: int):
         require_counts(max_new_tokens, samples)
-        ids = [self._encoded(prompt) for prompt in prompts]
         padded = tf.ragged.constant(ids, tf.int32).to_tensor()
         lengths = tf.constant([len(row) for row in ids])
         return self.loop.start(
             padded, lengths, samples=tf.constant(samples), max_new_tokens=tf.constant(max_new_tokens)
         )
 
-    def _encoded(self, prompt: Prompt) -> list[int]:
+    def _encoded(self, prompt: Prompt, special_tokens: bool = False) -> list[int]:
         if not isinstance(prompt, str):
             return list(prompt)
-        ids = self.tokenizer.encode(prompt)
-        ids = [*self.tokenizer.special.before(ids), *ids]
+        ids = self.tokenizer.encode_alone(prompt, special_tokens)
         if not ids:
             raise InputError("this tokenizer has no id that starts a text: give a prompt that is not empty")
         return ids
 
     def _new_texts(self, state) -> list[str]:
-        """The text of each row after its prompt; a space between prompt and new text belongs to the new text."""
+        """The text of each row after its prompt; a space between prompt and new text belongs to the new text.
+
+        The bytes of a character at the end that lacks others are left out.
+        """
         texts, first = [], len(self.tokenizer.special.before(["a token"]))
         columns = (state[name].numpy().tolist() for name in ("ids", "prompt_lengths", "lengths"))
         for ids, prompt_length, length in zip(*columns, strict=True):
-            prompt, whole = (self.tokenizer.decode(ids[first:end]) for end in (prompt_length, length))
+            prompt, whole = (self.tokenizer.decode_whole(ids[first:end]) for end in (prompt_length, length))
             texts.append(whole[len(prompt) :])
         return texts
 

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from lmkeras.archives import shortened
 from lmkeras.decoding.sampling import Chosen, Sampling, chosen, require_counts
 from lmkeras.decoding.score import TextScore
 from lmkeras.errors import InputError
@@ -102,19 +103,20 @@ class LanguageModel(Model):
         likeliest = [answer for _, answer in self._runner.predict(prompts, top_k=top_k)]
         return likeliest[0] if single else likeliest
 
-    def score(self, text, text_column: str = "text") -> TextScore | list[TextScore]:
+    def score(self, text, text_column: str = "text", special_tokens: bool = False) -> TextScore | list[TextScore]:
         """log P(w1..wn) by the chain rule, in total and token by token.
 
         Args:
             text: a text, or several, as for `predict`. A transformer sees a text longer than its context in windows
                 side by side; a recurrent network sees the whole prefix.
             text_column: as for `predict`.
+            special_tokens: as for `generate`.
 
         Returns:
             A TextScore, or a list of them for several texts.
         """
         scorer, (texts, single) = self._runner.scorer, texts_of(text, text_column)
-        scores = [scorer.score(one) for one in texts]
+        scores = [scorer.score(one, special_tokens) for one in texts]
         return scores[0] if single else scores
 
     def generate(
@@ -129,6 +131,7 @@ class LanguageModel(Model):
         num_samples: int = 1,
         seed: int = Sampling.seed,
         text_column: str = "text",
+        special_tokens: bool = False,
     ) -> str | list[str] | list[list[str]]:
         """Continues a prompt with generated text.
 
@@ -146,19 +149,28 @@ class LanguageModel(Model):
             num_samples: number of texts to generate for each prompt.
             seed: the same seed gives the same text.
             text_column: as for `predict`.
+            special_tokens: whether the names of special tokens in prompts, such as "<|im_end|>", stand for these tokens
+                (published models only); else they are text. Do not set it for prompts that strangers have written.
 
         Returns:
             The new text without the prompt; with num_samples > 1 a list of them; for several prompts a list of these.
+            It ends with a whole character, also where max_new_tokens ends it.
         """
         prompts, single = texts_of(prompt, text_column)
         given = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p}
         settled = chosen(self.task.generation, {**given, "repetition_penalty": repetition_penalty, "seed": seed})
-        texts = self._runner.generator.generate(prompts, *settled, stop=stop, samples=num_samples)
+        options = {"stop": stop, "samples": num_samples, "special_tokens": special_tokens}
+        texts = self._runner.generator.generate(prompts, *settled, **options)
         texts = [samples[0] for samples in texts] if num_samples == 1 else texts
         return texts[0] if single else texts
 
     def stream(
-        self, prompt: str = "", max_new_tokens: int | None = None, stop: str | Sequence[str] = (), **sampling
+        self,
+        prompt: str = "",
+        max_new_tokens: int | None = None,
+        stop: str | Sequence[str] = (),
+        special_tokens: bool = False,
+        **sampling,
     ) -> Iterator[str]:
         """Continues a prompt piece by piece; the pieces together are the text that `generate` returns.
 
@@ -166,14 +178,17 @@ class LanguageModel(Model):
             prompt: a text.
             max_new_tokens: see `generate`.
             stop: see `generate`.
+            special_tokens: see `generate`.
             sampling: temperature, top_k, top_p, repetition_penalty and seed, see `generate`.
 
         Returns:
             An iterator over non-empty pieces of text. Incomplete characters, and text that may turn out to begin a stop
             text, are held back.
         """
+        if not isinstance(prompt, str):
+            raise InputError(f"stream continues one text: expected a text, got {shortened(repr(prompt))}")
         settled = chosen(self.task.generation, {"max_new_tokens": max_new_tokens, **sampling})
-        return self._runner.generator.stream(prompt, *settled, stop=stop)
+        return self._runner.generator.stream(prompt, *settled, stop=stop, special_tokens=special_tokens)
 
     def chat(
         self,

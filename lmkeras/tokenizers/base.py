@@ -1,7 +1,8 @@
 """The contract that every tokenizer keeps: text to ids and back, with a TensorFlow twin of itself."""
 
 import abc
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from lmkeras.display import Described
@@ -33,6 +34,8 @@ class BaseTokenizer(Described, abc.ABC):
 
     #: whether decode(encode(text)) is the text itself, except for characters that have no id
     spells_text: bool = False
+    #: the special tokens that `encode_marked` finds in a text, by name, with their ids
+    marks: Mapping[str, int] = MappingProxyType({})
 
     @property
     @abc.abstractmethod
@@ -61,6 +64,29 @@ class BaseTokenizer(Described, abc.ABC):
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text."""
         return [self.encode(text) for text in texts]
+
+    def encode_marked(self, text: str) -> list[int]:
+        """The ids of a text in which the names of special tokens stand for these tokens.
+
+        Raises:
+            InputError: the tokenizer does not tell such names from other text.
+        """
+        raise InputError(
+            f"special_tokens is for the tokenizers of published language models, and this is a {type(self).__name__}: "
+            "leave it out"
+        )
+
+    def encode_alone(self, text: str, special_tokens: bool = False) -> list[int]:
+        """The ids of a text that a language model reads alone, after the id that `special.before` puts before them.
+
+        Args:
+            text: the text.
+            special_tokens: whether the names of special tokens stand for these tokens. A text that begins with the one
+                that stands before texts gets no second one.
+        """
+        ids = self.encode_marked(text) if special_tokens else self.encode(text)
+        before = self.special.before(ids)
+        return ids if special_tokens and before == ids[:1] else [*before, *ids]
 
     def knows(self, text: str) -> bool:
         """Whether any token of a text has an id of its own; False for an empty text."""
@@ -97,6 +123,14 @@ class BaseTokenizer(Described, abc.ABC):
         of a character, U+FFFD stands there until the ids with its other bytes are decoded too.
         """
 
+    def decode_whole(self, ids: Iterable[int]) -> str:
+        """The text of ids, as `decode` gives it, without a character at its end of which some bytes are missing.
+
+        Texts that end because no more ids were wanted may end within a character. Tokenizers whose ids are never parts
+        of characters need no other method than this one.
+        """
+        return self.decode(ids)
+
     @abc.abstractmethod
     def to_json(self) -> str:
         """The whole tokenizer as a JSON object whose "class_name" names its class."""
@@ -113,7 +147,8 @@ class BaseTokenizer(Described, abc.ABC):
         Its `encode` maps strings [B] to ragged int32 ids [B, T]; its `encode_with_offsets` maps them to the same ids
         and to the starts and the ends of their offsets, ragged int32 [B, T] both, in code points; its `decode` maps
         ragged int32 ids [B, T] to strings [B]. All three give what the Python side gives, for every input. The two
-        without offsets are tf.functions; the one with offsets is to be called inside a tf.function.
+        without offsets are tf.functions; the one with offsets is to be called inside a tf.function. Where a tokenizer
+        has a `decode_whole` of its own, its twin has one too, of the form of `decode`.
         """
 
 

@@ -13,7 +13,7 @@ from lmkeras.tokenizers.base import BaseTokenizer, EncodedText
 from lmkeras.tokenizers.pieces import LONGEST_PIECE_BYTES, piece_pattern
 from lmkeras.tokenizers.special import SpecialIds
 from lmkeras.tokenizers.spelling import stand_ins
-from lmkeras.tokenizers.utf8 import encodable
+from lmkeras.tokenizers.utf8 import encodable, whole_characters
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -104,11 +104,18 @@ class BytePairTokenizer(BaseTokenizer):
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ids, U+FFFD where their bytes are not UTF-8; id 0 is skipped. InputError for an unknown id."""
+        return self._bytes_of(ids).decode("utf-8", errors="replace")
+
+    def decode_whole(self, ids: Iterable[int]) -> str:
+        """The text of ids, as `decode` gives it, without a character at its end of which some bytes are missing."""
+        return whole_characters(self._bytes_of(ids))
+
+    def _bytes_of(self, ids: Iterable[int]) -> bytes:
         ids = list(ids)
         for id in ids:
             if not 0 <= id < self.vocabulary_size:
                 raise InputError(f"id {id} is not in the vocabulary: expected 0 to {self.vocabulary_size - 1}")
-        return b"".join(self.token_bytes[id] for id in ids).decode("utf-8", errors="replace")
+        return b"".join(self.token_bytes[id] for id in ids)
 
     def to_json(self) -> str:
         """The whole tokenizer as JSON; "merges" holds pairs of ids, and the k-th new token made has the id 256 + k."""

@@ -138,7 +138,19 @@ class PublishedTokenizer(BaseTokenizer):
         if self._spelling is None:
             known = [id for id in ids if 0 <= id < self.vocabulary_size]
             return _asked(lambda: self._library.decode(known, skip_special_tokens=True))
-        return self._spelling.text_of(b"".join(self._token_bytes.get(id, b"") for id in ids))
+        return self._spelling.text_of(self._bytes_of(ids))
+
+    def decode_whole(self, ids: Iterable[int]) -> str:
+        """The text of ids, as `decode` gives it, without a character at its end of which some bytes are missing.
+
+        Where the tokenizer.json has a decoder that only the library knows, what is missing cannot be told.
+        """
+        if self._spelling is None:
+            return self.decode(ids)
+        return self._spelling.text_of(self._bytes_of(ids), whole=True)
+
+    def _bytes_of(self, ids: Iterable[int]) -> bytes:
+        return b"".join(self._token_bytes.get(int(id), b"") for id in ids)
 
     def to_json(self) -> str:
         """The whole tokenizer as JSON: the content of its files, as far as it counts."""

@@ -5,6 +5,8 @@ import re
 from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple
 
+from lmkeras.tokenizers.utf8 import whole_characters
+
 _NAMED_BYTE = re.compile("<0x[0-9A-Fa-f]{2}>")
 _LONGEST_REPLACEMENT = 16  # characters; a longer one could make texts of any length from a small file
 
@@ -50,9 +52,14 @@ class Spelling(NamedTuple):
             return bytes([int(token[3:5], 16)])
         return token.encode()
 
-    def text_of(self, joined: bytes) -> str:
-        """The text of the bytes of all tokens, U+FFFD where they are not UTF-8."""
-        text, start = joined.decode("utf-8", errors="replace"), 0
+    def text_of(self, joined: bytes, whole: bool = False) -> str:
+        """The text of the bytes of all tokens, U+FFFD where they are not UTF-8.
+
+        Args:
+            joined: the bytes.
+            whole: whether the beginning of a character at the end is left out.
+        """
+        text, start = whole_characters(joined) if whole else joined.decode("utf-8", errors="replace"), 0
         while start < self.most_stripped and text.startswith(self.stripped, start):
             start += 1
         return text[start:]

@@ -1,5 +1,7 @@
 """Texts that can be written as UTF-8, the form in which the `tokenizers` library and TensorFlow take texts."""
 
+import codecs
+
 from lmkeras.errors import InputError
 
 
@@ -21,3 +23,13 @@ def encodable(text: str) -> str:
             " read the file with the encoding that it was written in"
         ) from None
     return text
+
+
+def whole_characters(joined: bytes) -> str:
+    """The text of bytes, U+FFFD where they are not UTF-8, without the beginning of a character at the end.
+
+    Example:
+        >>> whole_characters("a猫".encode()[:-1]), whole_characters(b"a\xff"), whole_characters("\ufffd".encode())
+        ('a', 'a\ufffd', '\ufffd')
+    """
+    return codecs.getincrementaldecoder("utf-8")("replace").decode(joined)

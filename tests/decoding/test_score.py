@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from lmkeras.decoding.score import ScoringLoop, TextScorer
 from lmkeras.tokenizers import new_tokenizer
+from lmkeras.training import policy
 from tests.decoding.networks import CONTEXT, NAMES, VOCABULARY, build
 
 
@@ -50,6 +51,24 @@ def test_without_a_limit_one_pass_sees_the_whole_text():
     full = build("pre_norm", context_length=3 * CONTEXT)(ids[:, :-1])
     expected = -tf.nn.sparse_softmax_cross_entropy_with_logits(ids[:, 1:], full)
     np.testing.assert_allclose(scores, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("bytes_at_once", [4 * VOCABULARY, 4 * 5 * VOCABULARY, 1 << 20])
+def test_logits_of_few_tokens_are_held_at_a_time(loop, monkeypatch, bytes_at_once):
+    ids = np.random.default_rng(3).integers(0, VOCABULARY, (3, 2 * CONTEXT + 3)).astype("int32")
+    whole, seen = loop.token_log_probabilities(ids).numpy(), []
+    head = loop.network.head
+    monkeypatch.setattr(type(policy.device_in_use()), "logits_bytes", bytes_at_once)
+
+    def noted(states, training=False):
+        logits = type(head).call(head, states, training)
+        tf.py_function(lambda size: seen.append(int(size)), [4 * tf.size(logits)], [])
+        return logits
+
+    monkeypatch.setattr(head, "call", noted)
+    np.testing.assert_allclose(ScoringLoop(loop.network).token_log_probabilities(ids), whole, atol=1e-6)
+    assert max(seen) <= bytes_at_once
+    assert sum(seen) >= 4 * VOCABULARY * ids[:, 1:].size
 
 
 @pytest.mark.parametrize("columns", [0, 1])

@@ -23,10 +23,10 @@ def test_what_is_new_follows_the_prompt(generator):
     prompts = ["the cat", "", "猫"]
     for prompt, (text,) in zip(prompts, generator.generate(prompts, 12, WILD, (), 1), strict=True):
         ids = [0, *generator.tokenizer.encode(prompt)]
-        state = generator._start([prompt], 1, 12)
+        state = generator._start([ids], 1, 12)
         while not state["finished"].numpy()[0]:
             state = generator.loop.advance(state, WILD.tensors(), 100)
-        whole = generator.tokenizer.decode(state["ids"].numpy()[0].tolist())
+        whole = generator.tokenizer.decode_whole(state["ids"].numpy()[0].tolist())
         assert generator.tokenizer.decode(ids) + text == whole
 
 
@@ -98,6 +98,21 @@ def test_half_a_character_is_waited_for():
     assert generator.generate([""], 3, WILD, "\ufffd", 1) == [["猫"]]
     generator.loop = Scripted(ids, tokenizer)
     assert list(generator.stream("", 3, WILD, "\ufffd")) == ["猫"]
+
+
+PARTS = {"猫".encode()[:2]: "", "😀".encode()[:3]: "", b"\xff": "\ufffd", "\ufffd".encode(): "\ufffd"}
+
+
+@pytest.mark.parametrize("end", PARTS, ids=str)
+def test_a_text_that_is_cut_within_a_character_ends_before_it(end):
+    """What the model really wrote stays: bytes that begin no character, and U+FFFD itself."""
+    tokenizer = new_tokenizer("byte_pair", 257).fit(["a"])
+    generator = TextGenerator(lstm_language_model(tokenizer.vocabulary_size, 4, 4), tokenizer)
+    ids = [0, *tokenizer.encode("a"), *(byte + 1 for byte in end)]
+    generator.loop = Scripted(ids, tokenizer)
+    assert generator.generate([""], len(ids) - 1, WILD, (), 1) == [[f"a{PARTS[end]}"]]
+    generator.loop = Scripted(ids, tokenizer)
+    assert "".join(generator.stream("", len(ids) - 1, WILD, ())) == f"a{PARTS[end]}"
 
 
 class Scripted:

@@ -43,7 +43,7 @@ def test_it_is_opened_by_every_name_for_it(folder, model):
 
 def test_texts_are_what_full_passes_give_and_what_each_is_alone(model):
     ids = [model.tokenizer.encode(prompt) or [1] for prompt in PROMPTS]
-    expected = [model.tokenizer.decode(greedy(model, one, 24)[len(one) :]) for one in ids]
+    expected = [model.tokenizer.decode_whole(greedy(model, one, 24)[len(one) :]) for one in ids]
     assert model.generate(PROMPTS) == expected
     assert [model.generate(prompt) for prompt in PROMPTS] == expected
     assert ["".join(model.stream(prompt)) for prompt in PROMPTS] == expected
@@ -51,11 +51,48 @@ def test_texts_are_what_full_passes_give_and_what_each_is_alone(model):
 
 
 def test_what_the_user_says_counts_before_generation_config(model):
-    assert model.generate("the cat", 3) == model.tokenizer.decode(
+    assert model.generate("the cat", 3) == model.tokenizer.decode_whole(
         greedy(model, model.tokenizer.encode("the cat"), 3)[-3:]
     )
     warm = {model.generate("the cat", temperature=2.0, seed=seed) for seed in range(3)}
     assert len(warm) > 1
+
+
+def test_special_tokens_in_prompts_are_read_where_they_are_asked_for(model):
+    prompt = f"{START}user\nthe cat{END}\n"
+    ids = model.tokenizer.encode_marked(prompt)
+    assert {model.tokenizer.marks[START], model.tokenizer.marks[END]} <= {*ids}
+    expected = model.tokenizer.decode_whole(greedy(model, ids, 24)[len(ids) :])
+    assert model.generate(prompt, special_tokens=True) == expected
+    assert "".join(model.stream(prompt, special_tokens=True)) == expected
+    assert model.generate(prompt) != expected
+    score = model.score(prompt, special_tokens=True)
+    logits = tf.nn.log_softmax(model.network(np.array([ids]))).numpy()[0]
+    wanted = [logits[i, ids[i + 1]] for i in range(len(ids) - 1)]
+    np.testing.assert_allclose(score.token_log_probabilities, wanted, rtol=1e-4, atol=1e-5)
+    assert "".join(score.tokens) == prompt.removeprefix(START)
+
+
+def test_a_text_that_begins_with_its_start_gets_no_second_one(tmp_path):
+    folder = write_llama(tmp_path / "llama")
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps({**config, "add_bos_token": True}))
+    tokenizer = lmkeras.load(folder).tokenizer
+    start = tokenizer.marks[START]
+    assert (
+        tokenizer.encode_alone(f"{START}cat", True)
+        == tokenizer.encode_alone("cat")
+        == [start, *tokenizer.encode("cat")]
+    )
+    assert tokenizer.encode_alone(f"{START}cat") == [start, *tokenizer.encode(f"{START}cat")]
+
+
+def test_tokenizers_without_special_tokens_in_texts_say_so():
+    model = LanguageModel("lstm", "characters", embedding_dim=4, units=4)
+    model.fit(["the cat"] * 20, steps=1, verbose=0)
+    for ask in (model.generate, model.stream, model.score):
+        with pytest.raises(InputError, match="special_tokens is for"):
+            ask("the <pad>", special_tokens=True)
 
 
 def test_names_of_special_tokens_in_a_prompt_are_text(model):

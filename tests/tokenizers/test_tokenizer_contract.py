@@ -201,6 +201,8 @@ def test_any_ids_decode_alike(pair, rows):
         rows = [[id % 100 - 5 if id % 3 else id for id in row] for row in rows]
     ragged = tf.ragged.constant(rows, tf.int32, ragged_rank=1)
     assert twin.decode(ragged).numpy().tolist() == decoded(tokenizer, rows)
+    whole = [tokenizer.decode_whole(row).encode("utf-8", "replace") for row in rows]
+    assert getattr(twin, "decode_whole", twin.decode)(ragged).numpy().tolist() == whole
 
 
 @settings(max_examples=40, deadline=None)
@@ -210,6 +212,7 @@ def test_more_ids_only_add_to_the_end(pair, rows):
     ids = [id % tokenizer.vocabulary_size for id in rows]
     for end in range(len(ids)):
         assert tokenizer.decode(ids).startswith(tokenizer.decode(ids[:end]).rstrip("\ufffd"))
+        assert tokenizer.decode(ids).startswith(tokenizer.decode_whole(ids[:end]))
 
 
 @settings(max_examples=40, deadline=None)

@@ -3,11 +3,13 @@
 Shape letters: B batch, T tokens.
 """
 
+import dataclasses
+
 import tensorflow as tf
 
 from lmkeras.decoding.conversation import Conversations
 from lmkeras.decoding.generate import GenerationLoop
-from lmkeras.decoding.sampling import Chosen, chosen
+from lmkeras.decoding.sampling import Chosen, Sampling, chosen
 from lmkeras.decoding.score import ScoringLoop
 from lmkeras.networks.kept import KeptWeights
 from lmkeras.networks.network import Network
@@ -58,19 +60,10 @@ class ExportedLanguageModel(tf.Module):
         how = {"weights": self.weights.converted}
         self.generation = GenerationLoop(network, tokenizer.special, compiled=False, **how)
         self.scoring = ScoringLoop(network, **how)
-        texts, number, count = (tf.TensorSpec(s, t) for s, t in (([None], tf.string), ([], tf.float32), ([], tf.int32)))
-        arguments = {
-            "prompt": texts,
-            "max_new_tokens": count,
-            "temperature": number,
-            "top_k": count,
-            "top_p": number,
-            "repetition_penalty": number,
-            "seed": count,
-        }
-        signature = [tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in arguments.items()]
-        self.generate = tf.function(self._generate, autograph=False, input_signature=signature)
+        scalars = [tf.TensorSpec([], tf.int32, "max_new_tokens")]
+        scalars += [tf.TensorSpec([], one.dtype, name) for name, one in Sampling().tensors().items()]
         prompt = tf.TensorSpec([None], tf.string, "prompt")
+        self.generate = tf.function(self._generate, autograph=False, input_signature=[prompt, *scalars])
         self.serving_default = tf.function(self._serving_default, autograph=False, input_signature=[prompt])
         text = tf.TensorSpec([None], tf.string, "text")
         self.score = tf.function(self._score, autograph=False, input_signature=[text])
@@ -78,7 +71,7 @@ class ExportedLanguageModel(tf.Module):
         self.conversation = conversations and in_graph_conversation(conversations, self.tokenizer.encode)
         if self.conversation is not None:
             messages = [tf.TensorSpec([None], tf.string, name) for name in ("role", "content")]
-            self.chat = tf.function(self._chat, autograph=False, input_signature=[*messages, *signature[1:]])
+            self.chat = tf.function(self._chat, autograph=False, input_signature=[*messages, *scalars])
             served.append("chat")
         self.served = tuple(served)  # the names of the signatures
 
@@ -99,28 +92,22 @@ class ExportedLanguageModel(tf.Module):
     def _decode(self, ids, lengths):
         """The texts [B] of the first `lengths` [B] ids in each row of [B, T], without the id before a text."""
         first = len(self._special.before(["a token"]))
-        return self.tokenizer.decode(tf.RaggedTensor.from_tensor(ids, lengths)[:, first:])
+        decode = getattr(self.tokenizer, "decode_whole", self.tokenizer.decode)
+        return decode(tf.RaggedTensor.from_tensor(ids, lengths)[:, first:])
 
     def _serving_default(self, prompt):
         most, sampling = tf.constant(self._own.max_new_tokens), self._own.sampling.tensors()
-        return self.generate(prompt=prompt, max_new_tokens=most, **sampling)
+        return self._generate(prompt, most, *sampling.values())
 
-    def _generate(self, prompt, max_new_tokens, temperature, top_k, top_p, repetition_penalty, seed):
+    def _generate(self, prompt, max_new_tokens, *sampling):
         ids, lengths = self._encode(prompt)
         if self._special.before_text is None:
             refusal = "the tokenizer has no id that starts a text: give prompts that are not empty"
             with tf.control_dependencies([tf.debugging.assert_positive(lengths, refusal)]):
                 ids = tf.identity(ids)
-        sampling = {
-            "temperature": temperature,
-            "top_k": top_k,
-            "top_p": top_p,
-            "repetition_penalty": repetition_penalty,
-            "seed": seed,
-        }
         return {"text": self._continued(ids, lengths, max_new_tokens=max_new_tokens, sampling=sampling)}
 
-    def _chat(self, role, content, max_new_tokens, temperature, top_k, top_p, repetition_penalty, seed):
+    def _chat(self, role, content, max_new_tokens, *sampling):
         ids = self.conversation.ids(role, content)
         if self._limit is not None:
             refusal = (
@@ -128,18 +115,19 @@ class ExportedLanguageModel(tf.Module):
             )
             with tf.control_dependencies([tf.debugging.assert_less(tf.size(ids), self._limit, refusal)]):
                 ids = tf.identity(ids)
-        sampling = {
-            "temperature": temperature,
-            "top_k": top_k,
-            "top_p": top_p,
-            "repetition_penalty": repetition_penalty,
-            "seed": seed,
-        }
         answers = self._continued(ids[None], tf.shape(ids), max_new_tokens=max_new_tokens, sampling=sampling)
         return {"text": answers[0]}
 
     def _continued(self, ids, lengths, max_new_tokens, sampling):
-        """The new texts [B] after the first `lengths` [B] ids in each row of [B, T]."""
+        """The new texts [B] after the first `lengths` [B] ids in each row of [B, T].
+
+        Args:
+            ids: the prompts.
+            lengths: of the prompts.
+            max_new_tokens: a scalar.
+            sampling: scalars, the fields of Sampling in their order.
+        """
+        sampling = {field.name: value for field, value in zip(dataclasses.fields(Sampling), sampling, strict=True)}
         refusal = f"max_new_tokens must be from 0 to {_MOST_NEW_TOKENS}"
         in_range = (max_new_tokens >= 0) & (max_new_tokens <= _MOST_NEW_TOKENS)
         with tf.control_dependencies([tf.debugging.Assert(in_range, [refusal, max_new_tokens])]):

@@ -7,6 +7,7 @@ import tensorflow as tf
 from lmkeras.tokenizers.in_graph.lower_case import step
 from lmkeras.tokenizers.in_graph.merging import MergesInGraph
 from lmkeras.tokenizers.in_graph.offsets import in_rows, places_in_text
+from lmkeras.tokenizers.in_graph.whole_characters import whole_characters
 from lmkeras.tokenizers.pieces import CLASSES, WHITE_SPACE, class_changes
 
 
@@ -55,8 +56,16 @@ class InGraphBytePairs(tf.Module):
     @tf.function(input_signature=[tf.RaggedTensorSpec([None, None], tf.int32)])
     def decode(self, ids: tf.RaggedTensor) -> tf.Tensor:
         """The text of each row of ids; InvalidArgumentError for an id outside the vocabulary."""
+        return tf.strings.unicode_transcode(self._bytes_of(ids), "UTF-8", "UTF-8")
+
+    @tf.function(input_signature=[tf.RaggedTensorSpec([None, None], tf.int32)])
+    def decode_whole(self, ids: tf.RaggedTensor) -> tf.Tensor:
+        """What `decode` gives, without a character at the end of a text of which some bytes are missing."""
+        return tf.strings.unicode_transcode(whole_characters(self._bytes_of(ids)), "UTF-8", "UTF-8")
+
+    def _bytes_of(self, ids: tf.RaggedTensor) -> tf.Tensor:
         tokens = ids.with_flat_values(tf.gather(self._token_bytes, ids.flat_values))
-        return tf.strings.unicode_transcode(tf.strings.reduce_join(tokens, axis=-1), "UTF-8", "UTF-8")
+        return tf.strings.reduce_join(tokens, axis=-1)
 
     def _symbols(self, texts: tf.Tensor) -> tuple[tf.RaggedTensor, tf.Tensor, tf.Tensor, tf.Tensor]:
         """The bytes of UTF-8 strings [B] after all merges.

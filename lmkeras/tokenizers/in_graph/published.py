@@ -21,6 +21,7 @@ from lmkeras.tokenizers.in_graph.barriers import (
 from lmkeras.tokenizers.in_graph.composing import CompositionInGraph
 from lmkeras.tokenizers.in_graph.matching import PatternInGraph
 from lmkeras.tokenizers.in_graph.pieces import PiecesInGraph, Slots, Symbols
+from lmkeras.tokenizers.in_graph.whole_characters import whole_characters
 from lmkeras.tokenizers.pipeline import Compose, Pipeline, Prepend, Replace, Split, pipeline_of
 from lmkeras.tokenizers.published_tables import (
     added_ids_by_text,
@@ -82,14 +83,26 @@ class InGraphPublished(tf.Module):
     def decode(self, ids: tf.RaggedTensor) -> tf.Tensor:
         """The text of each row of ids; what no token has, and special tokens, are skipped."""
         with tf.device("CPU"):
-            flat, size = ids.flat_values, tf.size(self._token_bytes)
-            tokens = tf.gather(self._token_bytes, tf.clip_by_value(flat, 0, size - 1))
-            tokens = ids.with_flat_values(tf.where((flat >= 0) & (flat < size), tokens, ""))
-            texts = tf.strings.unicode_transcode(tf.strings.reduce_join(tokens, axis=-1), "UTF-8", "UTF-8")
-            if not self._spelling.most_stripped:
-                return texts
-            stripped = f"^(?:{re.escape(self._spelling.stripped)}){{0,{self._spelling.most_stripped}}}"
-            return tf.strings.regex_replace(texts, stripped, "", replace_global=False)
+            return self._text_of(self._bytes_of(ids))
+
+    @tf.function(input_signature=[tf.RaggedTensorSpec([None, None], tf.int32)])
+    def decode_whole(self, ids: tf.RaggedTensor) -> tf.Tensor:
+        """What `decode` gives, without a character at the end of a text of which some bytes are missing."""
+        with tf.device("CPU"):
+            return self._text_of(whole_characters(self._bytes_of(ids)))
+
+    def _bytes_of(self, ids: tf.RaggedTensor) -> tf.Tensor:
+        flat, size = ids.flat_values, tf.size(self._token_bytes)
+        tokens = tf.gather(self._token_bytes, tf.clip_by_value(flat, 0, size - 1))
+        tokens = ids.with_flat_values(tf.where((flat >= 0) & (flat < size), tokens, ""))
+        return tf.strings.reduce_join(tokens, axis=-1)
+
+    def _text_of(self, joined: tf.Tensor) -> tf.Tensor:
+        texts = tf.strings.unicode_transcode(joined, "UTF-8", "UTF-8")
+        if not self._spelling.most_stripped:
+            return texts
+        stripped = f"^(?:{re.escape(self._spelling.stripped)}){{0,{self._spelling.most_stripped}}}"
+        return tf.strings.regex_replace(texts, stripped, "", replace_global=False)
 
     def _slots(self, texts: tf.Tensor) -> tuple[Slots, Characters, tf.Tensor]:
         """The ids of texts, their characters, and the origin of each text's first character."""
