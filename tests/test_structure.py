@@ -55,7 +55,7 @@ datasets.words datasets.pairs datasets metrics overlap
 reports.tables reports.matrix reports.classification reports.multi_label reports.spans reports
 reports.answers reports.rewriting
 training training.settings training.policy training.keras_contract training.randomness
-pretrained pretrained.hub pretrained.weight_files
+pretrained pretrained.hub pretrained.precision pretrained.weight_files
 pretrained.gguf pretrained.gguf.header pretrained.gguf.tensors pretrained.gguf.architectures pretrained.gguf.config
 pretrained.gguf.tokenizer pretrained.gguf.opening pretrained.source pretrained.checkpoint
 pretrained.bert_tables pretrained.bert

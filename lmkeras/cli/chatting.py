@@ -8,7 +8,7 @@ from typing import Annotated
 
 from lmkeras.arguments import Shown
 from lmkeras.cli.language import Chance
-from lmkeras.cli.runs import Run, loaded, require_task, typed_text
+from lmkeras.cli.runs import Run, WeightsDtype, loaded, require_task, typed_text
 from lmkeras.decoding.sampling import require_counts, stop_texts
 from lmkeras.durable import replacing
 from lmkeras.errors import InputError
@@ -29,6 +29,7 @@ def chat(
     max_new_tokens: int = 1000,
     sampling: Chance = Chance(),  # noqa: B008
     stop: Annotated[list[str], Shown("TEXT")] = [],  # noqa: B006
+    weights_dtype: WeightsDtype = None,
     device: str = "auto",
 ) -> None:
     """Talk with a published language model that has a chat template; /help names commands. Tools are not called.
@@ -40,13 +41,15 @@ def chat(
         system: a system message, which tells the model how to answer; None: what the model's template begins with.
         max_new_tokens: the most tokens of an answer.
         stop: stop texts; an answer ends before the first of them.
+        weights_dtype: precision in which a published decoder's weights are held; bfloat16 and float16 take half the
+            memory of float32, and are slower on CPUs. None: float32, or as it was held when lmkeras saved it.
         device: where to compute: auto, cpu, gpu or gpu:N.
     """
     require_counts(max_new_tokens, 1)
     stops, seed = stop_texts(stop), 0 if isinstance(sampling.seed, str) else sampling.seed
     options = {"max_new_tokens": max_new_tokens, "stop": stops, **sampling.of_seed(seed)}
     require_task(model, Language)
-    with loaded(model, device, Language) as talking:
+    with loaded(model, device, Language, weights_dtype=weights_dtype) as talking:
         from lmkeras.decoding.conversation import Conversations
 
         Conversations(talking.tokenizer, None)  # raises InputError for a model that cannot talk, before any message
@@ -72,8 +75,10 @@ class _Conversation:
         word, _, rest = line.partition(" ")
         if word == "/reset":
             self._begin(self._system)
+            _note("the conversation is forgotten" + ("; the system message stays" if self._system else ""))
         elif word == "/system":
             self._begin(rest.strip() or None)
+            _note(f"a new conversation begins, with {'this' if self._system else 'no'} system message")
         elif word == "/save":
             self._save(rest.strip())
         elif word == "/help":

@@ -9,6 +9,7 @@ from lmkeras.cli.configuration import NAME, read_entries
 from lmkeras.display import aligned, number, shown
 from lmkeras.errors import InputError
 from lmkeras.models.folder import read_config
+from lmkeras.models.published import described_source, is_published
 from lmkeras.tasks import tasks
 from lmkeras.training.checkpoints import Checkpoints
 
@@ -19,8 +20,8 @@ def compare(
 ) -> None:
     """Compare runs: the settings that differ, parameters, updates, and the best value of each metric with its update.
 
-    Runs of different tasks can be compared, also those that still train, were stopped or are damaged: the table says
-    so.
+    Runs of different tasks can be compared, also those that still train, were stopped or are damaged, and folders of
+    published models, which have no training: the table says so.
 
     Args:
         runs: folders of runs.
@@ -53,6 +54,8 @@ def _said(facts: dict, name: str) -> str:
 
 def _facts(run: Path) -> dict:
     """What is known of a run; InputError if nothing of a run is in its folder."""
+    if run.exists() and is_published(run):
+        return _facts_of_published(run)
     problems, config, entries = [], {}, {"settings": {}}
     if not any((run / name).exists() for name in ("config.json", NAME, "metrics.jsonl")):
         raise InputError(f"no run in {run}: it has neither config.json nor {NAME} nor metrics.jsonl")
@@ -77,6 +80,17 @@ def _facts(run: Path) -> dict:
         "best": _best(lines),
         "problems": problems,
     }
+
+
+def _facts_of_published(folder: Path) -> dict:
+    """What `_facts` gives for a published model, of which no training is known."""
+    problems = ["a published model, of whose training nothing is known: lmkeras evaluate judges it"]
+    try:
+        parameters = described_source(folder).get("parameters")
+    except InputError as error:
+        problems, parameters = [str(error)], None
+    unknown = dict.fromkeys(("updates", "seconds"))
+    return {"state": "published", "settings": {}, "parameters": parameters, **unknown, "best": {}, "problems": problems}
 
 
 def _evaluations(path: Path, problems: list[str]) -> list[dict]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Literal, NamedTuple
 
 from lmkeras.arguments import Shown
-from lmkeras.cli.runs import Run, lines_typed, loaded, require_task, typed_text
+from lmkeras.cli.runs import Run, WeightsDtype, lines_typed, loaded, require_task, typed_text
 from lmkeras.corpora.corpus import Examples
 from lmkeras.corpora.unlabelled import TextRow, open_text_rows, text_row
 from lmkeras.decoding.sampling import chosen, require_counts, stop_texts
@@ -22,6 +22,8 @@ def score(
     texts: Annotated[list[str], Shown("TEXT", positional=True)] = [],  # noqa: B006
     tokens: bool = False,
     json: bool = False,
+    special_tokens: bool = False,
+    weights_dtype: WeightsDtype = None,
     device: str = "auto",
 ) -> None:
     """Score texts by the chain rule. Prints log probability in nats, number of tokens, perplexity and text, with tabs.
@@ -31,11 +33,14 @@ def score(
         texts: the texts. Without them: one text a line from standard input.
         tokens: also print the log probability of each token, on a line of its own.
         json: print one JSON object for each text, with its tokens and their log probabilities.
+        special_tokens: read the names of special tokens in texts, such as <|im_end|>, as these tokens, not as text.
+        weights_dtype: precision in which a published decoder's weights are held; bfloat16 and float16 take half the
+            memory of float32, and are slower on CPUs. None: float32, or as it was held when lmkeras saved it.
         device: where to compute: auto, cpu, gpu or gpu:N.
     """
-    with loaded(run, device, Language) as model:
+    with loaded(run, device, Language, weights_dtype=weights_dtype) as model:
         for text in texts or lines_typed():
-            result = model.score(text)
+            result = model.score(text, special_tokens=special_tokens)
             if json:
                 print(as_json({"text": text, **_score_row(result)}), flush=True)
                 continue
@@ -120,6 +125,8 @@ def generate(
     output: Annotated[str | None, Shown("FILE")] = None,
     json: bool = False,
     overwrite: bool = False,
+    special_tokens: bool = False,
+    weights_dtype: WeightsDtype = None,
     device: str = "auto",
 ) -> None:
     """Continue prompts with generated text; without --prompt and --prompts, ask for one prompt after the other.
@@ -134,14 +141,17 @@ def generate(
         output: .csv, .tsv or .jsonl file for the new texts, beside all columns of the prompts; None: standard output.
         json: print one JSON object for each text.
         overwrite: replace the output file if it exists already.
+        special_tokens: read the names of special tokens in prompts, such as <|im_end|>, as these tokens, not as text.
+        weights_dtype: precision in which a published decoder's weights are held; bfloat16 and float16 take half the
+            memory of float32, and are slower on CPUs. None: float32, or as it was held when lmkeras saved it.
         device: where to compute: auto, cpu, gpu or gpu:N.
     """
     require_output(output, overwrite=overwrite, json=json)
     require_counts(chosen(None, {"max_new_tokens": max_new_tokens}).max_new_tokens, num_samples)
-    how = {"max_new_tokens": max_new_tokens, "stop": stop_texts(stop)}
+    how = {"max_new_tokens": max_new_tokens, "stop": stop_texts(stop), "special_tokens": special_tokens}
     require_task(run, Language)
     rows = prompts.rows()
-    with loaded(run, device, Language) as model:
+    with loaded(run, device, Language, weights_dtype=weights_dtype) as model:
         texts = _texts(model, rows, num_samples=num_samples, seeds=_Seeds(sampling, prompts.asked_for), how=how)
         written = ((one.row.columns, {"generated": "".join(one.pieces), **one.made_with}) for one in texts)
         if output is not None:

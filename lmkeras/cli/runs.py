@@ -27,6 +27,7 @@ Run = Annotated[str, Shown("RUN", positional=True)]
 Output = Annotated[str, Shown("RUN")]
 Folder = Annotated[str, Shown("FOLDER", positional=True)]
 Files = Annotated[list[str], Shown("FILES")]
+WeightsDtype = Literal["float32", "bfloat16", "float16"] | None
 
 
 def new_run(output: str, overwrite: bool, resume: bool) -> Path:
@@ -147,15 +148,15 @@ def _fields_of(options: type) -> set[str]:
 
 
 @contextlib.contextmanager
-def loaded(run: str, device: str, *wanted: type[Task]):
-    """A context that gives the model in a folder, placed on a device; InputError as in `require_task`."""
+def loaded(run: str, device: str, *wanted: type[Task], weights_dtype: WeightsDtype = None):
+    """A context that gives the model in a folder, placed on a device; InputError as in `require_task` and `load`."""
     require_task(run, *wanted)  # before TensorFlow's start, which takes seconds
     quiet_tensorflow()
     from lmkeras.models.loading import load
     from lmkeras.training.devices import place
 
     with place(device), warnings_noted():
-        yield load(run)
+        yield load(run, weights_dtype)
 
 
 @contextlib.contextmanager
@@ -218,7 +219,11 @@ def typed_text() -> Iterator[None]:
 
 
 def export(
-    run: Run, folder: Folder, overwrite: bool = False, dtype: Literal["float32", "bfloat16"] = "float32"
+    run: Run,
+    folder: Folder,
+    overwrite: bool = False,
+    dtype: Literal["float32", "bfloat16"] = "float32",
+    weights_dtype: WeightsDtype = None,
 ) -> None:
     """Export a model as a SavedModel, which takes text, gives text or labels, and needs only TensorFlow.
 
@@ -227,8 +232,11 @@ def export(
         folder: a new folder for the SavedModel.
         overwrite: replace a SavedModel that is there already.
         dtype: precision of matrix products; bfloat16 is only for BERT, and fast only on CPUs with instructions for it.
+            Published decoders always multiply in float32, whatever their weights are kept in.
+        weights_dtype: precision in which a published decoder is held while it is exported; the export keeps its weights
+            as they were published, or, where they were quantised, in this. None: float32.
     """
-    with loaded(run, "cpu") as model:
+    with loaded(run, "cpu", weights_dtype=weights_dtype) as model:
         exported, known = model.export(folder, overwrite, dtype), model.task.signatures
         names = [name for name in exported if name in known or name != "serving_default"]
         print(f"exported to {folder}: signature{'s' * (len(names) > 1)} {' and '.join(names)}")

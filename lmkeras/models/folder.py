@@ -73,7 +73,10 @@ def read_config(folder: str | Path, whole: bool = True) -> dict:
     folder = Path(folder)
     path = inside(folder, "config.json")
     if not path.is_file():
-        raise InputError(f"no saved model in {folder}: {path} is missing. Train one, or name the folder of one")
+        raise InputError(
+            f"no saved model in {folder}: {path} is missing. Train one, or name the folder of one; or name a published "
+            "model by its folder, its .gguf file or its two-part name on the Hugging Face hub, such as Qwen/Qwen3-0.6B"
+        )
     text = read_text(path, _LARGEST_CONFIG)
     try:
         config = parse_json(text)

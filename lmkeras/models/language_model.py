@@ -73,6 +73,9 @@ class LanguageModel(Model):
     def evaluate(self, corpus, stride: int | None = None, verbose: str | int = 0, **reading) -> dict[str, float]:
         """Judges the model on a corpus, every token once.
 
+        The tokens are those that `score` scores: where a tokenizer puts no id before a text (GPT-2, Qwen, SmolLM2), the
+        first token of each text is context alone, and neither it nor its characters are counted.
+
         Args:
             corpus: as in `fit`.
             stride: the most tokens that a window judges; those before them are only context. None: a transformer sees

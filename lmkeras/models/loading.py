@@ -51,23 +51,26 @@ def from_pretrained(source: str | Path, dtype: str | None = None, **options) -> 
     return model_class(task.kind).of_task(task, network, tokenizer)
 
 
-def load(folder: str | Path) -> Model:
+def load(folder: str | Path, dtype: str | None = None) -> Model:
     """Loads the model that `save` wrote, or a published one, see `from_pretrained`.
 
     No code from the folder is run, and no more memory used than its files need.
 
     Args:
         folder: the folder in which a model was saved, such as a training run's folder; or a published model.
+        dtype: for decoders that were published, as for `from_pretrained`; None also for one that was saved means as it
+            was held then.
 
     Returns:
         A model of the class that was saved.
 
     Raises:
-        InputError: there is no model, or a file, which the message names, is missing, damaged or from another model.
+        InputError: there is no model, or a file, which the message names, is missing, damaged or from another model; or
+            a dtype is given for a model that is no published decoder.
     """
     if is_published(folder):
-        return from_pretrained(folder)
-    config, tokenizer, network = read_parts(folder)
+        return from_pretrained(folder, dtype)
+    config, tokenizer, network = read_parts(folder, dtype)
     with naming(folder, f"a {config['kind']}"):
         task = task_of(config["kind"]).from_config(config)
         return model_class(config["kind"]).of_task(task, network, tokenizer)

@@ -17,6 +17,7 @@ from lmkeras.durable import write_arrays
 from lmkeras.errors import InputError
 from lmkeras.networks.network import Network
 from lmkeras.networks.weights import named_weights, shapes_of
+from lmkeras.pretrained.precision import BeyondRange, in_dtype
 
 _DTYPES = ("float32", "bfloat16", "float16", "mixed_bfloat16", "mixed_float16")
 _LONGEST_NAME = 200
@@ -27,15 +28,13 @@ def write_network(network: Network, path: str | Path) -> None:
     """Writes a network's weights, each under its name in `named_weights`, as precise as they were published."""
     dtype = getattr(network.body, "published_dtype", None)
     arrays = {name: weight.value.numpy() for name, weight in named_weights(network).items()}
-    write_arrays(path, {name: _as_published(array, dtype) for name, array in arrays.items()})
+    write_arrays(path, {name: _as_published(name, array, dtype) for name, array in arrays.items()})
 
 
-def _as_published(array: np.ndarray, dtype: str | None) -> np.ndarray:
+def _as_published(name: str, array: np.ndarray, dtype: str | None) -> np.ndarray:
     if dtype is None or not keras.backend.is_float_dtype(keras.backend.standardize_dtype(array.dtype)):
         return array
-    import ml_dtypes  # noqa: F401 - NumPy knows bfloat16 by it
-
-    return array.astype(dtype)
+    return in_dtype(array, dtype, name)
 
 
 def read_network(path: str | Path, said: Mapping[str, object]) -> Network:
@@ -73,6 +72,8 @@ def _naming(path: str | Path) -> Iterator[None]:
     """A context in which every error, as each library and each network has errors of its own, names that file."""
     try:
         yield
+    except BeyondRange as error:  # which is not the file's fault
+        raise BeyondRange(f"{path}: {error}") from None
     except Exception as error:
         raise InputError(f"{path} is damaged or in another format: {shortened(error)}") from error
 
@@ -81,7 +82,7 @@ def _assign(weight: keras.Variable, array: np.ndarray, name: str) -> None:
     of_weight, of_file = (keras.backend.standardize_dtype(of.dtype) for of in (weight, array))
     if of_weight != of_file and not all(map(keras.backend.is_float_dtype, (of_weight, of_file))):
         raise ValueError(f"{name} has numbers of type {of_file}: expected {of_weight}")
-    weight.assign(array)
+    weight.assign(in_dtype(array, of_weight, name) if of_weight == "float16" else array)
 
 
 def require_same(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> None:

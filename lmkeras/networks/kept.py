@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from lmkeras.networks.network import Network
+from lmkeras.pretrained.precision import in_dtype
 
 
 class KeptWeights(tf.Module):
@@ -36,7 +37,7 @@ class KeptWeights(tf.Module):
         of_weight = keras.backend.standardize_dtype(weight.dtype)
         if dtype in (None, of_weight) or not keras.backend.is_float_dtype(of_weight):
             return weight.value
-        return tf.Variable(tf.cast(weight.value, dtype), trainable=False, name=weight.name)
+        return tf.Variable(in_dtype(weight.value.numpy(), dtype, weight.path), trainable=False, name=weight.name)
 
     @contextlib.contextmanager
     def converted(self) -> Iterator[None]:

@@ -12,6 +12,7 @@ import numpy as np
 from lmkeras.archives import shortened
 from lmkeras.errors import InputError
 from lmkeras.pretrained.decoder_tables import FAMILIES, Row
+from lmkeras.pretrained.precision import require_in_range
 
 #: what follows from config.json and is in some checkpoints none the less: rates of rotary positions, causal masks
 _BUFFERS = re.compile(r"(.*\.)?(rotary_emb\.inv_freq|attn\.(bias|masked_bias))")
@@ -122,15 +123,25 @@ def weight_of(rows: Sequence[Row], source, arguments: Mapping, dtype: np.dtype) 
 
     Returns:
         A new array, which shares no memory with the file.
+
+    Raises:
+        InputError: a tensor has values beyond the precision's range.
     """
     if len(rows) == 1:
         tensor = source.read(rows[0].theirs)
-        return np.array(tensor.T if rows[0].transposed else tensor, dtype, order="C")
+        tensor = tensor.T if rows[0].transposed else tensor
+        with np.errstate(over="ignore"):
+            weight = np.array(tensor, dtype, order="C")
+        require_in_range(weight, tensor, rows[0].theirs)
+        return weight
     shapes = [shape_of(row, arguments) for row in rows]
     sizes = [shape[0] if row.transposed else shape[-1] for row, shape in zip(rows, shapes, strict=True)]
     weight, at = np.empty((*shapes[0][1:], sum(sizes)), dtype), 0
     for row, size in zip(rows, sizes, strict=True):
-        weight[..., at : at + size] = source.read(row.theirs).T  # rows side by side are transposed matrices, or biases
+        tensor = source.read(row.theirs).T  # rows side by side are transposed matrices, or biases
+        with np.errstate(over="ignore"):
+            weight[..., at : at + size] = tensor
+        require_in_range(weight[..., at : at + size], tensor, row.theirs)
         at += size
     return weight
 

@@ -108,7 +108,7 @@ def _of_gguf(source: str | Path) -> Source:
     return Source(
         name=str(source),
         folder=Path(source).parent,
-        config=file.config,
+        config={**file.config},
         generation_config=file.generation_config,
         weights=file.weights,
         read_tokenizer=lambda: tokenizer_of(file.header),

@@ -121,7 +121,8 @@ class Language(RunningTextTask):
     def validation_data(self, corpus, tokenizer, network, replicas):
         """Every token once, in windows as `evaluate` takes them."""
         stream = stream_of(corpus, tokenizer)
-        windows = functools.partial(judged_windows, network.body, stream, replicas=replicas)
+        how = {"shows_start": tokenizer.special.always_before, "replicas": replicas}
+        windows = functools.partial(judged_windows, network.body, stream, **how)
         noted = NotedStream.of(stream, network.body.context_length or _EVALUATION_WINDOW)
         amount = f"{stream.tokens:,} tokens"
         return ValidationData(lambda share: windows(share=share), stream.digest, noted=noted, amount=amount)
@@ -215,14 +216,22 @@ class LanguageRunner(Runner):
         return self._conversations
 
     def judge(self, corpus, stride=None, verbose=0):
-        """loss_nats, perplexity, bits per character and the counts, every token judged once."""
+        """loss_nats, perplexity, bits per character and the counts, every token judged once.
+
+        Where the tokenizer puts nothing before a text that is read alone, its first token is context and not judged, as
+        in scores.
+        """
         from lmkeras.training.fit import evaluate
 
-        stream = stream_of(corpus, self._tokenizer)
-        windows = judged_windows(self._network.body, stream, stride)
+        stream, shows_start = stream_of(corpus, self._tokenizer), self._tokenizer.special.always_before
+        windows = judged_windows(self._network.body, stream, shows_start=shows_start, stride=stride)
         loss = float(evaluate(self._network, windows, verbose)["loss"])
         values = {"loss_nats": loss, "perplexity": perplexity(loss)}
         counts = {"tokens": stream.tokens, "characters": stream.characters, "unknown_tokens": stream.unknown_tokens}
+        if not shows_start:  # first tokens are not judged; a character counts where its last byte is
+            firsts = stream.ids[stream.starts + 1].tolist()
+            counts["tokens"] -= len(firsts)
+            counts["characters"] -= sum(len(self._tokenizer.decode_whole([id])) for id in firsts)
         if self._tokenizer.spells_text:
             values["bits_per_character"] = bits_per_character(loss, **counts)
         return {**values, **counts}, None
@@ -232,12 +241,21 @@ class LanguageRunner(Runner):
         return ((text, self.generator.predict(text, top_k)) for text in texts)
 
 
-def judged_windows(body, stream: TokenStream, stride: int | None = None, replicas: int = 1, share: Share = WHOLE):
+def judged_windows(
+    body,
+    stream: TokenStream,
+    *,
+    shows_start: bool = True,
+    stride: int | None = None,
+    replicas: int = 1,
+    share: Share = WHOLE,
+):
     """Windows in which every token of a stream is judged once, as a tf.data.Dataset.
 
     Args:
         body: the network's body.
         stream: the corpus.
+        shows_start: whether the id before a text is read; if not, the text's first token is not judged.
         stride: the most tokens that a window judges. None: half a window for a recurrent body, with the other half as
             context, so that a token's loss is near that given the whole text before it; whole windows side by side for
             other bodies, as in training.
@@ -253,4 +271,5 @@ def judged_windows(body, stream: TokenStream, stride: int | None = None, replica
     if stride is not None and not 1 <= stride <= length:
         raise InputError(f"stride must be from 1 to {length}, the length of a window, got {stride}")
     rows = -(-max(1, 4096 // length) // replicas) * replicas  # a multiple of replicas
-    return evaluation_windows(stream, length, batch_size=rows, stride=stride, share=share)
+    how = {"stride": stride, "share": share, "shows_start": shows_start}
+    return evaluation_windows(stream, length, batch_size=rows, **how)

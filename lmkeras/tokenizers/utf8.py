@@ -26,7 +26,7 @@ def encodable(text: str) -> str:
 
 
 def whole_characters(joined: bytes) -> str:
-    """The text of bytes, U+FFFD where they are not UTF-8, without the beginning of a character at the end.
+    r"""The text of bytes, U+FFFD where they are not UTF-8, without the beginning of a character at the end.
 
     Example:
         >>> whole_characters("a猫".encode()[:-1]), whole_characters(b"a\xff"), whole_characters("\ufffd".encode())

@@ -43,7 +43,11 @@ def test_a_line_that_goes_on_and_a_system_message(monkeypatch, capsys, folder, m
     expected = model.chat(said("the cat\nsat", system="user"), 8)
     assert talk(monkeypatch, capsys, folder, ["the cat\\", "sat"], "--system", "user")[1] == f"{expected}\n"
     lines = ["/system user", "the cat\\", "sat", "/quit", "never read"]
-    assert talk(monkeypatch, capsys, folder, lines)[1] == f"{expected}\n"
+    _, out, err = talk(monkeypatch, capsys, folder, lines)
+    assert (out, err) == (f"{expected}\n", "lmkeras: a new conversation begins, with this system message\n")
+    err = talk(monkeypatch, capsys, folder, ["/reset", "/system"], "--system", "user")[2].splitlines()
+    assert err[0].endswith("the conversation is forgotten; the system message stays")
+    assert err[1].endswith("a new conversation begins, with no system message")
 
 
 def test_reset_forgets_and_save_keeps(monkeypatch, capsys, folder, model, tmp_path):
@@ -56,6 +60,7 @@ def test_reset_forgets_and_save_keeps(monkeypatch, capsys, folder, model, tmp_pa
     assert "/reset" in out
     assert json.loads(file.read_text(encoding="utf-8")) == said("hello", answer)
     assert "2 messages saved" in err
+    assert "lmkeras: the conversation is forgotten\n" in err
     assert "no command /nonsense" in err
     assert "exists" in talk(monkeypatch, capsys, folder, [f"/save {file}"])[2]
 
@@ -81,6 +86,11 @@ def test_a_message_that_is_too_long_is_refused_and_forgotten(monkeypatch, capsys
     code, out, err = talk(monkeypatch, capsys, folder, ["猫" * 200, "the cat"])
     assert (code, out) == (0, f"{model.chat(said('the cat'), 8)}\n")
     assert "makes a conversation of" in err
+
+
+def test_what_is_no_model_is_told_of_published_ones(monkeypatch, capsys):
+    code, out, err = talk(monkeypatch, capsys, "nosuch", ["hello"])
+    require_one_line(code, out, err, "its .gguf file or its two-part name on the Hugging Face hub")
 
 
 def test_a_model_that_cannot_talk_says_so(monkeypatch, capsys, tmp_path):

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+import lmkeras
 from tests.cli.command import require_one_line, run
+from tests.models.published_llama import write_llama
 
 LINES = [
     {"step": 5, "learning_rate": 0.1, "loss": 2.0, "val_loss": 1.0, "val_accuracy": 0.5},
@@ -60,6 +62,20 @@ def test_what_is_damaged_is_said(runs, tmp_path, capsys):
     assert "a: a/metrics.jsonl line 4 is damaged" in out
     assert "长: 长/settings.json is damaged" in out
     assert "0.7500 at 10" in out
+
+
+def test_published_models_stand_beside_runs(runs, tmp_path, capsys):
+    write_llama(tmp_path / "llama")
+    code, out, err = run(capsys, "compare", "a", "llama")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[1].split() == ["state", "running", "or", "killed", "published"]
+    count = lmkeras.load("llama").network.count_params()
+    rows = {line.split()[0]: line.split()[1:] for line in out.splitlines()[1:]}
+    assert rows["parameters"] == ["1,234", f"{count:,}"]
+    assert out.splitlines()[-1].startswith("llama: a published model, of whose training nothing is known")
+    assert "damaged" not in out
+    found = json.loads(run(capsys, "compare", "llama", "--json")[1])["llama"]
+    assert (found["state"], found["parameters"], found["best"]) == ("published", count, {})
 
 
 def test_no_run(runs, capsys):

@@ -1,12 +1,16 @@
 """The command line takes a published language model wherever it takes a run."""
 
+import io
 import json
 
 import pytest
 
 import lmkeras
+from lmkeras.models import loading
+from lmkeras.pretrained.gguf import opening
 from tests.cli.command import run
-from tests.models.published_llama import write_llama
+from tests.models.published_llama import END, START, write_llama
+from tests.pretrained.gguf.files import TOKENIZER, write_gguf
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +45,48 @@ def test_it_is_described(folder, capsys):
     said = json.loads(out)
     assert (code, said["model_type"], said["dtype"]) == (0, "llama", "bfloat16")
     assert said["parameters"] == sum(weight.shape.num_elements() for weight in lmkeras.load(folder).network.weights)
+
+
+@pytest.mark.parametrize("verb", ["generate", "chat", "score", "evaluate", "export"])
+def test_weights_are_held_in_the_dtype_that_is_asked_for(folder, verb, tmp_path, monkeypatch, capsys):
+    (tmp_path / "text.txt").write_text("the cat sat on the mat.\n")
+    monkeypatch.setattr("sys.stdin", io.StringIO("the cat\n"))
+    beside = {"generate": ["--prompt", "a"], "score": ["a cat"], "evaluate": ["--text", tmp_path / "text.txt"]}
+    beside["export"] = [tmp_path / "exported"]
+    held, load = [], loading.load
+
+    def noted(run, dtype=None):
+        model = load(run, dtype)
+        held.append({weight.dtype for weight in model.network.weights})
+        return model
+
+    monkeypatch.setattr(loading, "load", noted)
+    assert run(capsys, verb, folder, *beside.get(verb, []), "--weights-dtype", "bfloat16")[0] == 0
+    assert held == [{"bfloat16"}]
+
+
+def test_special_tokens_are_read_where_they_are_asked_for(folder, model, capsys):
+    prompt = f"{START}the cat{END}"
+    expected = model.generate(prompt, 9, special_tokens=True)
+    assert expected != model.generate(prompt, 9)
+    how = ["--prompt", prompt, "--max-new-tokens", 9]
+    assert run(capsys, "generate", folder, *how, "--special-tokens")[1] == f"{prompt}{expected}\n"
+    score = model.score(prompt, special_tokens=True)
+    found = json.loads(run(capsys, "score", folder, prompt, "--special-tokens", "--json")[1])
+    assert found["log_probability"] == pytest.approx(score.log_probability)
+    assert [one["token"] for one in found["tokens"]] == score.tokens
+    assert score.tokens[-1] == END
+
+
+def test_the_header_of_a_gguf_file_is_read_once(tmp_path, monkeypatch, capsys):
+    file = write_gguf(tmp_path / "tiny.gguf", **TOKENIZER)
+    read, times = opening.read_header, []
+    monkeypatch.setattr(opening, "read_header", lambda *given: times.append(given) or read(*given))
+    assert run(capsys, "generate", file, "--prompt", "ab", "--max-new-tokens", 2)[0] == 0
+    assert len(times) == 1
+    write_gguf(file, **{**TOKENIZER, "tokenizer.ggml.eos_token_id": 1})
+    assert run(capsys, "info", file)[0] == 0
+    assert len(times) == 2, "another file of the same name is read"
 
 
 @pytest.mark.parametrize(

@@ -148,17 +148,17 @@ def test_a_dataset_goes_on_from_any_step():
             np.testing.assert_array_equal(weights, ones)
 
 
-@given(lengths_of_texts, st.integers(1, 12), st.data(), frames)
-def test_every_token_is_judged_once_after_its_own_text(lengths, length, data, special):
+@given(lengths_of_texts, st.integers(1, 12), st.data(), frames, st.booleans())
+def test_every_token_is_judged_once_after_its_own_text(lengths, length, data, special, shows_start):
     stream = stream_of(lengths, special)
     stride = data.draw(st.integers(1, length))
-    judged = []
-    for ids, count in text_windows(stream, length, stride):
+    judged, firsts = [], set() if shows_start else {1, *(1 + np.cumsum(lengths)).tolist()}
+    for ids, count in text_windows(stream, length, stride, shows_start):
         assert 1 <= count <= len(ids) - 1 <= length
         assert is_token(ids[1:]).all(), "a window never crosses into another text, nor does it reach the end's id"
-        assert is_token(ids[0]) or ids[0] == special.frame.before
+        assert is_token(ids[0]) or (shows_start and ids[0] == special.frame.before)
         judged += ids[len(ids) - count :].tolist()
-    assert judged == list(range(1, sum(lengths) + 1))
+    assert judged == [one for one in range(1, sum(lengths) + 1) if one not in firsts]
 
 
 @pytest.mark.parametrize("special", FRAMES.values(), ids=FRAMES)
@@ -179,17 +179,19 @@ def test_a_stride_that_leaves_tokens_out_is_refused(stride):
 
 
 @settings(deadline=None, max_examples=30)
-@given(lengths_of_texts, st.integers(1, 12), st.data(), frames)
-def test_evaluation_batches_weigh_each_target_once(lengths, length, data, ids):
+@given(lengths_of_texts, st.integers(1, 12), st.data(), frames, st.booleans())
+def test_evaluation_batches_weigh_each_target_once(lengths, length, data, ids, shows_start):
+    lengths = lengths if shows_start else [*lengths, 2]  # at least one text has a token to judge
     stream, stride = stream_of(lengths, ids), data.draw(st.integers(1, length))
-    dataset = evaluation_windows(stream, length, 3, stride)
+    dataset = evaluation_windows(stream, length, 3, stride=stride, shows_start=shows_start)
+    firsts = set() if shows_start else {1, *(1 + np.cumsum(lengths)).tolist()}
     batches = list(dataset.as_numpy_iterator())
     assert len(batches) == dataset.cardinality()
     judged = []
     for inputs, targets, weights in batches:
         assert list(inputs) == ["input_ids"]
         inputs = inputs["input_ids"]
-        assert inputs.shape == targets.shape == weights.shape == (3, min(length, max(lengths)))
+        assert inputs.shape == targets.shape == weights.shape == (3, min(length, max(lengths) - (not shows_start)))
         assert (inputs.dtype, targets.dtype, weights.dtype) == (np.int32, np.int32, np.float32)
         assert set(weights.ravel().tolist()) <= {0.0, 1.0}
         judged += targets[weights == 1].tolist()
@@ -198,7 +200,7 @@ def test_evaluation_batches_weigh_each_target_once(lengths, length, data, ids):
         # what is not judged is context or filler
         assert (is_token(targets) | ((targets == ids.filler) & (weights == 0))).all()
         assert (is_token(inputs) | (inputs == ids.frame.before) | ((inputs == ids.filler) & (weights == 0))).all()
-    assert sorted(judged) == list(range(1, sum(lengths) + 1))
+    assert sorted(judged) == [one for one in range(1, sum(lengths) + 1) if one not in firsts]
 
 
 def test_rows_are_filled_with_the_filler():

@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 import lmkeras
 from lmkeras import InputError, LanguageModel
@@ -108,12 +110,31 @@ def test_scores_and_losses_are_those_of_a_full_pass(model):
     logits = tf.nn.log_softmax(model.network(ids)).numpy()[0]
     expected = [logits[i, ids[0, i + 1]] for i in range(ids.shape[1] - 1)]
     np.testing.assert_allclose(model.score(text).token_log_probabilities, expected, rtol=1e-4, atol=1e-5)
-    before = np.array([[1, *ids[0]]])  # where texts follow one another, each has its first token predicted too
-    logits = tf.nn.log_softmax(model.network(before)).numpy()[0]
-    losses = [-logits[i, before[0, i + 1]] for i in range(before.shape[1] - 1)]
     judged = model.evaluate([text])
-    assert judged["tokens"] == ids.shape[1]
-    assert judged["loss_nats"] == pytest.approx(np.mean(losses), rel=1e-4)
+    assert judged["tokens"] == ids.shape[1] - 1
+    assert judged["loss_nats"] == pytest.approx(-np.mean(expected), rel=1e-4)
+    characters = len(text) - len(model.tokenizer.decode(ids[0, :1]))
+    assert judged["characters"] == characters
+    assert judged["bits_per_character"] == pytest.approx(-sum(expected) / np.log(2) / characters, rel=1e-4)
+
+
+@pytest.mark.parametrize("begins", [False, True])
+@pytest.mark.parametrize("text", ["the cat sat on the mat.", "猫坐在垫子上。" * 40, "hello " * 200])
+def test_evaluate_and_score_have_the_same_perplexity(tmp_path, begins, text):
+    """Whether the tokenizer puts its start before a text or not, and for texts longer than the context."""
+    folder = write_llama(tmp_path / "llama")
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps({**config, "add_bos_token": begins}))
+    model = lmkeras.load(folder)
+    judged, score = model.evaluate([text]), model.score(text)
+    assert judged["tokens"] == len(score.tokens) == len(model.tokenizer.encode(text)) - (not begins)
+    assert judged["perplexity"] == pytest.approx(score.perplexity, rel=1e-5)
+
+
+def test_texts_of_one_token_have_nothing_to_judge(model):
+    with pytest.raises(InputError, match="every text is a single token"):
+        model.evaluate(["a", "b"])
+    assert model.evaluate(["a", "the cat"])["tokens"] == len(model.score("the cat").tokens)
 
 
 def test_bfloat16_weights_are_held_in_half_the_memory_and_give_the_same(folder, model):
@@ -123,10 +144,72 @@ def test_bfloat16_weights_are_held_in_half_the_memory_and_give_the_same(folder, 
     assert half.generate(PROMPTS) == model.generate(PROMPTS)
 
 
+def test_a_saved_decoder_is_held_in_the_dtype_that_is_asked_for(model, tmp_path):
+    model.save(tmp_path / "saved")
+    half = lmkeras.load(tmp_path / "saved", dtype="bfloat16")
+    assert {weight.dtype for weight in half.network.weights} == {"bfloat16"}
+    assert half.generate(PROMPTS) == model.generate(PROMPTS)
+    with pytest.raises(InputError, match="dtype of weights"):
+        lmkeras.load(tmp_path / "saved", dtype="int8")
+    other = LanguageModel("lstm", "characters", embedding_dim=4, units=4)
+    other.fit(["the cat"] * 20, steps=1, verbose=0)
+    other.save(tmp_path / "lstm")
+    with pytest.raises(InputError, match="is for published decoders"):
+        lmkeras.load(tmp_path / "lstm", dtype="bfloat16")
+
+
+@pytest.mark.parametrize("name", ["model.norm.weight", "model.layers.1.self_attn.k_proj.weight"])
+def test_values_beyond_float16_are_refused_by_the_name_of_the_tensor(tmp_path, name):
+    folder = write_llama(tmp_path / "llama")
+    with safe_open(folder / "model.safetensors", "numpy") as file:
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    tensors[name] = tensors[name].copy()
+    tensors[name].flat[3] = -1e5
+    save_file(tensors, folder / "model.safetensors")
+    with pytest.raises(InputError, match=rf"{name} has values up to 100,000, and float16 ends at 65,504"):
+        lmkeras.from_pretrained(folder, dtype="float16")
+    whole = lmkeras.from_pretrained(folder)
+    whole.save(tmp_path / "saved")
+    with pytest.raises(InputError, match="float16 ends at 65,504") as refused:
+        lmkeras.load(tmp_path / "saved", dtype="float16")
+    assert "damaged" not in str(refused.value)
+    for dtype in ("float32", "bfloat16"):
+        held = lmkeras.from_pretrained(folder, dtype=dtype)
+        assert all(np.isfinite(np.asarray(weight.value, "float32")).all() for weight in held.network.weights)
+
+
+@pytest.mark.parametrize(
+    ("how", "complaint"),
+    [
+        ({"stop": 5}, "stop must be a text or several, got 5"),
+        ({"stop": ["a", 5]}, "stop must be a text or several, got 5"),
+        ({"temperature": "hot"}, "temperature must be a number, got 'hot'"),
+        ({"top_k": 2.5}, "top_k must be a whole number, got 2.5"),
+        ({"top_p": [0.5]}, "top_p must be a number"),
+        ({"repetition_penalty": "1"}, "repetition_penalty must be a number"),
+        ({"seed": "x"}, "seed must be a whole number"),
+        ({"max_new_tokens": "9"}, "max_new_tokens must be a whole number"),
+    ],
+)
+def test_arguments_of_wrong_types_are_named(model, how, complaint):
+    for ask in (model.generate, model.chat, model.stream, model.stream_chat):
+        with pytest.raises(InputError, match=complaint):
+            ask("the cat", **how)
+
+
+def test_what_is_no_text_is_named(model):
+    for ask in (model.generate, model.stream, model.chat, model.stream_chat, model.score):
+        with pytest.raises(InputError):
+            ask(5)
+    with pytest.raises(InputError, match="stream continues one text"):
+        model.stream(["the cat", "the mat"])
+    for ask in (model.generate, model.chat):
+        with pytest.raises(InputError, match="num_samples must be a whole number"):
+            ask("the cat", num_samples="2")
+
+
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_what_is_saved_is_as_precise_as_what_was_published(folder, model, dtype, tmp_path):
-    from safetensors import safe_open
-
     one = LanguageModel.from_pretrained(folder, dtype=dtype)
     one.save(tmp_path / "saved")
     one.save_pretrained(tmp_path / "published")

@@ -1,6 +1,7 @@
 """Opens a GGUF file: its configuration, its weights and its tokenizer."""
 
 import dataclasses
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +55,19 @@ def open_gguf(path: str | Path) -> GgufFile:
     if not path.is_file():
         raise InputError(f"no file {path}: give the path of a .gguf file, a folder with config.json or a hub name")
     with naming_damage(path):
-        numbers = np.memmap(path, "uint8", mode="r")
-        header = read_header(path, numbers)
-        config = config_of(header, numbers)
-        return GgufFile(header, config, GgufWeights(numbers, header.entries, origins_of(header, config)))
+        state = path.stat()
+        return _opened(path, (state.st_ino, state.st_size, state.st_mtime_ns))
+
+
+@functools.lru_cache(maxsize=1)
+def _opened(path: Path, state: tuple[int, ...]) -> GgufFile:
+    """The file, kept while it is the same: whoever asks what a model is goes on to read it.
+
+    Args:
+        path: the file.
+        state: changes with the file.
+    """
+    numbers = np.memmap(path, "uint8", mode="r")
+    header = read_header(path, numbers)
+    config = config_of(header, numbers)
+    return GgufFile(header, config, GgufWeights(numbers, header.entries, origins_of(header, config)))

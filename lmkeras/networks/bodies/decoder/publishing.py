@@ -13,8 +13,8 @@ from lmkeras.networks.weights import named_weights
 from lmkeras.pretrained.checkpoint import write_checkpoint
 from lmkeras.pretrained.decoder_config import arguments_of, config_of
 from lmkeras.pretrained.decoder_families import by_weight, rows_in, rows_of, tensors_of, weight_of
+from lmkeras.pretrained.precision import WEIGHT_DTYPES, in_dtype, numpy_dtype
 
-_DTYPES = ("float32", "bfloat16", "float16")
 #: where config.json says nothing, transformers takes ids of the vocabulary that a family was first published with
 _NO_IDS = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
 
@@ -32,11 +32,12 @@ def read_decoder(source, dtype: str | None = None) -> Network:
             in half the memory, as in float32.
 
     Raises:
-        InputError: config.json asks for what lmkeras does not have, or the tensors are not those that it describes.
+        InputError: config.json asks for what lmkeras does not have, the tensors are not those that it describes, or one
+            of them has values beyond float16.
     """
     dtype = source.kept_dtype if dtype is None else dtype
-    if dtype not in _DTYPES:
-        raise unknown_name("dtype of weights", dtype, _DTYPES)
+    if dtype not in WEIGHT_DTYPES:
+        raise unknown_name("dtype of weights", dtype, WEIGHT_DTYPES)
     arguments = arguments_of(source.config, f"config.json in {source.name}", num_tensors=len(source.shapes))
     rows = by_weight(rows_in(source, arguments))
     network = new_decoder(
@@ -49,7 +50,7 @@ def read_decoder(source, dtype: str | None = None) -> Network:
     weights = named_weights(network)
     for path, parts in rows.items():
         weight = weights.pop(path)
-        weight.assign(weight_of(parts, source, arguments=arguments, dtype=_numpy_dtype(dtype)))
+        weight.assign(weight_of(parts, source, arguments=arguments, dtype=numpy_dtype(dtype)))
     if weights:  # a table without one of the weights: that would be a mistake in lmkeras
         raise ValueError(f"no tensor for {', '.join(weights)}")
     return network
@@ -71,7 +72,7 @@ def write_decoder(network: Network, folder: str | Path, more: Mapping | None = N
         more: further entries of config.json, such as eos_token_id.
 
     Raises:
-        InputError: the network has another body.
+        InputError: the network has another body, or values beyond float16 where it was published in that.
     """
     body = network.body
     if not isinstance(body, PublishedDecoder):
@@ -79,12 +80,6 @@ def write_decoder(network: Network, folder: str | Path, more: Mapping | None = N
     dtype = body.published_dtype or body.weights_dtype
     arguments, weights, tensors = body.get_config(), named_weights(network), {}
     for path, parts in by_weight(rows_of(arguments)).items():
-        tensors |= tensors_of(parts, np.asarray(weights[path].value).astype(_numpy_dtype(dtype)), arguments)
+        tensors |= tensors_of(parts, in_dtype(np.asarray(weights[path].value), dtype, path), arguments)
     config = {**config_of(arguments), **_NO_IDS, "torch_dtype": dtype, **(more or {})}
     write_checkpoint(folder, config, tensors)
-
-
-def _numpy_dtype(name: str) -> np.dtype:
-    import ml_dtypes  # noqa: F401 - NumPy knows bfloat16 by it
-
-    return np.dtype(name)
