@@ -47,7 +47,8 @@ tokenizers.keras_words tokenizers.byte_pair tokenizers.word_piece tokenizers.pub
 corpora.knowledge
 corpora.tagged_spans corpora.tagged_records corpora.tagged_files corpora.tagged_memory corpora.tagged_docstrings
 corpora.tagged
-datasets.sharing datasets.prefetching datasets.notes datasets.windows datasets.shard_files datasets.shards
+datasets.sharing datasets.prefetching datasets.notes datasets.windows datasets.judged_windows datasets.shard_files
+datasets.shards
 datasets.encoding datasets.shard_writing
 datasets.sharded_windows
 datasets.tokenized datasets.layout datasets.examples datasets.question_windows datasets.documents datasets.masking

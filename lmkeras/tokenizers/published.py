@@ -62,20 +62,20 @@ class PublishedTokenizer(BaseTokenizer):
     def special(self) -> SpecialIds:
         """The ids of the special tokens that the files name.
 
-        `ends` begins with the end that tokenizer_config.json names. `always_before` tells whether the tokenizer
-        puts `start` before every text; tokenizer_config.json's "add_bos_token" has the last word.
+        `ends` begins with the end that tokenizer_config.json names. `always_before` tells whether the post-processor of
+        tokenizer.json puts `start` before every text. "add_bos_token" of tokenizer_config.json says the same in most
+        checkpoints; where it does not, transformers 5 goes by the post-processor, and so does this.
         """
         names, before = self.special_names, self._added_before()
         start = before[0] if before else self._ids.get(names.get("bos_token"))
         end, unknown = self._ids.get(names.get("eos_token")), self._ids.get(self._tokenizer["model"].get("unk_token"))
         ends = tuple(dict.fromkeys(id for id in (end, *self._ends) if id is not None and id < self.vocabulary_size))
-        always = self._config.get("add_bos_token")
         return SpecialIds(
             padding=self._ids.get(names.get("pad_token")),
             start=start,
             ends=ends,
             unknown=None if unknown in (start, *ends) else unknown,
-            always_before=start is not None and (bool(before) if not isinstance(always, bool) else always),
+            always_before=bool(before),
         )
 
     @property

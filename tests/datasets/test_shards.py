@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmkeras.datasets import open_shards, tokenize, write_shards
+from lmkeras.datasets.judged_windows import text_windows
 from lmkeras.datasets.shard_files import digest_of, read_description, write_description
-from lmkeras.datasets.windows import Frame, text_windows
+from lmkeras.datasets.windows import Frame
 from lmkeras.errors import InputError
 from lmkeras.tokenizers import new_tokenizer
 from lmkeras.tokenizers.keras_words import Tokenizer

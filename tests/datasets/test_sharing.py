@@ -7,8 +7,9 @@ import pytest
 import tensorflow as tf
 
 from lmkeras.datasets import EncodedExamples, TrainingExamples, evaluation_batches
+from lmkeras.datasets.judged_windows import evaluation_windows
 from lmkeras.datasets.sharing import WHOLE, Share
-from lmkeras.datasets.windows import TrainingWindows, evaluation_windows
+from lmkeras.datasets.windows import TrainingWindows
 from tests.datasets.test_windows import stream_of
 
 RANDOM = np.random.default_rng(4)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import ml_dtypes
 import numpy as np
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from lmkeras.pretrained.checkpoint import write_checkpoint
 
@@ -38,6 +38,15 @@ def write_tokenizer(folder: Path, template: str | None = TEMPLATE) -> int:
     config |= {} if template is None else {"chat_template": template}
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
     return tokenizer.get_vocab_size()
+
+
+def put_start_before_texts(folder: Path) -> None:
+    """Changes a tokenizer so that it puts START before every text that is read alone."""
+    path = folder / "tokenizer.json"
+    tokenizer = Tokenizer.from_file(str(path))
+    start = (START, tokenizer.token_to_id(START))
+    tokenizer.post_processor = processors.TemplateProcessing(f"{START} $A", special_tokens=[start])
+    tokenizer.save(str(path))
 
 
 def write_llama(folder: Path, dtype: str = "float32", template: str | None = TEMPLATE, seed: int = 0, **more) -> Path:

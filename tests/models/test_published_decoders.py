@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 
 import lmkeras
 from lmkeras import InputError, LanguageModel
-from tests.models.published_llama import END, START, TEXT_END, write_llama
+from tests.models.published_llama import END, START, TEXT_END, put_start_before_texts, write_llama
 
 PROMPTS = ["the cat", "hello, how are you", "", "猫坐在"]
 
@@ -77,8 +77,7 @@ def test_special_tokens_in_prompts_are_read_where_they_are_asked_for(model):
 
 def test_a_text_that_begins_with_its_start_gets_no_second_one(tmp_path):
     folder = write_llama(tmp_path / "llama")
-    config = json.loads((folder / "tokenizer_config.json").read_text())
-    (folder / "tokenizer_config.json").write_text(json.dumps({**config, "add_bos_token": True}))
+    put_start_before_texts(folder)
     tokenizer = lmkeras.load(folder).tokenizer
     start = tokenizer.marks[START]
     assert (
@@ -123,8 +122,8 @@ def test_scores_and_losses_are_those_of_a_full_pass(model):
 def test_evaluate_and_score_have_the_same_perplexity(tmp_path, begins, text):
     """Whether the tokenizer puts its start before a text or not, and for texts longer than the context."""
     folder = write_llama(tmp_path / "llama")
-    config = json.loads((folder / "tokenizer_config.json").read_text())
-    (folder / "tokenizer_config.json").write_text(json.dumps({**config, "add_bos_token": begins}))
+    if begins:
+        put_start_before_texts(folder)
     model = lmkeras.load(folder)
     judged, score = model.evaluate([text]), model.score(text)
     assert judged["tokens"] == len(score.tokens) == len(model.tokenizer.encode(text)) - (not begins)

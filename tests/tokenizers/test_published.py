@@ -37,6 +37,19 @@ def test_special_tokens_are_read_where_they_are_asked_for():
     assert tokenizer.encode_marked("plain") == tokenizer.encode("plain") == theirs.encode("plain").ids
 
 
+@pytest.mark.parametrize("told", [{}, {"add_bos_token": True}, {"add_bos_token": False}], ids=str)
+@pytest.mark.parametrize("puts", [True, False])
+def test_the_start_is_before_texts_where_transformers_puts_it(tmp_path, puts, told):
+    from transformers import AutoTokenizer
+
+    config = {"bos_token": "<s>", "eos_token": "</s>", "tokenizer_class": "PreTrainedTokenizerFast", **told}
+    files = {"tokenizer": LLAMA if puts else {**LLAMA, "post_processor": None}, "tokenizer_config": config}
+    for name, content in files.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    ids = AutoTokenizer.from_pretrained(tmp_path)("cat").input_ids
+    assert PublishedTokenizer(*files.values()).encode_alone("cat") == ids
+
+
 def test_roles_of_ids():
     theirs = library(QWEN)
     end, pad = theirs.token_to_id("<|im_end|>"), theirs.token_to_id("<|endoftext|>")
@@ -45,7 +58,6 @@ def test_roles_of_ids():
     assert tokenizer.special_names == {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"}
     config = {"bos_token": "<s>", "eos_token": "</s>"}
     assert PublishedTokenizer(LLAMA, config).special == SpecialIds(start=1, ends=(2,), unknown=3)
-    assert not PublishedTokenizer(LLAMA, {**config, "add_bos_token": False}).special.always_before
     gpt2 = PublishedTokenizer(QWEN, dict.fromkeys(["bos_token", "eos_token", "unk_token"], "<|endoftext|>")).special
     assert gpt2 == SpecialIds(start=pad, ends=(pad,), always_before=False)
 
