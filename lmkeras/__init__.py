@@ -35,6 +35,8 @@ _NAMES = {
     "DecoderBlock": "lmkeras.layers.blocks",
     "lstm_language_model": "lmkeras.networks.bodies.recurrent",
     "transformer_language_model": "lmkeras.networks.bodies.transformer",
+    "lstm_encoder_decoder": "lmkeras.networks.bodies.encoder_decoder",
+    "transformer_encoder_decoder": "lmkeras.networks.bodies.encoder_decoder",
     "ngram_classifier": "lmkeras.networks.bodies.ngrams",
     "dense_classifier": "lmkeras.networks.bodies.dense",
     "cnn_classifier": "lmkeras.networks.bodies.convolutional",

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from lmkeras.networks.contract import Body, Head, Writer
+from lmkeras.networks.contract import Body, EncoderDecoder, Head, Writer
 from lmkeras.tasks.base import Task
 from lmkeras.tasks.whole_texts import TextLengths, WholeTextTask
 
 DOCS = Path(__file__).parents[1] / "docs"
 #: the word for "required" in each language
 PAGES = {"extending.md": "required", "extending.zh.md": "必须"}
-CONTRACTS = [Body, Writer, Head, WholeTextTask, Task]
+CONTRACTS = [Body, Writer, EncoderDecoder, Head, WholeTextTask, Task]
 
 
 def programs(page):

@@ -61,21 +61,19 @@ pretrained.gguf pretrained.gguf.header pretrained.gguf.tensors pretrained.gguf.a
 pretrained.gguf.tokenizer pretrained.gguf.opening pretrained.source pretrained.checkpoint
 pretrained.bert_tables pretrained.bert
 layers layers.precision layers.activations layers.fused layers.dropout layers.position layers.cache layers.attention
-layers.blocks layers.norm layers.rotary layers.grouped_attention layers.published_block
+layers.blocks layers.cross_attention layers.cross_blocks layers.norm layers.rotary layers.grouped_attention
+layers.published_block
 pretrained.decoder_tables pretrained.decoder_rotary pretrained.decoder_config pretrained.decoder_families
 layers.vocabulary_loss layers.recurrent layers.ngrams layers.word_features layers.crf layers.entities
-networks networks.settings networks.size_types networks.registry networks.pooling
-networks.contract.body_and_head networks.contract.writers networks.contract
-networks.judged networks.network networks.kept
-networks.heads networks.heads.summary networks.heads.language networks.heads.classes networks.heads.labels
-networks.heads.spans networks.heads.masked networks.heads.tags
-networks.bodies networks.bodies.embedding
-networks.bodies.ngrams networks.bodies.words networks.bodies.dense networks.bodies.convolutional
-networks.bodies.recurrent
-networks.bodies.bidirectional networks.bodies.transformer
-networks.bodies.bert.calling networks.bodies.bert.packed networks.bodies.bert.reading
-networks.bodies.bert.publishing networks.bodies.bert.encoder
-networks.bodies.decoder.sharing networks.bodies.decoder.body
+networks networks.settings networks.size_types networks.registry networks.pooling networks.contract.body_and_head
+networks.contract.writers networks.contract networks.judged networks.network networks.kept networks.heads
+networks.heads.summary networks.heads.language networks.heads.classes networks.heads.labels networks.heads.spans
+networks.heads.masked networks.heads.tags networks.bodies networks.bodies.embedding networks.bodies.ngrams
+networks.bodies.words networks.bodies.dense networks.bodies.convolutional networks.bodies.recurrent
+networks.bodies.bidirectional networks.bodies.transformer networks.bodies.encoder_decoder.base
+networks.bodies.encoder_decoder.transformer networks.bodies.encoder_decoder.recurrent networks.bodies.encoder_decoder
+networks.bodies.bert.calling networks.bodies.bert.packed networks.bodies.bert.reading networks.bodies.bert.publishing
+networks.bodies.bert.encoder networks.bodies.decoder.sharing networks.bodies.decoder.body
 networks.bodies.bert.classifier networks.bodies.bert.with_head networks.bodies.bert.drop_in networks.bodies.bert
 networks.version_0_1 networks.weights networks.bodies.decoder.publishing networks.bodies.decoder
 training.outcome training.averaging training.curves training.devices training.adam training.muon training.optimizers

@@ -39,6 +39,21 @@ class _Block(keras.layers.Layer):
         x = ops.cast(x, self._residual_dtype)
         return self._apply(x, lambda y: self._attention(y, mask=mask, training=training), training)
 
+    def _apply(self, x, attention, training, between=None):
+        """Both halves of the block; `between`, a function of [B, T, D], is what a subclass has between them."""
+        x = self._added(x, attention, norm=self._attention_norm, rate=self._attention_dropout, training=training)
+        x = x if between is None else between(x)
+        rate = self._feed_forward_dropout
+        return self._added(x, self._fed_forward, norm=self._feed_forward_norm, rate=rate, training=training)
+
+    def _added(self, x, sublayer, norm, rate, training):
+        """x and what a sublayer adds to it, [B, T, D]; `rate` is the Dropout layer for what is added."""
+        raise NotImplementedError
+
+    def _fed_forward(self, x):
+        """What the feed-forward network gives, [B, T, D]."""
+        raise NotImplementedError
+
     @property
     def _residual_dtype(self):
         return "float32" if self.compute_dtype in ("bfloat16", "float16") else self.compute_dtype
@@ -51,7 +66,7 @@ class _Block(keras.layers.Layer):
         """An empty key/value cache of `max_length` slots."""
         return self._attention.initial_cache(batch_size, max_length)
 
-    def step(self, x, cache, start, lengths=None):
+    def step(self, x, cache, start, lengths=None, between=None):
         """The block over the next tokens: ([B, T, D], the cache with them added); see `SelfAttention.step`."""
         caches = []
 
@@ -60,7 +75,8 @@ class _Block(keras.layers.Layer):
             caches.append(new_cache)
             return y
 
-        return self._apply(ops.cast(x, self._residual_dtype), attention, training=False), caches[0]
+        x = ops.cast(x, self._residual_dtype)
+        return self._apply(x, attention, training=False, between=between), caches[0]
 
     def replace_rows(self, cache, rows, other, turn):
         """A cache with some rows of another one; see `SelfAttention.replace_rows`."""
@@ -129,14 +145,12 @@ class TransformerBlock(_Block):
         """How much each token of x [B, T, D] looks at each other: float32 [B, H, T, T]; see `SelfAttention`."""
         return self._attention.attention_weights(x, mask)
 
-    def _apply(self, x, attention, training):
-        x = self._add_norm(self._attention_norm, x, dropout(self._attention_dropout, attention(x), training))
-        y = dense(self._contract, self._expanded(x))
-        return self._add_norm(self._feed_forward_norm, x, dropout(self._feed_forward_dropout, y, training))
+    def _added(self, x, sublayer, norm, rate, training):
+        y, precision = sublayer(x), {"dtype": self._residual_dtype, "within": self.compute_dtype}
+        return add_norm(x, dropout(rate, y, training), norm.gamma, norm.beta, epsilon=norm.epsilon, **precision)
 
-    def _add_norm(self, norm, x, y):
-        precision = {"dtype": self._residual_dtype, "within": self.compute_dtype}
-        return add_norm(x, y, norm.gamma, norm.beta, epsilon=norm.epsilon, **precision)
+    def _fed_forward(self, x):
+        return dense(self._contract, self._expanded(x))
 
     def _expanded(self, x):
         if self.activation is keras.activations.gelu and fuses(self.compute_dtype):
@@ -158,22 +172,24 @@ class TransformerBlock(_Block):
 
 @keras.saving.register_keras_serializable("lmkeras")
 class DecoderBlock(_Block):
-    """A pre-norm block: x += attention(norm(x)); x += relu(norm(x) W1)² W2. Causal, rotary positions, no biases.
+    """A pre-norm block: x += attention(norm(x)); x += relu(norm(x) W1)² W2. Rotary positions, no biases.
 
     Args:
         d_model: width D.
         num_heads: attention heads.
         dff: inner width of the feed-forward network.
         rate: dropout after attention and after the feed-forward network, in [0, 1).
+        causal: whether a token sees only itself and earlier tokens, as what writes must.
 
     Source: pre-norm: Xiong et al. 2020; RMSNorm: Zhang and Sennrich 2019; squared ReLU: So et al. 2021.
     """
 
-    def __init__(self, d_model, num_heads, dff, rate=0.0, **kwargs):
+    def __init__(self, d_model, num_heads, dff, rate=0.0, causal=True, **kwargs):
         super().__init__(d_model, num_heads, dff=dff, rate=rate, **kwargs)
+        self.causal = causal
         self._attention = SelfAttention(
             num_heads,
-            causal=True,
+            causal=causal,
             rotary=True,
             normalize_qk=True,
             use_bias=False,
@@ -187,12 +203,13 @@ class DecoderBlock(_Block):
         for norm in (self._attention_norm, self._feed_forward_norm):
             norm.supports_masking = True  # else Keras warns that the mask is lost; attention gets it from the block
 
-    def _apply(self, x, attention, training):
-        y = dropout(self._attention_dropout, attention(self._norm(self._attention_norm, x)), training)
-        x = x + ops.cast(y, x.dtype)
-        y = relu_squared(dense(self._expand, self._norm(self._feed_forward_norm, x)), dtype=self.compute_dtype)
-        y = dropout(self._feed_forward_dropout, dense(self._contract, y), training)
-        return x + ops.cast(y, x.dtype)
+    def _added(self, x, sublayer, norm, rate, training):
+        y = sublayer(rms_norm(x, norm.scale, epsilon=norm.epsilon, dtype=self.compute_dtype))
+        return x + ops.cast(dropout(rate, y, training), x.dtype)
 
-    def _norm(self, norm, x):
-        return rms_norm(x, norm.scale, epsilon=norm.epsilon, dtype=self.compute_dtype)
+    def _fed_forward(self, x):
+        return dense(self._contract, relu_squared(dense(self._expand, x), dtype=self.compute_dtype))
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return {**super().get_config(), "causal": self.causal}

@@ -15,6 +15,12 @@ def padding_last(ids):
     return ops.take_along_axis(ids, ops.argsort(ops.arange(length) + length * ops.cast(ids == 0, "int32"), axis=1), 1)
 
 
+def backwards(x, mask):
+    """x [B, T, D] with the tokens of each text in reverse order; the padding after them stays where it is."""
+    at, length = ops.arange(ops.shape(x)[1]), ops.sum(ops.cast(mask, "int32"), axis=1, keepdims=True)
+    return ops.take_along_axis(x, ops.expand_dims(ops.where(mask, length - 1 - at, at), -1), axis=1)
+
+
 def chosen(states, inputs: Mapping):
     """The states [B, M, D] at inputs["masked_positions"], of states [B, T, D]; all of them without it."""
     places = inputs.get("masked_positions")

@@ -11,9 +11,12 @@ from lmkeras.networks.settings import FROM_ELSEWHERE, NETWORK_SETTINGS, TRAIN_OP
 from lmkeras.training.settings import ClassifierFitSettings, FitSettings
 
 #: the modules whose import registers the bodies that come with lmkeras
-_MODULES = ("ngrams", "dense", "convolutional", "recurrent", "bidirectional", "transformer", "bert", "words", "decoder")
+_MODULES = (
+    *("ngrams", "dense", "convolutional", "recurrent", "bidirectional", "transformer", "bert", "words", "decoder"),
+    "encoder_decoder",
+)
 _HEADS = ("classes", "labels", "language", "spans", "masked", "tags")
-_bodies: dict[str, dict[str, "Family"]] = {"readers": {}, "writers": {}, "taggers": {}}
+_bodies: dict[str, dict[str, "Family"]] = {kind: {} for kind in NETWORK_SETTINGS}
 #: for each kind of body the options of the tasks that use it, by the task's name
 _options: dict[str, dict[str, frozenset[str]]] = {kind: {} for kind in _bodies}
 #: what no size may be called: other options of `lmkeras train`, and arguments of functions that take sizes as well
@@ -43,7 +46,8 @@ def register_body(name: str, kind: str, **others) -> Callable[[Callable], Callab
 
     Args:
         name: the name by which users choose the body.
-        kind: "readers", of whole texts, "writers", which language models need, or "taggers", which read words.
+        kind: "readers", of whole texts, "writers", which language models need, "taggers", which read words, or
+            "encoder_decoders", which read a source and write a target.
         others: further attributes of its Family.
 
     Raises:
@@ -124,7 +128,7 @@ def new_body(name: str, kind: str, /, **sizes):
 
     Args:
         name: such as "lstm" or "transformer".
-        kind: "readers", "writers" or "taggers".
+        kind: "readers", "writers", "taggers" or "encoder_decoders".
         sizes: the body's arguments, such as vocabulary_size.
 
     Raises:

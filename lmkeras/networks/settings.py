@@ -118,10 +118,44 @@ class TaggerSettings(_Sizes):
     """Inner width of the feed-forward networks; None: 4 times d_model."""
 
 
+@dataclasses.dataclass(frozen=True)
+class EncoderDecoderSettings(_Sizes):
+    """A network that reads a source and writes a target: its kind and sizes. A size that is not given has the default
+    of its kind."""
+
+    network: Literal["auto", "transformer", "lstm"] = "auto"
+    """The kind of network; auto: transformer."""
+    num_layers: int | None = None
+    """Number of blocks, or of LSTM layers, of the encoder; None: 3, and 1 for lstm."""
+    decoder_layers: int | None = None
+    """Number of blocks of transformer's decoder; None: num_layers."""
+    dropout: float | None = None
+    """Share of values dropped in training, in [0, 1); None: 0.1, and 0.2 for lstm."""
+    tie_embeddings: bool | None = None
+    """Whether the embedding is also used as the last layer's matrix; None: True."""
+    d_model: int | None = None
+    """Width of transformer; None: 256."""
+    num_heads: int | None = None
+    """Number of attention heads in each block of transformer; None: 4."""
+    dff: int | None = None
+    """Inner width of transformer's feed-forward networks; None: 4 times d_model."""
+    block: Literal["pre_norm", "post_norm"] | None = None
+    """Blocks of transformer: new ones with RMSNorm and rotary positions, or the original ones; None: pre_norm."""
+    embedding_dim: int | None = None
+    """Width of lstm's embedding; None: 256."""
+    units: int | None = None
+    """Size of each LSTM layer's state, of which each direction of the encoder has half; None: 256."""
+
+
 #: the settings of each kind of body
-NETWORK_SETTINGS = {"readers": ReaderSettings, "writers": WriterSettings, "taggers": TaggerSettings}
+NETWORK_SETTINGS = {
+    "readers": ReaderSettings,
+    "writers": WriterSettings,
+    "taggers": TaggerSettings,
+    "encoder_decoders": EncoderDecoderSettings,
+}
 #: sizes that follow from the tokenizer or from the task's options, so that they are no options of the network
-FROM_ELSEWHERE = ("vocabulary_size", "max_length", "num_labels")
+FROM_ELSEWHERE = ("vocabulary_size", "source_vocabulary_size", "max_length", "max_target_length", "num_labels")
 #: options that `lmkeras train` has for every task and every network
 TRAIN_OPTIONS = (
     *("text", "output", "validation", "validation_fraction", "encoding", "tokenizer", "vocabulary_size"),

@@ -131,3 +131,44 @@ def decoder_block(x, block, mask=None):
     x = x + self_attention(rms_norm_layer(x, block._attention_norm), block._attention, mask)
     y = dense(rms_norm_layer(x, block._feed_forward_norm), block._expand)
     return x + dense(np.maximum(y, 0) ** 2, block._contract)
+
+
+def cross_attention(x, memory, layer, mask=None):
+    """[M, T, D] and [M, S, E] → [M, T, D], one query of one head at a time; mask [M, S]."""
+    rows, length = x.shape[:2]
+    queries = dense(x, layer._query).reshape(rows, length, layer.num_heads, -1)
+    projected = dense(memory, layer._key_value).reshape(*memory.shape[:2], 2, layer.num_heads, -1)
+    keys, values = projected[:, :, 0], projected[:, :, 1]
+    if layer.normalize_qk:
+        queries, keys = rms_norm(queries), rms_norm(keys)
+    heads = np.zeros(queries.shape)
+    for m, t, h in np.ndindex(*heads.shape[:3]):
+        seen = [s for s in range(memory.shape[1]) if mask is None or mask[m, s]]
+        weights = softmax(keys[m, seen, h] @ queries[m, t, h] / np.sqrt(queries.shape[-1]))
+        heads[m, t, h] = weights @ values[m, seen, h]
+    return dense(heads.reshape(rows, length, -1), layer._output)
+
+
+def luong_attention(x, memory, layer, mask=None):
+    """[M, T, D] and [M, S, E] → [M, T, units], one query at a time; mask [M, S]."""
+    outputs = np.zeros((*x.shape[:2], layer.units))
+    for m, t in np.ndindex(*outputs.shape[:2]):
+        seen = [s for s in range(memory.shape[1]) if mask is None or mask[m, s]]
+        weights = softmax(np.array([x[m, t] @ dense(memory[m, s], layer._score) for s in seen]))
+        context = sum(weight * memory[m, s] for weight, s in zip(weights, seen, strict=True))
+        outputs[m, t] = np.tanh(dense(np.concatenate([context, x[m, t]]), layer._combine))
+    return outputs
+
+
+def cross_transformer_block(x, memory, block, mask=None):
+    x = layer_norm(x + self_attention(x, block._attention), block._attention_norm)
+    x = layer_norm(x + cross_attention(x, memory, block._cross_attention, mask), block._cross_norm)
+    y = dense(relu(dense(x, block._expand)), block._contract)
+    return layer_norm(x + y, block._feed_forward_norm)
+
+
+def cross_decoder_block(x, memory, block, mask=None):
+    x = x + self_attention(rms_norm_layer(x, block._attention_norm), block._attention)
+    x = x + cross_attention(rms_norm_layer(x, block._cross_norm), memory, block._cross_attention, mask)
+    y = dense(rms_norm_layer(x, block._feed_forward_norm), block._expand)
+    return x + dense(relu(y) ** 2, block._contract)

@@ -21,9 +21,9 @@ SIZES = [
     if field.name not in ("network", "weights")
 ]
 # what follows from the corpus or the texts' layout
-INNER = {"vocabulary_size", "max_length", "num_labels"}
+INNER = {"vocabulary_size", "source_vocabulary_size", "max_length", "max_target_length", "num_labels"}
 GROUPS = {"transformers": ["transformer"], "recurrent networks": ["lstm", "gru", "simple_rnn"]}
-NO_NUMBER = {"4 times d_model": None, "no hidden layer": None}
+NO_NUMBER = {"4 times d_model": None, "no hidden layer": None, "num_layers": None}
 
 
 def takers(kind, size):
@@ -127,6 +127,8 @@ def test_the_help_of_weights_names_the_networks_that_have_them():
 BUILDERS = {
     lmkeras.lstm_language_model: ("lstm", "writers"),
     lmkeras.transformer_language_model: ("transformer", "writers"),
+    lmkeras.transformer_encoder_decoder: ("transformer", "encoder_decoders"),
+    lmkeras.lstm_encoder_decoder: ("lstm", "encoder_decoders"),
     lmkeras.dense_classifier: ("dense", "readers"),
     lmkeras.cnn_classifier: ("cnn", "readers"),
     lmkeras.lstm_classifier: ("lstm", "readers"),
@@ -136,18 +138,20 @@ OF_THE_HEAD = ("num_classes", "return_sequences")
 OTHERS = {  # than the defaults, each of its own value
     "vocabulary_size": 19,
     "embedding_dim": 12,
-    "units": 5,
-    "num_layers": 3,
+    "units": 6,
+    "num_layers": 2,
+    "decoder_layers": 5,
+    "source_vocabulary_size": 17,
     "filters": 7,
     "widths": [2, 6],
     "dropout": 0.25,
     "cell": "gru",
-    "tie_embeddings": True,
     "d_model": 16,
     "num_heads": 8,
     "dff": 9,
     "context_length": 11,
     "max_length": 13,
+    "max_target_length": 14,
     "block": "post_norm",
     "bidirectional": False,
     "pooling": "mean",
@@ -183,7 +187,8 @@ def test_public_functions_have_the_defaults_of_their_bodies(builder):
 
 @pytest.mark.parametrize("builder", BUILDERS)
 def test_public_functions_hand_every_size_to_the_body(builder):
-    sizes = {name: OTHERS[name] for name in parameters_of(builder)}
+    others = {**OTHERS, "tie_embeddings": BUILDERS[builder][1] == "writers"}
+    sizes = {name: others[name] for name in parameters_of(builder)}
     of_head = {"num_classes": 6, "return_sequences": False}
     of_head = {name: of_head[name] for name in inspect.signature(builder).parameters if name in of_head}
     network = builder(**sizes, **of_head)
@@ -194,7 +199,7 @@ def test_public_functions_hand_every_size_to_the_body(builder):
         assert (head["num_classes"], head["dropout"]) == (6, 0.25)
     else:
         tied = (head["vocabulary_size"], head["tied"], head["every_position"])
-        assert tied == (19, True, "return_sequences" not in of_head)
+        assert tied == (19, others["tie_embeddings"], "return_sequences" not in of_head)
 
 
 def test_a_fresh_bert_gets_every_size():

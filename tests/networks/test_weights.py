@@ -16,13 +16,20 @@ from tests.networks.made import new_network
 from tests.security.hostile import little_memory
 
 registry.import_families()
-BODIES = [(name, kind) for kind in ("readers", "writers") for name in registry.registered_here(kind, known=())]
-SIZES = {"vocabulary_size": 11, "num_layers": 2, "d_model": 8, "num_heads": 2, "embedding_dim": 6, "units": 5}
-TIED = [
-    (name, "writers", {"tie_embeddings": tied}) for name, kind in BODIES if kind == "writers" for tied in (False, True)
+BODIES = [
+    (name, kind)
+    for kind in ("readers", "writers", "encoder_decoders")
+    for name in registry.registered_here(kind, known=())
 ]
-BLOCKS = [("transformer", "writers", {"block": block}) for block in ("pre_norm", "post_norm")]
-NETWORKS = [*((name, kind, {}) for name, kind in BODIES), *TIED, *BLOCKS, ("lstm", "readers", {"bidirectional": False})]
+SIZES = {"vocabulary_size": 11, "num_layers": 2, "d_model": 8, "num_heads": 2, "embedding_dim": 6, "units": 4}
+TIED = [(name, kind, {"tie_embeddings": tied}) for name, kind in BODIES if kind != "readers" for tied in (False, True)]
+BLOCKS = [
+    ("transformer", kind, {"block": block})
+    for kind in ("writers", "encoder_decoders")
+    for block in ("pre_norm", "post_norm")
+]
+OTHERS = [("lstm", "readers", {"bidirectional": False}), ("lstm", "encoder_decoders", {"source_vocabulary_size": 5})]
+NETWORKS = [*((name, kind, {}) for name, kind in BODIES), *TIED, *BLOCKS, *OTHERS]
 
 
 def new(name, kind, others):
@@ -32,7 +39,7 @@ def new(name, kind, others):
 
 def test_every_body_is_tried():
     assert {(name, kind) for name, kind, _ in NETWORKS} == set(BODIES)
-    assert len(BODIES) >= 9
+    assert len(BODIES) >= 11
 
 
 @pytest.mark.parametrize(("name", "kind", "others"), NETWORKS, ids=str)
@@ -56,8 +63,9 @@ def test_shapes_are_those_of_the_network_that_its_config_makes(name, kind, other
     made = Network.from_config(network.get_config())
     for weight, other in zip(named.values(), named_weights(made).values(), strict=True):
         other.assign(weight)
-    ids = np.array([[1, 2, 3, 4, 5]])
-    np.testing.assert_array_equal(made(ids), network(ids))
+    ids = np.array([[1, 2, 3, 4, 0]])
+    inputs = {"input_ids": ids, "target_ids": ids[:, :2]} if kind == "encoder_decoders" else ids
+    np.testing.assert_array_equal(made(inputs), network(inputs))
 
 
 def test_the_names_are_the_attributes_that_lead_there():
@@ -81,6 +89,8 @@ GIANTS = [
     ("lstm", "writers", {"vocabulary_size": 2**31 - 1, "embedding_dim": 10**6, "units": 10**6}),
     ("transformer", "writers", {"vocabulary_size": 2**31 - 1, "d_model": 10**6, "num_heads": 1}),
     ("transformer", "writers", {"d_model": 2 * 10**5, "dff": 2**31 - 1, "block": "post_norm"}),
+    ("transformer", "encoder_decoders", {"vocabulary_size": 2**31 - 1, "d_model": 2 * 10**6, "dff": 10**6}),
+    ("lstm", "encoder_decoders", {"source_vocabulary_size": 2**31 - 1, "embedding_dim": 10**6, "units": 10**6}),
     ("transformer", "readers", {"d_model": 10**6, "dff": 10**6, "max_length": 10**9}),
     ("cnn", "readers", {"filters": 10**9, "widths": [10**9, 4, 5]}),
     ("dense", "readers", {"vocabulary_size": 2**31 - 1, "embedding_dim": 10**6}),

@@ -13,14 +13,8 @@ from lmkeras.layers.recurrent import LSTM
 from lmkeras.networks.bodies.embedding import EmbeddingReader
 from lmkeras.networks.heads.classes import ClassesHead
 from lmkeras.networks.network import Network
-from lmkeras.networks.pooling import masked_max, masked_mean
+from lmkeras.networks.pooling import backwards, masked_max, masked_mean
 from lmkeras.networks.registry import register_body
-
-
-def _turned(x, mask):
-    """x [B, T, D] with the tokens of each text in reverse order; the padding after them stays where it is."""
-    at, length = ops.arange(ops.shape(x)[1]), ops.sum(ops.cast(mask, "int32"), axis=1, keepdims=True)
-    return ops.take_along_axis(x, ops.expand_dims(ops.where(mask, length - 1 - at, at), -1), axis=1)
 
 
 def _last(x, mask):
@@ -88,12 +82,12 @@ class RecurrentReader(EmbeddingReader):
 
     def _outputs(self, x, mask, layers, training):
         """The outputs of each direction, in the order in which it reads; in both, padding comes after all tokens."""
-        inputs = (x, _turned(x, mask)) if self.bidirectional else (x,)
+        inputs = (x, backwards(x, mask)) if self.bidirectional else (x,)
         return [layer(y, training=training) for layer, y in zip(layers, inputs, strict=True)]
 
     def _beside(self, outputs, mask):
         """Joins the outputs of the directions, each in its own reading order, in the text's order: [B, T, D]."""
-        return ops.concatenate([outputs[0], *(_turned(back, mask) for back in outputs[1:])], axis=-1)
+        return ops.concatenate([outputs[0], *(backwards(back, mask) for back in outputs[1:])], axis=-1)
 
     def layer_groups(self):
         """The embedding, then the two directions of each layer together."""

@@ -58,6 +58,16 @@ def _type_of(default: object) -> type:
     return int | None if default is None else type(default)
 
 
+def new_embedding(vocabulary_size: int, embedding_dim: int, tied: bool) -> keras.layers.Embedding:
+    """The embedding of a body that writes; `tied`: it is also the last matrix, and gives logits of about unit size."""
+    if not tied:
+        return keras.layers.Embedding(vocabulary_size, embedding_dim, name="embedding")
+    spread = keras.initializers.RandomNormal(stddev=embedding_dim**-0.5)
+    return keras.layers.ReversibleEmbedding(
+        vocabulary_size, embedding_dim, embeddings_initializer=spread, name="embedding"
+    )
+
+
 class EmbeddingReader(Sized, Body, keras.layers.Layer):
     """A reader that begins with an embedding; subclasses name the sizes, and make the layers after the embedding.
 
@@ -103,14 +113,7 @@ class EmbeddingWriter(Sized, Writer, keras.layers.Layer):
     def __init__(self, vocabulary_size: int, **sizes):
         super().__init__(autocast=False)
         self._set_sizes(vocabulary_size, sizes)
-        if self.tie_embeddings:
-            # the embedding is also the last matrix: this scale gives logits of about unit size
-            spread = keras.initializers.RandomNormal(stddev=self.embedding_dim**-0.5)
-            self.embedding = keras.layers.ReversibleEmbedding(
-                vocabulary_size, self.embedding_dim, embeddings_initializer=spread, name="embedding"
-            )
-        else:
-            self.embedding = keras.layers.Embedding(vocabulary_size, self.embedding_dim, name="embedding")
+        self.embedding = new_embedding(vocabulary_size, self.embedding_dim, tied=self.tie_embeddings)
 
     def summary(self, inputs, training=False):
         """The state after the last token, [B, D]."""

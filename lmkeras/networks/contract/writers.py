@@ -1,11 +1,12 @@
 """The contracts of bodies that write: that go on with a text, or that write a target for a source.
 
-Shape letters: B batch, T tokens, D width of a token's state.
+Shape letters: B batch, T tokens, D width of a token's state; M sources, S tokens of a source, N rows of targets.
 """
 
 from collections.abc import Mapping
 
 import tensorflow as tf
+from keras import ops
 
 from lmkeras.networks.contract.body_and_head import Body
 
@@ -97,3 +98,74 @@ class Writer(Body):
             A state of N rows.
         """
         return tf.nest.map_structure(lambda tensor: tf.gather(tensor, rows), state)
+
+
+class EncoderDecoder(Body):
+    """A body that reads a source and writes a target: the state of a target's token depends on it, on the tokens of the
+    target before it, and on the whole source.
+
+    Inputs by name are those of every body for the source, input_ids and attention_mask, and target_ids, int32 [B, T],
+    for the target: the id with which targets start, then the target's tokens, then padding.
+
+    Beside what every body must have, an encoder-decoder must have `tie_embeddings`, `begin_targets`, `step` and
+    `with_rows`. What has to do with a summary is left out: heads read states.
+
+    Attributes:
+        max_length: the most tokens of a source; None if there is no limit.
+        max_target_length: the most tokens of a target, the starting id counted; None if there is no limit.
+        tie_embeddings: as for a writer.
+        recurrent: whether the state after a target has the same size for every target.
+        steps_with_xla: as for a writer.
+    """
+
+    tie_embeddings: bool
+    max_target_length: int | None = None
+    recurrent: bool = False
+    steps_with_xla: bool = False
+
+    def inputs(self, inputs) -> Mapping:
+        """Inputs by name, as for every body; ids alone are a source. An empty source counts as one token."""
+        inputs = super().inputs(inputs)
+        mask = inputs["attention_mask"]
+        # so that attention to an empty source does not depend on how much padding there is
+        return {**inputs, "attention_mask": ops.logical_or(mask, ops.arange(ops.shape(mask)[1]) == 0)}
+
+    def begin_targets(self, inputs: Mapping, max_length=None):
+        """Reads the sources, once, and returns the state before the first token of their targets.
+
+        Args:
+            inputs: by name, which the method `inputs` gives; target_ids are not needed.
+            max_length: the most tokens that will be read of each target; None for max_target_length.
+
+        Returns:
+            A nested dictionary of tensors, with one row for each source; its entry "positions", int32 [M], is the
+            number of tokens read of each target.
+        """
+        raise NotImplementedError
+
+    def step(self, ids, state):
+        """The states of the targets' next tokens, given the state that the tokens before them left.
+
+        Args:
+            ids: int32 [N, T], the next T tokens. All rows have read the same number of tokens before.
+            state: what `begin_targets`, `with_rows` or an earlier step returned.
+
+        Returns:
+            (states [N, T, D], the new state). The states of a row equal those of one full pass over its source and
+            its target.
+        """
+        raise NotImplementedError
+
+    def with_rows(self, state, rows, sources=None):
+        """A state of other rows: row i is row rows[i] of before. What belongs to a source is never copied for its rows.
+
+        Args:
+            state: of any number of rows.
+            rows: int32 [N], where N is a multiple of the number of sources that stay. The rows of a source stand
+                together, in the order of the sources: with three rows each, the first three are of the first source.
+            sources: int32 [M], the sources that stay, of those that the state has; None for all.
+
+        Returns:
+            A state of N rows.
+        """
+        raise NotImplementedError
