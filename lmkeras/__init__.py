@@ -27,6 +27,7 @@ _NAMES = {
     "pad_sequences": "keras.utils",
     "BytePairTokenizer": "lmkeras.tokenizers.byte_pair",
     "WordPieceTokenizer": "lmkeras.tokenizers.word_piece",
+    "RobertaTokenizer": "lmkeras.tokenizers.roberta",
     "new_tokenizer": "lmkeras.tokenizers",
     "tokenizer_from_json": "lmkeras.tokenizers",
     "SelfAttention": "lmkeras.layers.attention",

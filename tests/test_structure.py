@@ -32,7 +32,7 @@ corpora.labelled corpora.labelled_split corpora.labelled_files corpora.labelled_
 tokenizers.special tokenizers.base tokenizers.pieces tokenizers.word_splitter tokenizers.keras_legacy
 tokenizers.chat_budget tokenizers.chat_sandbox tokenizers.chat
 tokenizers.utf8 tokenizers.special_tokens tokenizers.spelling
-tokenizers.patterns tokenizers.pipeline tokenizers.published_tables
+tokenizers.patterns tokenizers.pipeline tokenizers.published_tables tokenizers.published_library
 tokenizers.bert_text tokenizers.bert_inputs tokenizers.bert_files tokenizers.word_piece_training
 tokenizers.in_graph tokenizers.in_graph.offsets tokenizers.in_graph.lower_case tokenizers.in_graph.merging
 tokenizers.in_graph.whole_characters
@@ -43,7 +43,8 @@ tokenizers.in_graph.code_points tokenizers.in_graph.barriers tokenizers.in_graph
 tokenizers.in_graph.added_tokens tokenizers.in_graph.matching tokenizers.in_graph.pieces
 tokenizers.in_graph.published
 tokenizers.choice tokenizers.word_spans tokenizers.in_graph.word_spans
-tokenizers.keras_words tokenizers.byte_pair tokenizers.word_piece tokenizers.published tokenizers
+tokenizers.keras_words tokenizers.byte_pair tokenizers.word_piece tokenizers.published
+tokenizers.roberta_files tokenizers.roberta tokenizers.encoders tokenizers
 corpora.knowledge
 corpora.tagged_spans corpora.tagged_records corpora.tagged_files corpora.tagged_memory corpora.tagged_docstrings
 corpora.tagged
@@ -58,8 +59,8 @@ reports.answers reports.rewriting
 training training.settings training.policy training.keras_contract training.randomness
 pretrained pretrained.hub pretrained.precision pretrained.weight_files
 pretrained.gguf pretrained.gguf.header pretrained.gguf.tensors pretrained.gguf.architectures pretrained.gguf.config
-pretrained.gguf.tokenizer pretrained.gguf.opening pretrained.source pretrained.checkpoint
-pretrained.bert_tables pretrained.bert
+pretrained.gguf.tokenizer pretrained.gguf.opening pretrained.source
+pretrained.bert_tables pretrained.checkpoint pretrained.bert
 layers layers.precision layers.activations layers.fused layers.dropout layers.position layers.cache layers.attention
 layers.blocks layers.cross_attention layers.cross_blocks layers.norm layers.rotary layers.grouped_attention
 layers.published_block

@@ -47,9 +47,9 @@ class Documents:
 
         def sentences() -> Iterator[str]:
             for at, document in enumerate(documents):
-                for sentence in document:
+                for place, sentence in enumerate(document):
                     number.append(at)
-                    yield sentence
+                    yield sentence if place == 0 else tokenizer.before_words + sentence
 
         with tempfile.TemporaryFile() as file:
             for block in in_blocks(sentences(), _BATCH_CHARACTERS):

@@ -17,7 +17,7 @@ LONG_TEXTS = ("start", "end", "both")
 
 @dataclasses.dataclass(frozen=True)
 class TextLayout:
-    """[first] first text [separator] second text [last], at most `max_length` ids.
+    """[first] first text [separators] second text [last], at most `max_length` ids.
 
     Of a single text that is too long, its start, its end, or equal parts of both are kept. If a pair is too long, its
     longer text is cut at the end until both texts have the same length; then both are cut equally.
@@ -27,6 +27,7 @@ class TextLayout:
         long_texts: what is kept of a long single text: "start", "end" or "both".
         first: the id before every text, such as [CLS]; None for no such id.
         separator: the id between the texts of a pair, such as [SEP].
+        separators: how often it stands there.
         last: the id after every text, such as [SEP]; None for no such id.
         token_types: whether the network is also told which ids belong to the second text of a pair.
 
@@ -45,36 +46,48 @@ class TextLayout:
     long_texts: str = "start"
     first: int | None = None
     separator: int | None = None
+    separators: int = 1
     last: int | None = None
     token_types: bool = False
 
     def __post_init__(self):
         if self.long_texts not in LONG_TEXTS:
             raise unknown_name("part of long texts", self.long_texts, LONG_TEXTS)
-        needed = 2 + sum(special is not None for special in (self.first, self.separator, self.last))
+        needed = 2 + len(self._before) + len(self._between) + len(self._after)
         if self.max_length < needed:
             raise InputError(
                 f"max_length must be at least {needed}, for two tokens and the special ids, got {self.max_length}"
             )
 
+    @property
+    def _before(self) -> list[int]:
+        return [] if self.first is None else [self.first]
+
+    @property
+    def _between(self) -> list[int]:
+        return [] if self.separator is None else [self.separator] * self.separators
+
+    @property
+    def _after(self) -> list[int]:
+        return [] if self.last is None else [self.last]
+
     def arrange(self, ids: list[int], second: list[int] | None = None) -> tuple[list[int], int]:
         """The input's ids, and how many of them belong to the first text and the separator after it."""
-        before, after = _list(self.first), _list(self.last)
+        before, between, after = self._before, self._between, self._after
         budget = self.max_length - len(before) - len(after)
         if second is None:
             head, tail = self._kept(budget)
             ids = ids if len(ids) <= budget else [*ids[:head], *ids[len(ids) - tail :]]
             whole = [*before, *ids, *after]
             return whole, len(whole)
-        between = _list(self.separator)
         kept, kept_second = pair_lengths(len(ids), len(second), budget=budget - len(between), minimum=min, maximum=max)
         start = [*before, *ids[:kept], *between]
         return [*start, *second[:kept_second], *after], len(start)
 
     def whole_length(self, ids: list[int], second: list[int] | None = None) -> int:
         """The number of ids that the input would have if nothing was cut."""
-        around = len(_list(self.first)) + len(_list(self.last))
-        return around + len(ids) + (0 if second is None else len(_list(self.separator)) + len(second))
+        around = len(self._before) + len(self._after)
+        return around + len(ids) + (0 if second is None else len(self._between) + len(second))
 
     def arrange_in_graph(
         self, ids: "tf.RaggedTensor", second: "tf.RaggedTensor | None" = None
@@ -83,22 +96,22 @@ class TextLayout:
         import tensorflow as tf
 
         rows, size = ids.nrows(), tf.cast(ids.row_lengths(), tf.int32)
-        before, between, after = (_column(special, rows) for special in (self.first, self.separator, self.last))
-        budget = self.max_length - sum(special is not None for special in (self.first, self.last))
+        before, between, after = (_columns(special, rows) for special in (self._before, self._between, self._after))
+        budget = self.max_length - len(self._before) - len(self._after)
         if second is None:
             head, tail = self._kept(budget)
             at = tf.ragged.range(size)
             rest = tf.gather(size, at.value_rowids()) - at.flat_values
             fits = tf.gather(size, at.value_rowids()) <= budget
             ids = tf.ragged.boolean_mask(ids, at.with_flat_values(fits | (at.flat_values < head) | (rest <= tail)))
-            whole = tf.concat([part for part in (before, ids, after) if part is not None], axis=1)
+            whole = tf.concat([before, ids, after], axis=1)
             return whole, tf.cast(whole.row_lengths(), tf.int32)
-        budget -= self.separator is not None
+        budget -= len(self._between)
         second_size = tf.cast(second.row_lengths(), tf.int32)
         kept, kept_second = pair_lengths(size, second_size, budget=budget, minimum=tf.minimum, maximum=tf.maximum)
-        start = tf.concat([part for part in (before, _first(ids, kept), between) if part is not None], axis=1)
-        rest = [part for part in (_first(second, kept_second), after) if part is not None]
-        return tf.concat([start, *rest], axis=1), tf.cast(start.row_lengths(), tf.int32)
+        start = tf.concat([before, _first(ids, kept), between], axis=1)
+        whole = tf.concat([start, _first(second, kept_second), after], axis=1)
+        return whole, tf.cast(start.row_lengths(), tf.int32)
 
     def _kept(self, budget: int) -> tuple[int, int]:
         """How many ids are kept at the start and at the end of a text that is too long."""
@@ -106,14 +119,11 @@ class TextLayout:
         return head, budget - head
 
 
-def _list(special: int | None) -> list[int]:
-    return [] if special is None else [special]
-
-
-def _column(special: int | None, rows: "tf.Tensor") -> "tf.Tensor | None":
+def _columns(special: list[int], rows: "tf.Tensor") -> "tf.Tensor":
+    """The special ids in each row, int32 [rows, special ids]."""
     import tensorflow as tf
 
-    return None if special is None else tf.fill([rows, 1], tf.constant(special, tf.int32))
+    return tf.tile(tf.constant([special], tf.int32), [rows, 1])
 
 
 def _first(ids: "tf.RaggedTensor", kept: "tf.Tensor") -> "tf.RaggedTensor":

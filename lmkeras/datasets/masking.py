@@ -80,8 +80,7 @@ class Masking:
             if not hasattr(tokenizer, "vocabulary"):
                 raise InputError("whole words are known to word pieces alone: take the tokenizer word_piece")
             continues = np.array([token.startswith(PREFIX) for token in tokenizer.vocabulary])
-        own = {id for value in special for id in (value if isinstance(value, tuple) else (value,))} - {None}
-        ordinary = np.setdiff1d(np.arange(tokenizer.vocabulary_size), list(own))
+        ordinary = np.setdiff1d(np.arange(tokenizer.vocabulary_size), list(special.ids))
         return cls(special, ordinary, share=share, continues=continues)
 
     def count(self, tokens):
@@ -158,7 +157,7 @@ class MaskedExamples:
     @property
     def lengths(self) -> np.ndarray:
         """The most ids of each example, int64 [N]."""
-        return self.pieces.lengths + (3 if self.pairs else 2)
+        return self.pieces.lengths + self.masking.special.around(self.pairs)
 
     def example(self, number: int, seed: int, epoch: int) -> Masked:
         """One example as it is in one epoch."""
@@ -172,12 +171,13 @@ class MaskedExamples:
                 second = self._of_another_document(
                     number, like=len(second), room=int(pieces.lengths.max()) - len(first), random=random
                 )
-        ids = [[special.classification], first, [special.separator]]
+        behind = [special.separator] * (special.separators if self.pairs else 1)
+        ids = [[special.classification], first, behind]
         ids += [] if second is None else [second, [special.separator]]
-        whole, first_length = np.concatenate(ids).astype(np.int64), len(first) + 2
+        whole, first_length = np.concatenate(ids).astype(np.int64), 1 + len(first) + len(behind)
         candidates = np.arange(1, len(whole) - 1)
         if self.pairs:
-            candidates = candidates[candidates != first_length - 1]
+            candidates = candidates[(candidates <= len(first)) | (candidates >= first_length)]
         places, originals = self.masking.mask(whole, candidates, random)
         return Masked(whole, first_length, places=places, originals=originals, other=other)
 

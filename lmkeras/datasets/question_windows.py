@@ -18,12 +18,11 @@ from lmkeras.tokenizers.base import BaseTokenizer
 from lmkeras.tokenizers.special import SpecialIds
 
 _TOKENIZED_AT_A_TIME = 1024
-_SPECIAL = 3  # ids beside question and context
 
 
 @dataclasses.dataclass(frozen=True)
 class WindowLayout:
-    """[first] question [separator] piece of the context [separator], at most `max_length` ids.
+    """[first] question [separators] piece of the context [separator], at most `max_length` ids.
 
     The first place stands for "the answer is not in this window". The pieces of a long context overlap: each begins
     `doc_stride` tokens after the one before, or fewer, where the overlap would be too short for the longest answer.
@@ -34,6 +33,7 @@ class WindowLayout:
         max_answer_tokens: the most tokens of an answer; windows overlap by so many, or by half their length.
         first: the id before the question, such as [CLS].
         separator: the id after question and context, such as [SEP].
+        separators: how often it stands between them.
         filler: the id with which shorter rows are padded.
 
     Source: Devlin et al. 2019; windows with a stride: their implementation for SQuAD.
@@ -44,6 +44,7 @@ class WindowLayout:
     max_answer_tokens: int
     first: int
     separator: int
+    separators: int = 1
     filler: int = 0
 
     @classmethod
@@ -57,11 +58,18 @@ class WindowLayout:
         """
         separator = vocabulary_size if special.separator is None else special.separator
         first = separator if special.classification is None else special.classification
-        return cls(**lengths, first=first, separator=separator, filler=special.filler)
+        how = {"separators": special.separators, "filler": special.filler}
+        return cls(**lengths, first=first, separator=separator, **how)
+
+    @property
+    def special_ids(self) -> int:
+        """How many ids stand beside question and context."""
+        return 2 + self.separators
 
     def room(self, question_tokens: int, question: str) -> int:
         """How many tokens of the context a window holds; InputError, which names the question, if it leaves too few."""
-        room, most = self.max_length - question_tokens - _SPECIAL, self.max_length - _SPECIAL - self.least_room
+        most = self.max_length - self.special_ids - self.least_room
+        room = self.max_length - self.special_ids - question_tokens
         if room < self.least_room:
             raise InputError(
                 f"the question {quoted(question)} has {question_tokens} tokens, and a window of max_length "
@@ -202,7 +210,7 @@ class _Made:
     def add(
         self, question: list[int], context: list[int], offsets: Offsets, *, layout: WindowLayout, room: int
     ) -> None:
-        head = [layout.first, *question, layout.separator]
+        head = [layout.first, *question, *[layout.separator] * layout.separators]
         for piece in pieces(len(context), room, int(layout.step(room))):
             row = [*head, *context[piece.begin : piece.end], layout.separator]
             self.ids.append(np.array(row, np.int32))

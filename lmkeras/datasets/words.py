@@ -115,7 +115,8 @@ class Ragged(NamedTuple):
 
 
 def ids_of_words(texts: Sequence[Sequence[str]], tokenizer: BaseTokenizer, longest_word: int) -> list[list[list[int]]]:
-    """The ids of each word of each text, from the word alone, so that a word has the same ids in every text.
+    """The ids of each word of each text, from the word alone (or behind a blank, see `BaseTokenizer.before_words`), so
+    that a word has the same ids in every text.
 
     Args:
         texts: the words of each text.
@@ -124,9 +125,8 @@ def ids_of_words(texts: Sequence[Sequence[str]], tokenizer: BaseTokenizer, longe
     """
     special, words = tokenizer.special, list({word for text in texts for word in text})
     nothing = [special.filler if special.unknown is None else special.unknown]
-    known = {
-        word: ids[:longest_word] or nothing for word, ids in zip(words, tokenizer.encode_batch(words), strict=True)
-    }
+    ids = tokenizer.encode_batch([tokenizer.before_words + word for word in words])
+    known = {word: of_word[:longest_word] or nothing for word, of_word in zip(words, ids, strict=True)}
     return [[known[word] for word in text] for text in texts]
 
 

@@ -28,7 +28,7 @@ def model_class(kind: str) -> type[Model]:
 
 
 def from_pretrained(source: str | Path, dtype: str | None = None, **options) -> Model:
-    """A published model: a decoder, which writes text, or BERT or DistilBERT with the head of a task.
+    """A published model: a decoder, which writes text, or BERT, DistilBERT or RoBERTa with the head of a task.
 
     Args:
         source: a folder with config.json, weights and tokenizer, a name on the Hugging Face hub, or a GGUF file.
@@ -44,7 +44,7 @@ def from_pretrained(source: str | Path, dtype: str | None = None, **options) -> 
         task with this head.
 
     Raises:
-        InputError: there is no such checkpoint, it is of another family (RoBERTa, XLM-R), asks for what lmkeras does
+        InputError: there is no such checkpoint, it is of another family (XLM-R), asks for what lmkeras does
             not have, or has the head of no task.
     """
     task, network, tokenizer = read_published(source, dtype, **options)

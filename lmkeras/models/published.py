@@ -150,14 +150,14 @@ def _read_encoder(source: str | Path, **options) -> "tuple[Task, Network, BaseTo
     from lmkeras.networks.bodies.bert import Bert
     from lmkeras.networks.network import Network
     from lmkeras.pretrained.checkpoint import read_checkpoint
-    from lmkeras.tokenizers.word_piece import WordPieceTokenizer
+    from lmkeras.tokenizers.encoders import encoder_tokenizer
 
     checkpoint = read_checkpoint(source)
     task = published_task(checkpoint.config, source, **options)
     bert = Bert.of_checkpoint(checkpoint, pooled=False)
     network = Network(bert, task.head(bert))
     bert.read_head(network.head, checkpoint)
-    return task, network, WordPieceTokenizer.from_pretrained(source)
+    return task, network, encoder_tokenizer(source)
 
 
 def _read_decoder(source: str | Path, dtype: str | None, **options) -> "tuple[Task, Network, BaseTokenizer]":

@@ -9,10 +9,11 @@ import tensorflow as tf
 from keras import ops
 
 
-def padding_last(ids):
-    """Ids [B, T] with every 0 moved behind the other ids, whose order stays: Keras' pad_sequences puts zeros first."""
+def padding_last(ids, padding: int = 0):
+    """Ids [B, T], padding moved behind the other ids, whose order stays: Keras' pad_sequences puts zeros first."""
     length = ops.shape(ids)[1]
-    return ops.take_along_axis(ids, ops.argsort(ops.arange(length) + length * ops.cast(ids == 0, "int32"), axis=1), 1)
+    order = ops.arange(length) + length * ops.cast(ids == padding, "int32")
+    return ops.take_along_axis(ids, ops.argsort(order, axis=1), 1)
 
 
 def backwards(x, mask):

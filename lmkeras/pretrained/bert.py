@@ -12,12 +12,8 @@ from lmkeras.archives import shortened
 from lmkeras.errors import InputError
 from lmkeras.pretrained.bert_tables import BERT, FAMILIES, Family, Row
 
-#: what users of other families are told
-_OTHERS = {
-    "roberta": "its byte-level tokenizer is not here yet; take a BERT or a DistilBERT instead",
-    "xlm-roberta": "its SentencePiece tokenizer is not here yet; take a multilingual BERT instead, such as "
-    "bert-base-multilingual-cased",
-}
+#: families whose tokenizers are Unigram models
+_UNIGRAM = ("xlm-roberta", "camembert")
 
 
 def family_of(config: Mapping, source: object) -> Family:
@@ -32,8 +28,9 @@ def family_of(config: Mapping, source: object) -> Family:
     """
     kind = config.get("model_type", "bert")  # the config.json of early BERTs has no model_type
     if not isinstance(kind, str) or kind not in FAMILIES:
-        advice = _OTHERS.get(kind if isinstance(kind, str) else "", f"expected {' or '.join(FAMILIES)}")
-        raise InputError(f"{source} holds a model of type {kind!r}: {advice}")
+        expected = f"expected {' or '.join(FAMILIES)}"
+        why = "its Unigram (SentencePiece) tokenizer is not here yet; " if kind in _UNIGRAM else ""
+        raise InputError(f"{source} holds a model of type {kind!r}: {why}{expected}")
     return FAMILIES[kind]
 
 
@@ -55,12 +52,29 @@ def sizes_of(config: Mapping, source: object) -> dict:
                 f"{source} holds a model of type {family.model_type!r} with {name} {config[name]!r}: expected "
                 f"{name} {value!r}"
             )
-    sizes = {ours: config[theirs] for ours, theirs in family.config.items() if theirs in config}
+    sizes = {**family.defaults, **{ours: config[name] for ours, name in family.config.items() if name in config}}
     for name, value in sizes.items():
         wanted = (str, "a name") if name == "hidden_act" else ((int, float), "a number")
         if not isinstance(value, wanted[0]):
             raise InputError(f"config.json in {source} says {family.config[name]} {value!r}: expected {wanted[1]}")
     return {**sizes, "model_type": family.model_type}
+
+
+def longest_text(config: Mapping, source: object) -> int | None:
+    """The most ids that a model reads at once; None where its config.json does not say. For errors see `sizes_of`."""
+    sizes = sizes_of(config, source)
+    positions, padding = sizes.get("max_position_embeddings"), sizes.get("pad_token_id")
+    return None if positions is None else positions_for_tokens(positions, padding)
+
+
+def positions_for_tokens(max_position_embeddings: int, pad_token_id: int | None) -> int:
+    """How many positions tokens can have: where padding has one, those up to it are of no token.
+
+    Example:
+        >>> positions_for_tokens(512, None), positions_for_tokens(514, 1)
+        (512, 512)
+    """
+    return max_position_embeddings - (0 if pad_token_id is None else 1 + pad_token_id)
 
 
 def labels_of(config: Mapping, source: object) -> tuple[str, ...] | None:
@@ -111,7 +125,7 @@ def by_names_of_the_table(
     """
     prefix, found = _prefix(tensors, source) if prefix is None else prefix, {}
     of_heads = {row.theirs for rows in family.heads.values() for row in rows}
-    of_heads |= {row.theirs for row in family.pooler} if family.pooler_in_head else set()
+    of_heads |= {row.theirs for row in family.pooler_of_head}
     for name, tensor in tensors.items():
         inside = name.startswith(prefix)
         modern = name.removeprefix(prefix)

@@ -1,4 +1,4 @@
-"""The names that published checkpoints of BERT and of DistilBERT have for what our network has: a table for each.
+"""The names that published checkpoints of BERT, DistilBERT and RoBERTa have for what our network has: a table for each.
 
 In this file "theirs" are the weights of a published checkpoint, by PyTorch's names and in PyTorch's layout; "ours" are
 the weights of lmkeras.networks.bodies.bert.Bert and of the heads that stand on it.
@@ -21,7 +21,9 @@ CONFIG_NAMES = (
     "type_vocab_size",
     "initializer_range",
     "layer_norm_eps",
+    "pad_token_id",
 )
+_OF_ROBERTA = ("pad_token_id",)  # which other families have too, but build nothing of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,12 +57,17 @@ class Family:
         class_name: how the names of its classes in transformers begin, such as "Bert" in BertForMaskedLM.
         prefix: what stands before the names of the body's weights, in a checkpoint with a head.
         config: for each of CONFIG_NAMES that the family has, what its config.json calls it.
+        defaults: what holds where config.json lacks an entry, as far as it is not what holds for BERT; by our names.
         embeddings: the rows of the embeddings.
         block: the rows of a block; names within `blocks_at`.i (theirs) and blocks.i (ours).
         blocks_at: where the blocks' weights are.
-        pooler: the rows of the pooler.
-        pooler_in_head: whether the pooler counts as a part of the classifier's head, and has no prefix.
+        pooler: the rows of the pooler of a body without head; none if such a body has no pooler.
+        pooler_of_head: the rows of the pooler where it is a part of the classifier's head, without prefix; none where
+            the classifier's head uses the body's.
         heads: for each head, by the end of its class's name, its rows; paths within the head.
+        pooler_activation: the activation of the pooler.
+        takes_token_types: whether the texts of a pair are told apart by token types.
+        masked_activation: the activation of the head of masked words; None for that of the body.
     """
 
     model_type: str
@@ -71,17 +78,26 @@ class Family:
     block: Sequence[Row]
     blocks_at: str
     pooler: Sequence[Row]
-    pooler_in_head: bool
+    pooler_of_head: Sequence[Row]
     heads: Mapping[str, Sequence[Row]]
+    defaults: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    pooler_activation: str = "tanh"
+    takes_token_types: bool = True
+    masked_activation: str | None = None
 
     def rows(self, num_hidden_layers: int) -> list[Row]:
-        """The rows of a whole body with this many blocks; names without prefix."""
+        """The rows of a body with this many blocks, without its pooler; names without prefix."""
         blocks = [
             Row(f"{self.blocks_at}.{i}.{row.theirs}", f"blocks.{i}.{row.ours}", row.transposed)
             for i in range(num_hidden_layers)
             for row in self.block
         ]
-        return [*self.embeddings, *blocks, *self.pooler]
+        return [*self.embeddings, *blocks]
+
+    @property
+    def has_token_types(self) -> bool:
+        """Whether there is a table of token types, be it of one row."""
+        return any(row.ours.startswith("token_type_embeddings.") for row in self.embeddings)
 
 
 _MASKED = [
@@ -93,7 +109,7 @@ BERT = Family(
     model_type="bert",
     class_name="Bert",
     prefix="bert.",
-    config={name: name for name in CONFIG_NAMES},
+    config={name: name for name in CONFIG_NAMES if name not in _OF_ROBERTA},
     embeddings=[
         Row("embeddings.word_embeddings.weight", "word_embeddings.embeddings"),
         Row("embeddings.position_embeddings.weight", "position_embeddings.embeddings"),
@@ -112,7 +128,7 @@ BERT = Family(
     ],
     blocks_at="encoder.layer",
     pooler=_layer("pooler.dense", "pooler"),
-    pooler_in_head=False,
+    pooler_of_head=[],
     heads={
         "ForSequenceClassification": _layer("classifier", "dense"),
         "ForTokenClassification": _layer("classifier", "dense"),
@@ -153,8 +169,10 @@ DISTILBERT = Family(
         *_norm("output_layer_norm", "_feed_forward_norm"),
     ],
     blocks_at="transformer.layer",
-    pooler=_layer("pre_classifier", "pooler"),
-    pooler_in_head=True,
+    pooler=[],
+    pooler_of_head=_layer("pre_classifier", "pooler"),
+    pooler_activation="relu",
+    takes_token_types=False,
     heads={
         "ForSequenceClassification": _layer("classifier", "dense"),
         "ForTokenClassification": _layer("classifier", "dense"),
@@ -166,4 +184,26 @@ DISTILBERT = Family(
         ],
     },
 )
-FAMILIES = {family.model_type: family for family in (BERT, DISTILBERT)}
+#: positions begin behind that of padding, pairs have no token types, and the classifier's head has a pooler of its own
+ROBERTA = dataclasses.replace(
+    BERT,
+    model_type="roberta",
+    class_name="Roberta",
+    prefix="roberta.",
+    config={name: name for name in CONFIG_NAMES},
+    defaults={"vocab_size": 50265, "pad_token_id": 1},
+    pooler_of_head=_layer("classifier.dense", "pooler"),
+    takes_token_types=False,
+    masked_activation="gelu",
+    heads={
+        "ForSequenceClassification": _layer("classifier.out_proj", "dense"),
+        "ForTokenClassification": _layer("classifier", "dense"),
+        "ForQuestionAnswering": _layer("qa_outputs", "dense"),
+        "ForMaskedLM": [
+            *_layer("lm_head.dense", "transform"),
+            *_norm("lm_head.layer_norm", "norm"),
+            Row("lm_head.bias", "bias"),
+        ],
+    },
+)
+FAMILIES = {family.model_type: family for family in (BERT, DISTILBERT, ROBERTA)}

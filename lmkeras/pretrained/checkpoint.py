@@ -11,6 +11,7 @@ import numpy as np
 from lmkeras.archives import inside
 from lmkeras.durable import local, write_arrays
 from lmkeras.errors import InputError
+from lmkeras.pretrained.bert_tables import FAMILIES
 from lmkeras.pretrained.hub import folder_of
 from lmkeras.pretrained.weight_files import FORMATS, open_weights, read_object
 
@@ -23,8 +24,6 @@ _SIZES = {
     "max_position_embeddings": 512,
     "type_vocab_size": 2,
 }
-# what DistilBERT calls these sizes
-_OTHER_NAMES = {"hidden_size": "dim", "num_hidden_layers": "n_layers", "intermediate_size": "hidden_dim"}
 # a network of at most so many weights and layers may be built even if the checkpoint has fewer: it needs little memory,
 # and the error that then names the missing weights is more exact than the one about sizes
 _HARMLESS, _HARMLESS_LAYERS = 2**24, 64
@@ -55,7 +54,7 @@ def read_checkpoint(source: str | Path) -> Checkpoint:
             damaged or a link that leads out of the folder; config.json describes a larger network than the weights;
             or the weights are in pytorch_model.bin and PyTorch is not installed.
     """
-    folder = folder_of(source, list(FORMATS), tokenizer="vocab.txt")
+    folder = folder_of(source, list(FORMATS), tokenizer="vocab.txt or tokenizer.json")
     path = inside(folder, "config.json")
     if not path.is_file():
         raise InputError(f"no checkpoint in {folder}: {path.name} is missing")
@@ -92,10 +91,10 @@ def _require_room(config: dict, tensors: dict[str, np.ndarray], path: Path) -> N
 
     The network is built before its shapes are compared with the weights, so a wrong size could fill the memory.
     """
-    sizes = [config.get(name, config.get(_OTHER_NAMES.get(name), default)) for name, default in _SIZES.items()]
-    if config.get("model_type", "bert") not in ("bert", "distilbert") or not all(
-        isinstance(size, int | float) for size in sizes
-    ):
+    kind = config.get("model_type", "bert")
+    names = FAMILIES[kind].config if isinstance(kind, str) and kind in FAMILIES else {}
+    sizes = [config.get(names.get(name), default) for name, default in _SIZES.items()]
+    if not names or not all(isinstance(size, int | float) for size in sizes):
         return  # `bert.sizes_of` refuses this config.json
     width, layers, inner, *rows = sizes
     promised = width * sum(rows) + layers * width * (4 * width + 2 * inner)

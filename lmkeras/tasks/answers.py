@@ -12,6 +12,7 @@ import numpy as np
 
 from lmkeras.datasets import EncodedQuestions
 from lmkeras.tasks.predictions import ShownTop
+from lmkeras.tokenizers.pieces import BLANKS
 
 _MOST_ANSWERS = 20
 
@@ -147,7 +148,7 @@ def answers(found: FoundSpans, starts: np.ndarray, ends: np.ndarray, context: st
         context: the text.
         threshold: no answer is given if `FoundSpans.no_answer_odds` is above it.
     """
-    places = [(int(starts[first]), int(ends[last])) for first, last in found.tokens]
+    places = [_within(context, int(starts[first]), int(ends[last])) for first, last in found.tokens]
     probabilities = np.exp(found.log_probabilities).tolist()
     given = [
         Answer(context[start:end], start, end=end, probability=probability)
@@ -160,3 +161,10 @@ def answers(found: FoundSpans, starts: np.ndarray, ends: np.ndarray, context: st
         return [nothing, *given]
     others = sorted([nothing, *given[1:]], key=lambda one: -one.probability)
     return [given[0], *others]
+
+
+def _within(context: str, start: int, end: int) -> tuple[int, int]:
+    """The part of context[start:end] without white space around it, or all of it if it is nothing else."""
+    text = context[start:end]
+    left, right = len(text.lstrip(BLANKS)), len(text.rstrip(BLANKS))
+    return (end - left, start + right) if left else (start, end)

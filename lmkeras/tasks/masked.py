@@ -10,6 +10,7 @@ from lmkeras.datasets.documents import Documents
 from lmkeras.datasets.masking import MaskedExamples, Masking
 from lmkeras.datasets.tokenized import stream_of
 from lmkeras.errors import InputError
+from lmkeras.pretrained.bert import longest_text
 from lmkeras.tasks.base import TrainingData, ValidationData
 from lmkeras.tasks.checks import findings_of_texts, require_length, require_vocabulary
 from lmkeras.tasks.data import Defaults
@@ -64,7 +65,7 @@ class MaskedLanguage(MaskedOptions, RunningTextTask):
     @classmethod
     def of_published(cls, architecture, config, labels):
         """The task with the head that the model has, reading as much of a text as it can."""
-        return cls(config.get("max_position_embeddings"), next_sentence=architecture == "ForPreTraining")
+        return cls(longest_text(config, "config.json"), next_sentence=architecture == "ForPreTraining")
 
     def learned(self, train, held_out, settings, trained):
         """Nothing; InputError if tokenized text is to have pairs of sentences."""
@@ -97,7 +98,7 @@ class MaskedLanguage(MaskedOptions, RunningTextTask):
         """A MaskedHead, with the activation and the norm of a BERT below it."""
         from lmkeras.networks.heads.masked import MaskedHead
 
-        form = {"activation": "hidden_act", "epsilon": "layer_norm_eps"}
+        form = {"activation": "masked_activation", "epsilon": "layer_norm_eps"}
         form = {name: getattr(body, theirs) for name, theirs in form.items() if hasattr(body, theirs)}
         return MaskedHead(body.vocabulary_size, self.next_sentence, **form, initializer_range=body.initializer_range)
 
@@ -123,7 +124,7 @@ class MaskedLanguage(MaskedOptions, RunningTextTask):
             documents = Documents.of_stream(stream_of(corpus, tokenizer))
         else:
             documents = Documents.tokenize(documents_of(corpus), tokenizer)
-        room = self.length(network) - (3 if self.next_sentence else 2)
+        room = self.length(network) - tokenizer.special.around(self.next_sentence)
         pieces, types = documents.pieces(room, 1 + self.next_sentence), network.body.takes_token_types
         return MaskedExamples(pieces, self.masking(tokenizer), pairs=self.next_sentence, token_types=types)
 

@@ -96,7 +96,7 @@ class MaskedRunner(Runner):
         special, ids = self._tokenizer.special, np.array(self._tokenizer.encode(encodable(text)), np.int32)
         masks = np.flatnonzero(ids == special.mask)
         if not len(masks):
-            name = self._tokenizer.decode([special.mask])
+            name = self._tokenizer.token(special.mask)
             raise InputError(f"there is no {name} in the text {text[:60]!r}: write {name} where a word is to be found")
         room = self._task.length(self._network) - 2
         start = max(0, min(len(ids) - room, (masks[0] + masks[-1] - room) // 2 + 1))
@@ -119,16 +119,12 @@ class MaskedRunner(Runner):
         inputs = {"input_ids": ids, "attention_mask": real.astype(np.int32), "masked_positions": positions}
         outputs = self._logits(tf.nest.map_structure(tf.constant, inputs), None)
         logits = outputs["masked_words"] if isinstance(outputs, dict) else outputs
-        found = tf.math.top_k(tf.nn.softmax(logits), most)
+        found, token = tf.math.top_k(tf.nn.softmax(logits), most), self._tokenizer.token
         for row, masks in enumerate(places):
             values, tokens = found.values[row].numpy(), found.indices[row].numpy()
             yield Filling(
                 tuple(
-                    tuple((self._token(id), float(p)) for id, p in zip(tokens[mask], values[mask], strict=True))
+                    tuple((token(id), float(p)) for id, p in zip(tokens[mask], values[mask], strict=True))
                     for mask in range(len(masks))
                 )
             )
-
-    def _token(self, id: int) -> str:
-        vocabulary = getattr(self._tokenizer, "vocabulary", None)
-        return self._tokenizer.decode([id]) if vocabulary is None else vocabulary[id]

@@ -122,6 +122,7 @@ class WholeTextTask(TextLengths, Task):
             self.long_texts,
             first=tokenizer.special.classification,
             separator=between if self.pairs else None,
+            separators=tokenizer.special.separators,
             last=separator,
             token_types=self.pairs and network.body.takes_token_types,
         )

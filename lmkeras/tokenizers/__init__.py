@@ -11,6 +11,7 @@ _MODULES = {
     "BytePairTokenizer": "byte_pair",
     "WordPieceTokenizer": "word_piece",
     "PublishedTokenizer": "published",
+    "RobertaTokenizer": "roberta",
 }
 
 

@@ -36,6 +36,8 @@ class BaseTokenizer(Described, abc.ABC):
     spells_text: bool = False
     #: the special tokens that `encode_marked` finds in a text, by name, with their ids
     marks: Mapping[str, int] = MappingProxyType({})
+    #: what is put before a word that is encoded alone, so that it gets the ids that it has inside a text
+    before_words: str = ""
 
     @property
     @abc.abstractmethod
@@ -49,9 +51,8 @@ class BaseTokenizer(Described, abc.ABC):
         special token is written out, like "[MASK]", may still be encoded to that token's id."""
 
     def _facts(self):
-        roles = [value for name, value in self.special._asdict().items() if name != "always_before"]
-        own = {id for value in roles for id in (value if isinstance(value, tuple) else (value,))} - {None}
-        return {"vocabulary_size": self.vocabulary_size, "fitted": None if self.vocabulary_size > len(own) else "no"}
+        fitted = self.vocabulary_size > len(self.special.ids)
+        return {"vocabulary_size": self.vocabulary_size, "fitted": None if fitted else "no"}
 
     @abc.abstractmethod
     def fit(self, texts: Iterable[str]) -> "BaseTokenizer":
@@ -64,6 +65,10 @@ class BaseTokenizer(Described, abc.ABC):
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text."""
         return [self.encode(text) for text in texts]
+
+    def token(self, id: int) -> str:
+        """What one id stands for, for people: a special id for its name, and an id that no token has for ""."""
+        return self.decode([id])
 
     def encode_marked(self, text: str) -> list[int]:
         """The ids of a text in which the names of special tokens stand for these tokens.

@@ -70,8 +70,8 @@ def _read(source: str | os.PathLike) -> dict[str, Any]:
     path = Path(source)
     if path.is_file():
         return {"vocabulary": _lines(path)}
-    folder = path if path.is_dir() else _downloaded(str(source))
-    config, tokenizer = _json(inside(folder, CONFIG)), _json(inside(folder, TOKENIZER))
+    folder = path if path.is_dir() else downloaded(str(source))
+    config, tokenizer = json_in(folder, CONFIG), json_in(folder, TOKENIZER)
     lines = inside(folder, VOCABULARY)
     if not lines.is_file() and not tokenizer:
         raise InputError(f"{folder} holds no BERT tokenizer: expected {VOCABULARY} or {TOKENIZER} in it")
@@ -120,8 +120,9 @@ def _lines(path: Path) -> list[str]:
     return text.removesuffix("\n").split("\n")
 
 
-def _json(path: Path) -> dict[str, Any]:
-    """The JSON object that a file holds; an empty one where there is no file."""
+def json_in(folder: Path, name: str) -> dict[str, Any]:
+    """The JSON object that a file of a folder holds; an empty one where there is no file. InputError for others."""
+    path = inside(folder, name)
     if not path.is_file():
         return {}
     found = read_json(path, _LARGEST_FILE)
@@ -164,15 +165,19 @@ def _vocabulary(folder: Path, tokenizer: dict[str, Any]) -> list[str]:
     return sorted(ids, key=ids.get)
 
 
-def _downloaded(name: str) -> Path:
-    """The folder of a name on the hub, from the hub or from its cache."""
+def downloaded(name: str, files: Sequence[str] = (VOCABULARY, TOKENIZER, CONFIG)) -> Path:
+    """The folder of a name on the hub, with the files of its tokenizer, from the hub or from its cache.
+
+    Raises:
+        InputError: it is no such name, or the hub does not give it.
+    """
     here = f"give a folder that holds {VOCABULARY} or {TOKENIZER}"
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name) or name.startswith("."):
         raise InputError(f"there is no {name!r}, and it is no name on the hub: {here}")
     import huggingface_hub
 
     try:
-        return Path(huggingface_hub.snapshot_download(name, allow_patterns=[VOCABULARY, TOKENIZER, CONFIG]))
+        return Path(huggingface_hub.snapshot_download(name, allow_patterns=[*files]))
     except (OSError, ValueError, huggingface_hub.errors.HfHubHTTPError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise InputError(f"there is no folder {name!r}, and the hub did not give it ({reason}): {here}") from None

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from lmkeras.errors import InputError, unknown_name
+from lmkeras.tokenizers.special import SpecialIds
 
 _LONGEST, _FIXED = "longest", "max_length"
 _PADDINGS = {False: None, "do_not_pad": None, True: _LONGEST, _LONGEST: _LONGEST, _FIXED: _FIXED}
@@ -91,21 +92,21 @@ def pair_lengths(first, second, budget, minimum, maximum):
     return minimum(first, maximum(budget - second, half)), minimum(second, maximum(budget - first, budget - half))
 
 
-def room_for_text(max_length: int, pair: bool) -> int:
-    """How many ids of texts fit into max_length beside one [CLS] and one [SEP] behind each text.
+def room_for_text(max_length: int, pair: bool, special: SpecialIds) -> int:
+    """How many ids of texts fit into max_length beside the special tokens of one text or two.
 
     Raises:
         InputError: max_length does not even hold the special tokens.
     """
-    special = 3 if pair else 2
-    if max_length < special:
+    around = special.around(pair)
+    if max_length < around:
         texts = "two texts" if pair else "one text"
-        raise InputError(f"max_length must be at least {special}, the special tokens of {texts}, not {max_length}")
-    return max_length - special
+        raise InputError(f"max_length must be at least {around}, the special tokens of {texts}, not {max_length}")
+    return max_length - around
 
 
 def cut_to(
-    a_ids: Sequence[int], b_ids: Sequence[int] | None, max_length: int | None
+    a_ids: Sequence[int], b_ids: Sequence[int] | None, max_length: int | None, special: SpecialIds
 ) -> tuple[Sequence[int], Sequence[int] | None]:
     """The ids of one text or two that fit beside the special tokens; the longer text loses ids first, from its end.
 
@@ -113,17 +114,18 @@ def cut_to(
         a_ids: ids of a text.
         b_ids: ids of a second text; None where there is none.
         max_length: the most ids of the whole sequence, special ones included; None for no such length.
+        special: the tokenizer's special ids.
 
     Raises:
         InputError: max_length does not even hold the special tokens.
 
     Example:
-        >>> cut_to([5, 6, 7], [8], 6)
+        >>> cut_to([5, 6, 7], [8], max_length=6, special=SpecialIds())
         ([5, 6], [8])
     """
     if max_length is None:
         return a_ids, b_ids
-    room = room_for_text(max_length, pair=b_ids is not None)
+    room = room_for_text(max_length, pair=b_ids is not None, special=special)
     a_length, b_length = pair_lengths(
         len(a_ids), 0 if b_ids is None else len(b_ids), budget=room, minimum=min, maximum=max
     )
@@ -131,7 +133,12 @@ def cut_to(
 
 
 def collate(
-    rows: Sequence[tuple[list[int], list[int]]], fill_to: int | None, return_tensors: str | None, padding: int = 0
+    rows: Sequence[tuple[list[int], list[int]]],
+    fill_to: int | None,
+    return_tensors: str | None,
+    *,
+    padding: int = 0,
+    token_types: bool = True,
 ) -> dict[str, Any]:
     """A batch under the names that Hugging Face's BERT has for its inputs.
 
@@ -141,9 +148,10 @@ def collate(
             longest row.
         return_tensors: None for lists, "np" for int64 arrays, "tf" for int32 tensors.
         padding: the id that fills up input_ids.
+        token_types: whether there are token_type_ids.
 
     Returns:
-        input_ids, token_type_ids and attention_mask (1 at a token, 0 at padding), each [B, T].
+        input_ids, perhaps token_type_ids, and attention_mask (1 at a token, 0 at padding), each [B, T].
 
     Raises:
         InputError: an unknown return_tensors, or arrays of rows that differ in length.
@@ -156,11 +164,91 @@ def collate(
         batch["input_ids"].append(ids + [padding] * missing)
         batch["token_type_ids"].append(types + [0] * missing)
         batch["attention_mask"].append([1] * len(ids) + [0] * missing)
+    if not token_types:
+        del batch["token_type_ids"]
     if return_tensors is None:
         return batch
     if len({len(ids) for ids in batch["input_ids"]}) > 1:
         raise InputError("rows of different lengths make no tensor: give padding=True, and truncation with max_length")
     return {name: _tensor(values, return_tensors) for name, values in batch.items()}
+
+
+class BertInputs:
+    """What a tokenizer of BERT's kind has beside ids: the inputs of one text or two, with special tokens.
+
+    The class that has it is a BaseTokenizer with ids for classification and separator.
+
+    Attributes:
+        model_max_length: the number of tokens that `truncation=True` cuts to if no max_length is given; None for no
+            such length.
+        gives_token_types: whether the inputs have token_type_ids.
+    """
+
+    special: SpecialIds
+    model_max_length: int | None = None
+    gives_token_types: bool = True
+
+    def assemble(
+        self, a_ids: Sequence[int], b_ids: Sequence[int] | None = None, max_length: int | None = None
+    ) -> tuple[list[int], list[int]]:
+        """The inputs for one text or two: [CLS] a [SEP], or [CLS] a [SEP] b [SEP], with two [SEP] inside for RoBERTa.
+
+        Args:
+            a_ids: ids of a text.
+            b_ids: ids of a second text; None where there is none.
+            max_length: the most ids of the result, special ones included. If there are more, the longer text loses ids
+                from its end until both are of one length; then both do. None keeps all ids.
+
+        Returns:
+            The ids, and a token type for each: 0 up to the text b, 1 from there on.
+
+        Raises:
+            InputError: max_length does not even hold the special tokens.
+        """
+        special = self.special
+        a_ids, b_ids = cut_to(a_ids, b_ids, max_length=max_length, special=special)
+        end = [special.separator]
+        first = [special.classification, *a_ids, *end * (1 if b_ids is None else special.separators)]
+        second = [] if b_ids is None else [*b_ids, *end]
+        return first + second, [0] * len(first) + [1] * len(second)
+
+    def __call__(
+        self,
+        texts: str | Sequence[str],
+        pairs: str | Sequence[str] | None = None,
+        padding: bool | str = False,
+        truncation: bool | str | None = None,
+        max_length: int | None = None,
+        return_tensors: str | None = None,
+    ) -> dict[str, Any]:
+        """The inputs for texts or pairs of texts, as Hugging Face's tokenizer returns them.
+
+        Args:
+            texts: texts, or one text.
+            pairs: the second text of each, or None.
+            padding: True fills up to the longest of the batch, "max_length" to max_length; False does not fill up.
+            truncation: True cuts to max_length tokens, the longer text of a pair first; False does not cut; None cuts
+                if max_length is given and padding is False.
+            max_length: in tokens, special ones included; None for model_max_length.
+            return_tensors: None for lists, "np" for int64 arrays, "tf" for int32 tensors.
+
+        Returns:
+            input_ids, attention_mask and, for BERT, token_type_ids, [B, T] each; lists of one text's are [T].
+
+        Raises:
+            InputError: an argument has none of these values, or two arguments contradict each other.
+        """
+        single = isinstance(texts, str)
+        texts, pairs = batched(texts, pairs)
+        how_long = plan(padding, truncation, max_length, model_max_length=self.model_max_length)
+        seconds = [None] * len(texts) if pairs is None else self.encode_batch(pairs)
+        rows = [
+            self.assemble(first, second, how_long.cut_to)
+            for first, second in zip(self.encode_batch(texts), seconds, strict=True)
+        ]
+        how = {"padding": self.special.filler, "token_types": self.gives_token_types}
+        batch = collate(rows, how_long.fill_to, return_tensors, **how)
+        return {name: values[0] for name, values in batch.items()} if single and return_tensors is None else batch
 
 
 def _choice(kind: str, value: object, choices: dict) -> Any:

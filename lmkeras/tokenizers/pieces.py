@@ -25,6 +25,8 @@ WHITE_SPACE = CharacterClass(
         (0x2028, 0x2029), (0x202F, 0x202F), (0x205F, 0x205F), (0x3000, 0x3000),
     ),
 )  # fmt: skip
+#: the characters of WHITE_SPACE
+BLANKS = "".join(chr(code) for first, last in WHITE_SPACE.ranges for code in range(first, last + 1))
 PUNCTUATION = CharacterClass(
     16,
     (

@@ -2,16 +2,17 @@
 
 import functools
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import tokenizers
 
 from lmkeras.archives import parse_json, shortened
 from lmkeras.errors import InputError
 from lmkeras.tokenizers.base import BaseTokenizer, EncodedText
+from lmkeras.tokenizers.published_library import around_texts, asked, ids_of, marking, token_bytes
 from lmkeras.tokenizers.special import SpecialIds
-from lmkeras.tokenizers.spelling import Spelling, bytes_left_out, offsets_without
+from lmkeras.tokenizers.spelling import Spelling, bytes_left_out, offsets_without, trimmed
 from lmkeras.tokenizers.utf8 import encodable
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 _MOST_UNUSED_IDS = 100_000
-_Answer = TypeVar("_Answer")
+_NO_LIMIT = 10**9  # Hugging Face writes 1e30 for a model_max_length that is unknown
 
 
 class PublishedTokenizer(BaseTokenizer):
@@ -39,18 +40,23 @@ class PublishedTokenizer(BaseTokenizer):
     Source: Sennrich et al. 2016, "Neural Machine Translation of Rare Words with Subword Units".
     """
 
+    #: whether `encode` gives the ids of special tokens whose names are written out in a text
+    reads_names: bool = False
+    #: whether offsets leave out the white space with which a piece begins
+    trims_offsets: bool = False
+
     def __init__(self, tokenizer: Mapping, config: Mapping | None = None, ends: Sequence[int] = ()):
         self._tokenizer, self._config = _checked(tokenizer), _kept(config or {})
         # without post-processor: it would trim offsets
         library_json = json.dumps({**self._tokenizer, "post_processor": None})
-        self._library = _asked(lambda: tokenizers.Tokenizer.from_str(library_json))
-        self._library.encode_special_tokens = True
-        self._ids = _asked(lambda: self._library.get_vocab(with_added_tokens=True))
+        self._library = asked(lambda: tokenizers.Tokenizer.from_str(library_json))
+        self._library.encode_special_tokens = not self.reads_names
+        self._ids = asked(lambda: self._library.get_vocab(with_added_tokens=True))
         self._size = 1 + max(self._ids.values(), default=0)
         if self._size > 2 * len(self._ids) + _MOST_UNUSED_IDS:
             raise InputError(f"damaged tokenizer.json: {len(self._ids):,} tokens have ids up to {self._size - 1:,}")
         self._spelling = Spelling.of_decoder(self._tokenizer.get("decoder"))
-        self._added = _asked(self._library.get_added_tokens_decoder)
+        self._added = asked(self._library.get_added_tokens_decoder)
         self._ends = _checked_ends(ends)
 
     @property
@@ -66,8 +72,8 @@ class PublishedTokenizer(BaseTokenizer):
         tokenizer.json puts `start` before every text. "add_bos_token" of tokenizer_config.json says the same in most
         checkpoints; where it does not, transformers 5 goes by the post-processor, and so does this.
         """
-        names, before = self.special_names, self._added_before()
-        start = before[0] if before else self._ids.get(names.get("bos_token"))
+        names, before = self.special_names, around_texts(self._tokenizer)[0]
+        start = self._ids.get(names.get("bos_token")) if before is None else before
         end, unknown = self._ids.get(names.get("eos_token")), self._ids.get(self._tokenizer["model"].get("unk_token"))
         ends = tuple(dict.fromkeys(id for id in (end, *self._ends) if id is not None and id < self.vocabulary_size))
         return SpecialIds(
@@ -75,7 +81,7 @@ class PublishedTokenizer(BaseTokenizer):
             start=start,
             ends=ends,
             unknown=None if unknown in (start, *ends) else unknown,
-            always_before=bool(before),
+            always_before=before is not None,
         )
 
     @property
@@ -95,7 +101,11 @@ class PublishedTokenizer(BaseTokenizer):
 
     @property
     def spells_text(self) -> bool:
-        """Whether every text comes back: for byte-level tokenizers that change no character."""
+        """Whether every text comes back: for byte-level tokenizers that change no character and read no names."""
+        return self._keeps_bytes and not self.reads_names
+
+    @property
+    def _keeps_bytes(self) -> bool:
         return bool(self._spelling and self._spelling.byte_level and not self._tokenizer.get("normalizer"))
 
     def fit(self, texts: Iterable[str]) -> "PublishedTokenizer":
@@ -108,11 +118,11 @@ class PublishedTokenizer(BaseTokenizer):
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text, computed on all cores."""
-        return _ids_of(self._library, texts)
+        return ids_of(self._library, texts)
 
     def encode_marked(self, text: str) -> list[int]:
         """The ids of a text in which the names of special tokens stand for these tokens, as in a rendered template."""
-        return _ids_of(self._marking_library, [text])[0]
+        return ids_of(self._marking_library, [text])[0]
 
     def encode_batch_with_offsets(self, texts: Sequence[str]) -> list[EncodedText]:
         """The ids of each text and their offsets, computed on all cores.
@@ -122,14 +132,14 @@ class PublishedTokenizer(BaseTokenizer):
         composes to one, the first one counts.
         """
         texts = [encodable(text) for text in texts]
-        encodings = _asked(lambda: self._library.encode_batch(texts, add_special_tokens=False))
-        gone = bytes_left_out(self._tokenizer["model"]) if self.spells_text else frozenset()
+        encodings = asked(lambda: self._library.encode_batch(texts, add_special_tokens=False))
+        gone = bytes_left_out(self._tokenizer["model"]) if self._keeps_bytes else frozenset()
         found = []
         for text, one in zip(texts, encodings, strict=True):
             offsets = one.offsets
             if gone and not gone.isdisjoint(text.encode()):  # behind such a byte the library counts on wrongly
-                offsets = offsets_without(gone, text=text, pieces=[self._token_bytes[id] for id in one.ids])
-            found.append(EncodedText(one.ids, offsets))
+                offsets = offsets_without(gone, text=text, pieces=_pieces(text, one.ids, self._token_bytes))
+            found.append(EncodedText(one.ids, trimmed(text, offsets) if self.trims_offsets else offsets))
         return found
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -137,7 +147,7 @@ class PublishedTokenizer(BaseTokenizer):
         ids = [int(id) for id in ids]
         if self._spelling is None:
             known = [id for id in ids if 0 <= id < self.vocabulary_size]
-            return _asked(lambda: self._library.decode(known, skip_special_tokens=True))
+            return asked(lambda: self._library.decode(known, skip_special_tokens=True))
         return self._spelling.text_of(self._bytes_of(ids))
 
     def decode_whole(self, ids: Iterable[int]) -> str:
@@ -154,15 +164,13 @@ class PublishedTokenizer(BaseTokenizer):
 
     def to_json(self) -> str:
         """The whole tokenizer as JSON: the content of its files, as far as it counts."""
-        fields = {"class_name": "PublishedTokenizer", "version": FORMAT_VERSION, "ends": self._ends}
+        fields = {"class_name": type(self).__name__, "version": FORMAT_VERSION, "ends": self._ends}
         return json.dumps({**fields, "config": self._config, "tokenizer": self._tokenizer}, separators=(",", ":"))
 
     def files(self) -> dict[str, dict]:
         """The content of the files that transformers reads, by their names: "tokenizer" and "tokenizer_config"."""
-        return {
-            "tokenizer": self._tokenizer,
-            "tokenizer_config": {"tokenizer_class": "PreTrainedTokenizerFast", **self._config},
-        }
+        config = {"tokenizer_class": "PreTrainedTokenizerFast", **self._config}
+        return {"tokenizer": self._tokenizer, "tokenizer_config": config}
 
     @classmethod
     def from_json(cls, text: str) -> "PublishedTokenizer":
@@ -171,11 +179,10 @@ class PublishedTokenizer(BaseTokenizer):
             fields = parse_json(text)
             version, parts = fields["version"], [fields[name] for name in ("tokenizer", "config", "ends")]
         except (ValueError, TypeError, KeyError) as error:
-            raise InputError(
-                f"not the JSON of a PublishedTokenizer ({type(error).__name__}: {shortened(error)})"
-            ) from None
+            reason = f"{type(error).__name__}: {shortened(error)}"
+            raise InputError(f"not the JSON of a {cls.__name__} ({reason})") from None
         if version != FORMAT_VERSION:
-            raise InputError(f"this PublishedTokenizer has version {shortened(version)}: expected {FORMAT_VERSION}")
+            raise InputError(f"this {cls.__name__} has version {shortened(version)}: expected {FORMAT_VERSION}")
         return cls(*parts)
 
     def in_graph(self) -> "tf.Module":
@@ -183,9 +190,14 @@ class PublishedTokenizer(BaseTokenizer):
         from lmkeras.tokenizers.in_graph.published import published_in_graph
 
         try:
-            return _asked(
+            return asked(
                 lambda: published_in_graph(
-                    self._tokenizer, self._library, added=self._added, token_bytes=lambda: self._token_bytes
+                    self._tokenizer,
+                    self._library,
+                    added=self._added,
+                    token_bytes=lambda: self._token_bytes,
+                    reads_names=self.reads_names,
+                    trims_offsets=self.trims_offsets,
                 )
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -195,53 +207,18 @@ class PublishedTokenizer(BaseTokenizer):
 
     @functools.cached_property
     def _marking_library(self) -> tokenizers.Tokenizer:
-        """The same tokenizer, which reads names of special tokens; it shares the model, the largest part."""
-        marking = tokenizers.Tokenizer(self._library.model)
-        if self._library.normalizer is not None:
-            marking.normalizer = self._library.normalizer
-        if self._library.pre_tokenizer is not None:
-            marking.pre_tokenizer = self._library.pre_tokenizer
-        _asked(lambda: marking.add_tokens([self._added[id] for id in sorted(self._added)]))
-        return marking
+        return marking(self._library, self._added)
 
     @functools.cached_property
     def _token_bytes(self) -> dict[int, bytes]:
-        """What each id stands for; special tokens stand for no text.
-
-        The library takes the characters of an added token for stand-ins of bytes where there are such. Here they are
-        what was found in the text.
-        """
-        spelled = {id: self._spelling.bytes_of(token) for token, id in self._ids.items() if id not in self._added}
-        for id, token in self._added.items():
-            normalizer = self._library.normalizer if token.normalized else None
-            text = normalizer.normalize_str(token.content) if normalizer else token.content
-            if not token.special:
-                spelled[id] = text.encode() if self._spelling.byte_level else self._spelling.bytes_of(text)
-        return spelled
-
-    def _added_before(self) -> list[int]:
-        """The ids that the tokenizer's post-processor puts before a text, if any."""
-        without_words = {**self._tokenizer, "model": {"type": "BPE", "vocab": {}, "merges": []}, "added_tokens": []}
-        return _asked(lambda: tokenizers.Tokenizer.from_str(json.dumps(without_words)).encode("").ids)
+        return token_bytes(self._spelling, self._ids, added=self._added, normalizer=self._library.normalizer)
 
 
-def _ids_of(library: tokenizers.Tokenizer, texts: Sequence[str]) -> list[list[int]]:
-    texts = [encodable(text) for text in texts]
-    return [encoding.ids for encoding in _asked(lambda: library.encode_batch_fast(texts, add_special_tokens=False))]
-
-
-def _asked(question: Callable[[], _Answer]) -> _Answer:
-    """The library's answer; its errors become InputErrors.
-
-    Where the library panics, it raises a PanicException, which is no Exception: a regular expression that backtracks
-    too often is one reason.
-    """
-    try:
-        return question()
-    except BaseException as error:
-        if type(error).__name__ != "PanicException" and type(error) is not Exception:
-            raise
-        raise InputError(f"the tokenizer.json cannot be used: {shortened(error)}") from None
+def _pieces(text: str, ids: Sequence[int], token_bytes: Mapping[int, bytes]) -> list[bytes]:
+    """The bytes of the ids of a text; InputError if one of them is a special token, of which none are known."""
+    if not token_bytes.keys() >= {*ids}:
+        raise InputError(f"no positions are known, as the vocabulary lacks bytes of the text {text[:60]!r}")
+    return [token_bytes[id] for id in ids]
 
 
 def _checked(tokenizer: Mapping) -> dict:
@@ -261,7 +238,7 @@ def _checked(tokenizer: Mapping) -> dict:
 
 
 def _kept(config: Mapping) -> dict[str, object]:
-    """What counts of a tokenizer_config.json: names of special tokens, whether texts begin with one, and templates."""
+    """What counts of a tokenizer_config.json: special tokens, whether texts begin with one, lengths and templates."""
     if not isinstance(config, Mapping):
         raise InputError(f"expected the content of a tokenizer_config.json, an object, got {shortened(config)}")
     kept = {}
@@ -273,6 +250,8 @@ def _kept(config: Mapping) -> dict[str, object]:
     if isinstance(template, list):  # several templates with names
         named = {one.get("name"): one.get("template") for one in template if isinstance(one, Mapping)}
         template = named.get("default")
+    most = config.get("model_max_length")
+    kept |= {"model_max_length": most} if type(most) is int and 0 < most < _NO_LIMIT else {}
     return kept | ({"chat_template": template} if isinstance(template, str) else {})
 
 

@@ -95,25 +95,46 @@ def cuts_of(model: Mapping, merges: Merges, unspelled: Sequence[int | None]) -> 
     return Cuts(joined, _SPACE if cuts else None, before)
 
 
-def added_ids_by_text(
-    added: Iterable[tuple[int, tokenizers.AddedToken]], normalizer: tokenizers.normalizers.Normalizer | None
-) -> tuple[dict[str, int | None], dict[str, int | None]]:
+class Added(NamedTuple):
+    """What an added token is found as.
+
+    Attributes:
+        id: its id; None where it stays plain text.
+        strips: whether it takes the white space before it in.
+    """
+
+    id: int | None
+    strips: bool = False
+
+
+def added_by_text(
+    added: Iterable[tuple[int, tokenizers.AddedToken]],
+    normalizer: tokenizers.normalizers.Normalizer | None,
+    reads_names: bool,
+) -> tuple[dict[str, Added], dict[str, Added]]:
     """The added tokens that are looked for in texts as they are, and those in normalized ones.
 
+    Args:
+        added: the added tokens with their ids.
+        normalizer: the library's normalizer.
+        reads_names: whether special tokens are found too; else they stay plain text.
+
     Returns:
-        Twice the ids by what is looked for; None for special tokens, which stay plain text.
+        Twice the tokens by what is looked for.
 
     Raises:
-        InputError: one that is not special takes blanks beside it in, or stands alone as a word.
+        InputError: one that is found takes white space behind it in, or stands alone as a word.
     """
     raw, normalized = {}, {}
     for id, token in sorted(added, key=lambda one: not one[1].special):
-        if not token.special and (token.lstrip or token.rstrip or token.single_word):
+        found = reads_names or not token.special
+        if found and (token.rstrip or token.single_word):
             raise InputError(
                 "this tokenizer has no twin in TensorFlow: its added token"
-                f" {token.content[:100]!r} has lstrip, rstrip or single_word"
+                f" {token.content[:100]!r} has rstrip or single_word"
             )
         text = normalizer.normalize_str(token.content) if token.normalized and normalizer else token.content
         if text:
-            (normalized if token.normalized else raw).setdefault(text, None if token.special else id)
+            one = Added(id, token.lstrip) if found else Added(None)
+            (normalized if token.normalized else raw).setdefault(text, one)
     return raw, normalized

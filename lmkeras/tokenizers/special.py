@@ -15,6 +15,7 @@ class SpecialIds(NamedTuple):
         classification: stands before the first text of such an input ("[CLS]").
         mask: stands in the place of a token that the network has to guess.
         unknown: stands for every word or character that has no id of its own.
+        separators: how many separators stand between the two texts of a pair: 1 in BERT, 2 in RoBERTa.
         always_before: whether `before_text` stands before every text that is read alone, as in training. False where
             texts begin without any special id, as for GPT-2: then it stands only where a text is empty, since a network
             has to read at least one id.
@@ -27,7 +28,28 @@ class SpecialIds(NamedTuple):
     classification: int | None = None
     mask: int | None = None
     unknown: int | None = None
+    separators: int = 1
     always_before: bool = True
+
+    @property
+    def ids(self) -> frozenset[int]:
+        """All ids that have a role.
+
+        Example:
+            >>> sorted(SpecialIds(padding=0, start=0, ends=(7, 8)).ids)
+            [0, 7, 8]
+        """
+        roles = (self.padding, self.start, *self.ends, self.separator, self.classification, self.mask, self.unknown)
+        return frozenset(id for id in roles if id is not None)
+
+    def around(self, pair: bool) -> int:
+        """How many ids stand before, between and behind one text or, in a pair, two.
+
+        Example:
+            >>> SpecialIds(separators=2).around(pair=False), SpecialIds(separators=2).around(pair=True)
+            (2, 4)
+        """
+        return 2 + (self.separators if pair else 0)
 
     @property
     def before_text(self) -> int | None:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple
 
+from lmkeras.tokenizers.pieces import BLANKS
 from lmkeras.tokenizers.utf8 import whole_characters
 
 _NAMED_BYTE = re.compile("<0x[0-9A-Fa-f]{2}>")
@@ -108,6 +109,21 @@ def offsets_without(left_out: Container[int], text: str, pieces: Iterable[bytes]
         end = begin + len(piece)
         found.append((characters[begin], characters[end - 1] + 1))
         begin = end
+    return found
+
+
+def trimmed(text: str, offsets: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Offsets without the white space with which they begin; those of white space alone stay as they are.
+
+    Example:
+        >>> trimmed("a  b ", [(0, 1), (1, 4), (4, 5)])
+        [(0, 1), (3, 4), (4, 5)]
+    """
+    found = []
+    for start, end in offsets:
+        if text[start] in BLANKS:
+            start = next((at for at in range(start, end) if text[at] not in BLANKS), start)
+        found.append((start, end))
     return found
 
 

@@ -11,8 +11,9 @@ from tokenizers import decoders, models, pre_tokenizers
 
 from lmkeras.archives import parse_json, shortened
 from lmkeras.errors import InputError
-from lmkeras.tokenizers import bert_files, bert_inputs
+from lmkeras.tokenizers import bert_files
 from lmkeras.tokenizers.base import BaseTokenizer, EncodedText
+from lmkeras.tokenizers.bert_inputs import BertInputs
 from lmkeras.tokenizers.bert_text import LONGEST_WORD, BertTextRules
 from lmkeras.tokenizers.special import SpecialIds
 from lmkeras.tokenizers.special_tokens import SpecialTokens
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 
 
-class WordPieceTokenizer(BaseTokenizer):
+class WordPieceTokenizer(BertInputs, BaseTokenizer):
     """BERT's tokenizer: texts are cleaned up and cut into words, and words, from their start, into the longest pieces.
 
     For every text, the ids are those of Hugging Face's BertTokenizerFast. Where the name of a special token is written
@@ -173,64 +174,9 @@ class WordPieceTokenizer(BaseTokenizer):
         padding = self.special.padding
         return self._library.decode([id for id in ids if id != padding], skip_special_tokens=skip_special_tokens)
 
-    def assemble(
-        self, a_ids: Sequence[int], b_ids: Sequence[int] | None = None, max_length: int | None = None
-    ) -> tuple[list[int], list[int]]:
-        """BERT's inputs for one text or two: [CLS] a [SEP], or [CLS] a [SEP] b [SEP].
-
-        Args:
-            a_ids: ids of a text.
-            b_ids: ids of a second text; None where there is none.
-            max_length: the most ids of the result, special ones included. If there are more, the longer text loses ids
-                from its end until both are of one length; then both do. None keeps all ids.
-
-        Returns:
-            The ids, and a token type for each: 0 up to the first [SEP], 1 behind it.
-
-        Raises:
-            InputError: max_length does not even hold the special tokens.
-        """
-        a_ids, b_ids = bert_inputs.cut_to(a_ids, b_ids, max_length)
-        first = [self.cls_id, *a_ids, self.sep_id]
-        second = [] if b_ids is None else [*b_ids, self.sep_id]
-        return first + second, [0] * len(first) + [1] * len(second)
-
-    def __call__(
-        self,
-        texts: str | Sequence[str],
-        pairs: str | Sequence[str] | None = None,
-        padding: bool | str = False,
-        truncation: bool | str | None = None,
-        max_length: int | None = None,
-        return_tensors: str | None = None,
-    ) -> dict[str, Any]:
-        """BERT's inputs for texts or pairs of texts, as Hugging Face's tokenizer returns them.
-
-        Args:
-            texts: texts, or one text.
-            pairs: the second text of each, or None.
-            padding: True fills up to the longest of the batch, "max_length" to max_length; False does not fill up.
-            truncation: True cuts to max_length tokens, the longer text of a pair first; False does not cut; None cuts
-                if max_length is given and padding is False.
-            max_length: in tokens, special ones included; None for model_max_length.
-            return_tensors: None for lists, "np" for int64 arrays, "tf" for int32 tensors.
-
-        Returns:
-            input_ids, token_type_ids and attention_mask, [B, T] each; lists of one text's are [T].
-
-        Raises:
-            InputError: an argument has none of these values, or two arguments contradict each other.
-        """
-        single = isinstance(texts, str)
-        texts, pairs = bert_inputs.batched(texts, pairs)
-        plan = bert_inputs.plan(padding, truncation, max_length, model_max_length=self.model_max_length)
-        seconds = [None] * len(texts) if pairs is None else self.encode_batch(pairs)
-        rows = [
-            self.assemble(first, second, plan.cut_to)
-            for first, second in zip(self.encode_batch(texts), seconds, strict=True)
-        ]
-        batch = bert_inputs.collate(rows, plan.fill_to, return_tensors, padding=self.special.padding)
-        return {name: values[0] for name, values in batch.items()} if single and return_tensors is None else batch
+    def token(self, id: int) -> str:
+        """The token of an id as the vocabulary has it, or ""."""
+        return self.vocabulary[id] if id < self.vocabulary_size else ""
 
     def to_json(self) -> str:
         """The whole tokenizer as JSON; the place of a token in "vocabulary" is its id."""

@@ -14,7 +14,15 @@ from lmkeras.datasets.layout import LONG_TEXTS, pair_lengths
 from lmkeras.errors import InputError
 
 specials = st.none() | st.integers(100, 103)
-layouts = st.builds(TextLayout, st.integers(5, 16), st.sampled_from(LONG_TEXTS), specials, specials, specials)
+layouts = st.builds(
+    TextLayout,
+    max_length=st.integers(6, 16),
+    long_texts=st.sampled_from(LONG_TEXTS),
+    first=specials,
+    separator=specials,
+    separators=st.integers(1, 2),
+    last=specials,
+)
 # every id once, so that it says where it stood; lengths are drawn alone, so that as many texts are too long as not
 texts = st.integers(0, 30).map(lambda length: list(range(1, 1 + length)))
 pairs = st.tuples(texts, texts)
@@ -73,7 +81,8 @@ def test_of_a_long_text_one_end_or_both_are_kept(layout, text):
 @given(layouts, texts, texts)
 def test_a_pair_stands_between_its_special_ids(layout, first, second):
     ids, first_length = layout.arrange(first, second)
-    before, between, after = listed(layout.first), listed(layout.separator), listed(layout.last)
+    before, after = listed(layout.first), listed(layout.last)
+    between = listed(layout.separator) * layout.separators
     assert len(ids) <= layout.max_length
     end = len(ids) - len(after)
     start, separator = len(before), first_length - len(between)

@@ -13,24 +13,28 @@ from lmkeras.errors import InputError
 from lmkeras.tokenizers.word_piece import WordPieceTokenizer
 from tests.cli.command import require_one_line, run
 from tests.layers.formulas import fill
+from tests.tokenizers import roberta
 
-TOKENIZER = WordPieceTokenizer("[PAD] [UNK] [CLS] [SEP] [MASK] good bad film where is it ##s".split())
-SIZES = {"vocab_size": 12, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
+PIECES = WordPieceTokenizer("[PAD] [UNK] [CLS] [SEP] [MASK] good bad film where is it ##s".split())
+TOKENIZERS = {"bert": PIECES, "distilbert": PIECES, "roberta": roberta.tokenizer()}
+SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
+OTHERS = {"bert": {}, "distilbert": {}, "roberta": {"type_vocab_size": 1}}
 TEXT = "good films [MASK] bad"
-FAMILIES = ("bert", "distilbert")
+TEXTS = {**dict.fromkeys(TOKENIZERS, TEXT), "roberta": "good films <mask> bad"}
 
 
 def write(folder, name, family="bert", **options):
     """A folder as the hub has it, and the Keras model of the same name."""
     kind = getattr(lmkeras, f"TFBert{name}")
-    model = fill(kind(model_type=family, max_position_embeddings=20, **options, **SIZES))
+    tokenizer, sizes = TOKENIZERS[family], {**SIZES, **OTHERS[family], "max_position_embeddings": 40}
+    model = fill(kind(model_type=family, vocab_size=tokenizer.vocabulary_size, **options, **sizes))
     model.save_pretrained(folder)
-    TOKENIZER.save_vocabulary(folder)
+    tokenizer.save_vocabulary(folder)
     return model
 
 
 def logits(model, *texts):
-    inputs = TOKENIZER(*texts, return_tensors="np")
+    inputs = TOKENIZERS[model.bert.model_type](*texts, return_tensors="np")
     names = ["input_ids", "attention_mask", *["token_type_ids"] * model.bert.takes_token_types]
     outputs = model({name: inputs[name].astype("int32") for name in names})
     return [np.asarray(one, "float64")[0] for one in outputs]
@@ -40,7 +44,7 @@ def softmax(x):
     return np.exp(x - x.max()) / np.exp(x - x.max()).sum()
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", TOKENIZERS)
 def test_a_classifier_has_the_published_labels(tmp_path, family):
     theirs = write(tmp_path, "ForSequenceClassification", family, labels=("neg", "pos", "so-so"))
     model = lmkeras.from_pretrained(tmp_path)
@@ -54,8 +58,9 @@ def test_a_classifier_has_the_published_labels(tmp_path, family):
     )
 
 
-def test_pairs_are_told_apart_where_the_user_says_so(tmp_path):
-    theirs = write(tmp_path, "ForSequenceClassification", labels=2)
+@pytest.mark.parametrize("family", ["bert", "roberta"])
+def test_pairs_are_told_apart_where_the_user_says_so(tmp_path, family):
+    theirs = write(tmp_path, "ForSequenceClassification", family, labels=2)
     model = lmkeras.from_pretrained(tmp_path, pairs=True)
     (expected,) = logits(theirs, ["where is it"], ["it is good"])
     found = model.predict(("where is it", "it is good")).probabilities
@@ -73,29 +78,35 @@ def test_several_labels_are_decided_each_for_itself(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "family"), [("ForMaskedLM", "bert"), ("ForMaskedLM", "distilbert"), ("ForPreTraining", "bert")]
+    ("name", "family"), [*(("ForMaskedLM", family) for family in TOKENIZERS), ("ForPreTraining", "bert")]
 )
 def test_masks_are_filled_in(tmp_path, name, family):
     theirs = write(tmp_path, name, family)
     model = lmkeras.from_pretrained(tmp_path)
-    p = softmax(logits(theirs, [TEXT])[0][TOKENIZER(TEXT)["input_ids"].index(TOKENIZER.mask_id)])
-    expected = sorted(zip(TOKENIZER.vocabulary, p, strict=True), key=lambda one: -one[1])
-    (mask,) = model.predict(TEXT, top_k=12).masks
+    tokenizer, text = TOKENIZERS[family], TEXTS[family]
+    p = softmax(logits(theirs, [text])[0][tokenizer(text)["input_ids"].index(tokenizer.special.mask)])
+    expected = sorted(((tokenizer.token(id), one) for id, one in enumerate(p)), key=lambda one: -one[1])[:12]
+    (mask,) = model.predict(text, top_k=12).masks
     assert [token for token, _ in mask] == [token for token, _ in expected]
     np.testing.assert_allclose([p for _, p in mask], [p for _, p in expected], atol=1e-5)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", TOKENIZERS)
 def test_questions_are_answered(tmp_path, family):
     theirs = write(tmp_path, "ForQuestionAnswering", family)
     model, context = lmkeras.from_pretrained(tmp_path), "it is bad film good"
     start, end = logits(theirs, ["where is it"], [context])
-    scores = start[5:10, None] + end[None, 5:10]  # [CLS] where is it [SEP] it is bad film good [SEP]
-    first, last = np.unravel_index(np.where(np.tri(5, k=-1), -np.inf, scores).argmax(), scores.shape)
-    assert model.predict("where is it", context).text == " ".join(context.split()[first : last + 1])
+    tokenizer, question = TOKENIZERS[family], "where is it"
+    places, head = tokenizer.offsets(context), 1 + len(tokenizer.encode(question)) + tokenizer.special.separators
+    size = len(places)  # [CLS] where is it [SEP] it is bad film good [SEP]
+    scores = start[head : head + size, None] + end[None, head : head + size]
+    first, last = np.unravel_index(np.where(np.tri(size, k=-1), -np.inf, scores).argmax(), scores.shape)
+    answer = model.predict(question, context)
+    assert (answer.start, answer.end) == (places[first][0], places[last][1])
+    assert answer.text == context[answer.start : answer.end] == answer.text.strip()
     model = lmkeras.from_pretrained(tmp_path, unanswerable=True)
     assert (model.predict("where is it", context).text == "") == bool(start[0] + end[0] > scores[first, last])
-    p = np.exp([start[0] + end[0], *scores[np.triu_indices(5)]])
+    p = np.exp([start[0] + end[0], *scores[np.triu_indices(size)]])
     shares = {one.text: one.probability for one in model.predict("where is it", context, top_k=16)}
     assert shares[""] == pytest.approx(p[0] / p.sum(), rel=1e-4)
 
@@ -119,10 +130,10 @@ def test_the_command_line_takes_such_folders(tmp_path, capsys):
     ("entries", "message"),
     [
         (
-            {"model_type": "roberta"},
-            "holds a model of type 'roberta': its byte-level tokenizer is not here yet; ta",
+            {"model_type": "camembert"},
+            r"of type 'camembert': its Unigram \(SentencePiece\) tokenizer is not here yet; expected bert or",
         ),
-        ({"model_type": "xlm-roberta"}, "holds a model of type 'xlm-roberta': its SentencePiece tokenizer"),
+        ({"model_type": "xlm-roberta"}, "holds a model of type 'xlm-roberta': its Unigram"),
         ({"architectures": ["BertModel"]}, "holds 'BertModel', which has the head of no task"),
         ({"architectures": ["BertForMultipleChoice"]}, "holds 'BertForMultipleChoice', which has the head of no task"),
         ({"architectures": 7}, "holds '', which has the head of no task"),

@@ -46,9 +46,15 @@ FORWARD = {
     ),
     "longest": ({}, (2, DEFAULTS["max_position_embeddings"]), ("attention_mask", "token_type_ids")),
     "one_token": ({"num_hidden_layers": 1}, (1, 1), ("attention_mask",)),
+    "roberta": (
+        {"model_type": "roberta", "pad_token_id": 1, "type_vocab_size": 1, "layer_norm_eps": 1e-5},
+        (5, 22),
+        ("attention_mask",),
+    ),
     "mask_by_query": ({}, (3, 6), ("attention_mask_by_query", "token_type_ids")),
 }
-NOT_IN_TENSORFLOW = ("mask_by_query",)  # TFBertModel takes masks [B, T] alone
+# TFBertModel takes masks [B, T] alone, and is no RoBERTa
+NOT_IN_TENSORFLOW = ("mask_by_query", "roberta", "roberta_by_lmkeras")
 CLASSIFIERS = {
     "classifier": (NO_DROPOUT, (6, 10), ("attention_mask", "token_type_ids")),
     "classifier_relu": (
@@ -91,13 +97,14 @@ def write_case(folder: Path, config: Mapping, tensors: Mapping[str, np.ndarray],
 
 
 def random_inputs(config: Mapping, shape: tuple[int, int], optional: tuple[str, ...], rng) -> dict[str, np.ndarray]:
-    """Random ids [B, T], id 0 nowhere but under the mask, and the optional inputs."""
+    """Random ids [B, T], id 0 (in a RoBERTa also that of padding) under the mask, and the optional inputs."""
     batch, length = shape
     inputs = {"input_ids": rng.integers(1, config["vocab_size"], size=shape)}
     if "attention_mask" in optional:
         lengths = np.append(length, rng.integers(1, length + 1, size=batch - 1))  # the longest text has no padding
         inputs["attention_mask"] = (np.arange(length) < lengths[:, None]).astype("int64")
         inputs["input_ids"] *= inputs["attention_mask"]
+        inputs["input_ids"] += (1 - inputs["attention_mask"]) * config.get("pad_token_id", 0)
     if "attention_mask_by_query" in optional:  # [B, T, T], every query sees itself
         inputs["attention_mask"] = np.maximum(rng.integers(2, size=(*shape, length)), np.eye(length, dtype="int64"))
     if "token_type_ids" in optional:

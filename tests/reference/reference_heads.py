@@ -1,4 +1,4 @@
-"""PyTorch's BERT and DistilBERT with each of their heads: checkpoints, inputs, outputs, losses and gradients.
+"""PyTorch's BERT, DistilBERT and RoBERTa with each of their heads: checkpoints, inputs, outputs, losses and gradients.
 
 With .reference/pytorch first on PYTHONPATH:
 
@@ -15,15 +15,18 @@ import transformers
 SIZES = {"vocab_size": 50, "max_position_embeddings": 20}
 BERT = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
 DISTILBERT = {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 24}
+ROBERTA = {**BERT, "type_vocab_size": 1, "layer_norm_eps": 1e-5, "pad_token_id": 1}
+OF_FAMILY = {"Bert": BERT, "DistilBert": DISTILBERT, "Roberta": ROBERTA}
 NO_DROPOUT = {
     "Bert": ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"),
+    "Roberta": ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"),
     "DistilBert": ("dropout", "attention_dropout", "qa_dropout", "seq_classif_dropout"),
 }
 ROWS, TOKENS, LABELS, UPDATES = 4, 7, 3, 20
 
 
 def inputs_for(family, rng):
-    """Ids of four texts; two of them have padding, but not id 0, whose vector has no gradient in PyTorch."""
+    """Ids of four texts; two of them have padding, but not its id, whose vector has no gradient in PyTorch."""
     mask = (np.arange(TOKENS) < np.array([7, 5, 3, 7])[:, None]).astype("int64")
     inputs = {"input_ids": rng.integers(5, 50, (ROWS, TOKENS)), "attention_mask": mask}
     types = {"token_type_ids": (np.arange(TOKENS) > 3).astype("int64")[None].repeat(ROWS, 0)}
@@ -48,7 +51,7 @@ def labels_for(name, rng):
 def new_model(family, name):
     """A model whose weights are large enough that no layer is nearly linear."""
     num_labels = {"ForQuestionAnswering": 2, "regression": 1}.get(name, LABELS)
-    sizes = {**SIZES, **(BERT if family == "Bert" else DISTILBERT), **dict.fromkeys(NO_DROPOUT[family], 0.0)}
+    sizes = {**SIZES, **OF_FAMILY[family], **dict.fromkeys(NO_DROPOUT[family], 0.0)}
     config = getattr(transformers, f"{family}Config")(**sizes, num_labels=num_labels)
     architecture = name if name.startswith("For") else "ForSequenceClassification"
     model = getattr(transformers, family + architecture)(config).train()
@@ -120,6 +123,8 @@ def main(folder):
             write_case(folder / f"{family}{name}", family, name, rng)
     write_updates(folder / "updates", rng)
     write_spans(folder / "spans", rng)
+    for name in (*both, *bert[1:]):
+        write_case(folder / f"Roberta{name}", "Roberta", name, rng)
 
 
 if __name__ == "__main__":

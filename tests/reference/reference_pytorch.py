@@ -1,4 +1,4 @@
-"""What PyTorch's BertModel and BertForSequenceClassification make of every case of a folder, see cases.py.
+"""What PyTorch's BertModel (or RobertaModel) and BertForSequenceClassification make of every case, see cases.py.
 
 With .reference/pytorch first on PYTHONPATH:
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import BertForSequenceClassification, BertModel
+from transformers import AutoModel, BertForSequenceClassification
 
 
 def read_inputs(folder):
@@ -18,7 +18,7 @@ def read_inputs(folder):
 
 
 def encode(folder, inputs):
-    model = BertModel.from_pretrained(folder, attn_implementation="eager").eval()
+    model = AutoModel.from_pretrained(folder, attn_implementation="eager").eval()
     if inputs.get("attention_mask", inputs["input_ids"]).ndim == 3:  # what it adds to the scores [B, H, T, T]
         inputs["attention_mask"] = (1.0 - inputs["attention_mask"][:, None]) * torch.finfo(torch.float32).min
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""BERT and DistilBERT with each of their heads equal PyTorch's, in outputs, losses, gradients and files.
+"""BERT, DistilBERT and RoBERTa with each of their heads equal PyTorch's, in outputs, losses, gradients and files.
 
 `make parity` installs PyTorch and runs this; without it, everything here is skipped.
 """
@@ -28,8 +28,9 @@ pytestmark = pytest.mark.reference
 ROOT = Path(__file__).parents[2]
 PYTORCH = ROOT / ".reference" / "pytorch"
 BOTH = ("ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering", "ForMaskedLM")
-CASES = [f"{family}{name}" for family in ("Bert", "DistilBert") for name in BOTH]
-CASES += ["BertForPreTraining", "Bertmulti_label", "Bertregression"]
+PROBLEMS = ("multi_label", "regression")
+CASES = [f"{family}{name}" for family in ("Bert", "DistilBert", "Roberta") for name in BOTH]
+CASES += ["BertForPreTraining", *(f"{family}{name}" for family in ("Bert", "Roberta") for name in PROBLEMS)]
 
 
 @pytest.fixture(scope="module")

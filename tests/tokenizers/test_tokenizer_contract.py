@@ -17,8 +17,10 @@ from lmkeras.tokenizers import new_tokenizer, tokenizer_from_json
 from lmkeras.tokenizers.byte_pair import BytePairTokenizer
 from lmkeras.tokenizers.keras_words import Tokenizer
 from lmkeras.tokenizers.published import PublishedTokenizer
+from lmkeras.tokenizers.roberta import RobertaTokenizer
 from lmkeras.tokenizers.special_tokens import SpecialTokens
 from lmkeras.tokenizers.word_piece import WordPieceTokenizer
+from tests.tokenizers import roberta
 from tests.tokenizers.published import PATTERNS, byte_level, llama2, split
 
 # Characters that meet often enough to be words, merge, and stand in each other's context.
@@ -81,6 +83,7 @@ BUILDERS = {
     "padding is no id 0": lambda: WordPieceTokenizer(vocabulary=[*built("word pieces")[0].vocabulary[::-1]]),
     "special tokens alone": lambda: new_tokenizer("word_piece"),
     "published byte pairs": lambda: PublishedTokenizer(byte_level(split(PATTERNS["llama3"]), corpus())),
+    "published byte pairs of readers": roberta.tokenizer,
     "published characters": lambda: PublishedTokenizer(llama2(corpus()), {"pad_token": "<pad>"}),
 }
 
@@ -107,7 +110,8 @@ def decoded(tokenizer, rows):
 
 
 def spells_padding(tokenizer, text):
-    return isinstance(tokenizer, WordPieceTokenizer) and tokenizer.special_tokens.pad in text
+    own = isinstance(tokenizer, WordPieceTokenizer | RobertaTokenizer)
+    return own and tokenizer.token(tokenizer.special.padding) in text
 
 
 # Characters that lower-case to two, decompose, change places, vanish, or are words by themselves; and special tokens.

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from lmkeras.tokenizers.in_graph.code_points import white_space
+
 _RULED_OUT = -1e9  # a score of what cannot be answered
 _ALL = 2**30
 
@@ -47,7 +49,7 @@ class ExportedAnswering(tf.Module):
     def __init__(self, task, network, tokenizer, dtype: str):
         super().__init__()
         self.tokenizer = tokenizer.in_graph()
-        self._task, self._layout = task, task.layout(network, tokenizer)
+        self._task, self._layout, self._blank = task, task.layout(network, tokenizer), white_space()
         self._token_types = network.body.takes_token_types
         self._outputs, self.weights = network.exported(dtype)
         signature = [tf.TensorSpec([None], tf.string, name) for name in ("question", "context")]
@@ -66,16 +68,27 @@ class ExportedAnswering(tf.Module):
         # a context without tokens has no place to look up; one more place stands for it
         start = tf.gather(tf.concat([starts.flat_values, [0]], axis=0), tf.where(nothing, 0, rows + first))
         end = tf.gather(tf.concat([ends.flat_values, [0]], axis=0), tf.where(nothing, 0, rows + last))
-        start, end = tf.where(nothing, 0, start), tf.where(nothing, 0, end)
+        start, end = self._within(context, tf.where(nothing, 0, start), tf.where(nothing, 0, end))
         answer = tf.strings.substr(context, start, end - start, unit="UTF8_CHAR")
         found = {"answer": answer, "start": start, "end": end, "probability": probability}
         return {name: tensor[:count] for name, tensor in found.items()}
+
+    def _within(self, context: tf.Tensor, start: tf.Tensor, end: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Parts of contexts [B] without white space around them, or all of those that are nothing else; int32 [B]."""
+        codes = tf.strings.unicode_decode(context, "UTF-8")
+        rows = tf.cast(codes.row_starts(), tf.int32)
+        ink = tf.cast(tf.where(self._blank(codes.flat_values) == 0)[:, 0], tf.int32)
+        first, behind = tf.searchsorted(ink, rows + start), tf.searchsorted(ink, rows + end)  # among those with ink
+        places = tf.concat([ink, [0]], axis=0)
+        found = first < behind
+        inner = tf.gather(places, first) - rows, tf.gather(places, tf.maximum(behind - 1, 0)) - rows + 1
+        return tf.where(found, inner[0], start), tf.where(found, inner[1], end)
 
     def _windows(self, questions: tf.RaggedTensor, contexts: tf.RaggedTensor) -> Windows:
         """The windows of questions and contexts, int32 ids [B, tokens] both."""
         layout = self._layout
         asked, tokens = (tf.cast(one.row_lengths(), tf.int32) for one in (questions, contexts))
-        room = layout.max_length - asked - 3
+        room = layout.max_length - asked - layout.special_ids
         too_long = f"a question is too long for windows of {layout.max_length} tokens"
         with tf.control_dependencies([tf.debugging.assert_greater_equal(room, layout.least_room, too_long)]):
             room = tf.identity(room)
@@ -88,14 +101,15 @@ class ExportedAnswering(tf.Module):
         before, after = tf.roll(ends, 1, 0), tf.roll(begins, -1, 0)
         low = tf.where(number == 0, -_ALL, begins + before)
         high = tf.where(ends == tokens, _ALL, after + ends)
-        place = tf.range(tf.reduce_max(asked + 3 + ends - begins))[None]
-        asked, size = asked[:, None], (ends - begins)[:, None]
+        heads = 1 + asked + layout.separators
+        place = tf.range(tf.reduce_max(heads + ends - begins + 1))[None]
+        asked, head, size = asked[:, None], heads[:, None], (ends - begins)[:, None]
         ids = tf.where(place == 0, layout.first, layout.separator)
         ids = tf.where((place > 0) & (place <= asked), _at(questions, of, place - 1), ids)
-        inside = (asked + 2 <= place) & (place < asked + 2 + size)
-        ids = tf.where(inside, _at(contexts, of, begins[:, None] + place - asked - 2), ids)
-        ids = tf.where(place > asked + 2 + size, layout.filler, ids)
-        return Windows(of, ids, asked[:, 0] + 2, begins=begins, ends=ends, low=low, high=high)
+        inside = (head <= place) & (place < head + size)
+        ids = tf.where(inside, _at(contexts, of, begins[:, None] + place - head), ids)
+        ids = tf.where(place > head + size, layout.filler, ids)
+        return Windows(of, ids, heads, begins=begins, ends=ends, low=low, high=high)
 
     def _best(self, windows: Windows) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
         """First and last token, int32, probability, float32, and whether there is no answer; [B] all."""

@@ -18,7 +18,7 @@ class ExportedMaskedLanguage(tf.Module):
     Args:
         task: a MaskedLanguage.
         network: a trained network.
-        tokenizer: a tokenizer with a vocabulary, whose `in_graph()` is used.
+        tokenizer: the tokenizer, whose `in_graph()` is used.
         dtype: precision of matrix products, see `Network.exported`.
 
     Raises:
@@ -29,7 +29,7 @@ class ExportedMaskedLanguage(tf.Module):
         super().__init__()
         self.tokenizer = tokenizer.in_graph()
         self._special, self._room = tokenizer.special, task.length(network) - 2
-        self._vocabulary = tf.constant([token.encode() for token in tokenizer.vocabulary])
+        self._vocabulary = tf.constant([tokenizer.token(id).encode() for id in range(network.body.vocabulary_size)])
         # the variables themselves, not the Keras objects that hold them, see `ExportedWholeTextTask`
         self._outputs, self.weights = network.exported(dtype)
         self.fill = tf.function(self._fill, autograph=False, input_signature=[tf.TensorSpec([None], tf.string, "text")])

@@ -24,7 +24,7 @@ class ExportedTagging(tf.Module):
         super().__init__()
         self.tokenizer = tokenizer.in_graph()
         special = tokenizer.special
-        self._filler = special.filler
+        self._filler, self._before_words = special.filler, tokenizer.before_words
         self._nothing = special.filler if special.unknown is None else special.unknown
         self._layout, self._splitting, self._head = task.layout(network, tokenizer), task.splitting, network.head
         self._types = tf.constant([name.encode() for name in task.types])
@@ -83,7 +83,7 @@ class ExportedTagging(tf.Module):
         words = tf.strings.unicode_encode(
             inside.with_flat_values(tf.gather(codes.flat_values, inside.flat_values)), "UTF-8"
         )
-        ids = self.tokenizer.encode(words)[:, : self._layout.longest_word]
+        ids = self.tokenizer.encode(self._before_words + words)[:, : self._layout.longest_word]
         missing = tf.fill([ids.nrows()], self._nothing)[:, None]
         empty = tf.RaggedTensor.from_tensor(missing, tf.cast(ids.row_lengths() == 0, tf.int64))
         return tf.concat([ids, empty], axis=1)

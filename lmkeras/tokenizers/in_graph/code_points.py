@@ -13,6 +13,8 @@ import tensorflow as tf
 import tokenizers
 from tokenizers import pre_tokenizers
 
+from lmkeras.tokenizers.pieces import BLANKS
+
 _PAGE = 256
 _PLANE = 0x10000
 #: planes that have characters of several kinds; in every version of Unicode the others are private or empty as a whole
@@ -39,6 +41,13 @@ class CodePointTable:
         """The values of code points, int32 [N]; each negative one has the barrier's value."""
         pages = tf.gather(self._page_of, tf.maximum(tf.bitwise.right_shift(codes, 8), -1) + 1)
         return tf.gather(self._values, pages + (codes & (_PAGE - 1)))
+
+
+def white_space() -> CodePointTable:
+    """1 for each white-space character, 0 for all others."""
+    found = np.zeros(sys.maxunicode + 1, np.int32)
+    found[[*map(ord, BLANKS)]] = 1
+    return CodePointTable(found)
 
 
 @functools.cache

@@ -18,13 +18,15 @@ from lmkeras.tokenizers.in_graph.barriers import (
     inserted,
     opened,
 )
+from lmkeras.tokenizers.in_graph.code_points import white_space
 from lmkeras.tokenizers.in_graph.composing import CompositionInGraph
 from lmkeras.tokenizers.in_graph.matching import PatternInGraph
 from lmkeras.tokenizers.in_graph.pieces import PiecesInGraph, Slots, Symbols
 from lmkeras.tokenizers.in_graph.whole_characters import whole_characters
 from lmkeras.tokenizers.pipeline import Compose, Pipeline, Prepend, Replace, Split, pipeline_of
 from lmkeras.tokenizers.published_tables import (
-    added_ids_by_text,
+    Added,
+    added_by_text,
     byte_ids,
     character_ids,
     cuts_of,
@@ -39,9 +41,9 @@ class InGraphPublished(tf.Module):
     Args:
         pipeline: the steps from text to pieces.
         pieces: makes ids of pieces.
-        added: the added tokens that are looked for in texts as they are, and in normalized ones: the id of each, None
-            for special ones, which stay plain text.
+        added: the added tokens that are looked for in texts as they are, and in normalized ones.
         token_bytes: what each id stands for, from 0 on; no bytes for special ones.
+        trims_offsets: whether offsets leave out the white space with which a piece begins.
 
     Raises:
         InputError: a step has no twin.
@@ -51,31 +53,38 @@ class InGraphPublished(tf.Module):
         self,
         pipeline: Pipeline,
         pieces: PiecesInGraph,
-        added: Sequence[Mapping[str, int | None]],
+        added: Sequence[Mapping[str, Added]],
         token_bytes: Sequence[bytes],
+        trims_offsets: bool = False,
     ):
         super().__init__()
         self._pieces, self._spelling = pieces, pipeline.spelling
-        raw, normalized = ([AddedTokensInGraph(ids)] if {*ids.values()} - {None} else [] for ids in added)
+        raw, normalized = (
+            [AddedTokensInGraph(tokens)] if any(one.id is not None for one in tokens.values()) else []
+            for tokens in added
+        )
         normalize, split = ([_in_graph(step) for step in steps] for steps in (pipeline.normalize, pipeline.split))
         steps = [*raw, *normalize, *normalized, *split]
         self._stepped = functools.partial(_stepped, steps)
         self._tables = [step for step in steps if isinstance(step, tf.Module)]  # so that saving finds them
         self._token_bytes = tf.constant([*token_bytes], tf.string)
+        self._blank = white_space() if trims_offsets else None
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def encode(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """The ids of each text, int32 [B, tokens]."""
         with tf.device("CPU"):  # where strings and tables are
-            slots, _, _ = self._slots(texts)
+            slots, _ = self._slots(opened(texts)[0])
             return slots.ids()
 
     def encode_with_offsets(self, texts: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]:
         """The ids of each text, and the starts and ends of the characters that they stand for; int32 [B, tokens]."""
         with tf.device("CPU"):
-            slots, characters, begins = self._slots(texts)
+            given, begins = opened(texts)
+            slots, characters = self._slots(given)
             ids, (first, last) = slots.ids(), slots.places()
             first, last = tf.gather(characters.origins, first), tf.gather(characters.origins, last)
+            first = self._trimmed(given.codes, first, last)
             text_begins = tf.gather(begins, tf.cast(ids.value_rowids(), tf.int32))
             return ids, ids.with_flat_values(first - text_begins), ids.with_flat_values(last - text_begins + 1)
 
@@ -104,11 +113,18 @@ class InGraphPublished(tf.Module):
         stripped = f"^(?:{re.escape(self._spelling.stripped)}){{0,{self._spelling.most_stripped}}}"
         return tf.strings.regex_replace(texts, stripped, "", replace_global=False)
 
-    def _slots(self, texts: tf.Tensor) -> tuple[Slots, Characters, tf.Tensor]:
-        """The ids of texts, their characters, and the origin of each text's first character."""
-        characters, text_begins = opened(texts)
+    def _slots(self, characters: Characters) -> tuple[Slots, Characters]:
+        """The ids of texts, and what their characters became."""
         characters, pieces = self._stepped(characters)
-        return self._pieces(characters.codes, pieces), characters, text_begins
+        return self._pieces(characters.codes, pieces), characters
+
+    def _trimmed(self, codes: tf.Tensor, first: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
+        """The first characters of pieces that are no white space, or those from `first`, where all of them are."""
+        if self._blank is None:
+            return first
+        others = tf.cast(tf.where(self._blank(codes) == 0)[:, 0], tf.int32)  # END too, so that there always is one
+        found = tf.gather(others, tf.searchsorted(others, first))
+        return tf.where(found <= last, found, first)
 
 
 Step = Callable[[Characters], tuple[Characters, tf.Tensor | None]]
@@ -168,6 +184,8 @@ def published_in_graph(
     library: tokenizers.Tokenizer,
     added: Mapping[int, tokenizers.AddedToken],
     token_bytes: Callable[[], Mapping[int, bytes]],
+    reads_names: bool = False,
+    trims_offsets: bool = False,
 ) -> InGraphPublished:
     """The twin of a tokenizer.json.
 
@@ -176,12 +194,14 @@ def published_in_graph(
         library: the library's tokenizer of the same content.
         added: its added tokens by their ids.
         token_bytes: asked what each id stands for, once it is known that there is a twin.
+        reads_names: whether special tokens are found in texts where their names are written out.
+        trims_offsets: see `InGraphPublished`.
 
     Raises:
         InputError: it has a part without a twin.
     """
     pipeline, model = pipeline_of(tokenizer), tokenizer["model"]
-    ids_by_text = added_ids_by_text(added.items(), library.normalizer)
+    tokens = added_by_text(added.items(), library.normalizer, reads_names)
     merges, by_bytes = merges_of(model), byte_ids(model, pipeline.byte_level)
     symbols, cuts = Symbols(by_bytes), None
     if not pipeline.byte_level:
@@ -195,6 +215,5 @@ def published_in_graph(
     spelled = token_bytes()
     size = max([*model["vocab"].values(), *spelled], default=0) + 1
     pieces = PiecesInGraph(whole_pieces(model, library, pipeline.byte_level), symbols, merges, size=size, cuts=cuts)
-    return InGraphPublished(
-        pipeline, pieces, added=ids_by_text, token_bytes=[spelled.get(id, b"") for id in range(size)]
-    )
+    spelled = [spelled.get(id, b"") for id in range(size)]
+    return InGraphPublished(pipeline, pieces, added=tokens, token_bytes=spelled, trims_offsets=trims_offsets)

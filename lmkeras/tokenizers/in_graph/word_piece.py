@@ -9,6 +9,7 @@ from lmkeras.tokenizers.bert_inputs import pair_lengths, room_for_text
 from lmkeras.tokenizers.bert_text import LONGEST_WORD, BertTextRules
 from lmkeras.tokenizers.in_graph.bert_text import STAND_INS, InGraphBertText, Words
 from lmkeras.tokenizers.in_graph.offsets import in_rows
+from lmkeras.tokenizers.special import SpecialIds
 from lmkeras.tokenizers.special_tokens import SpecialTokens
 from lmkeras.tokenizers.word_piece_training import PREFIX
 
@@ -87,7 +88,7 @@ class InGraphWordPieces(tf.Module):
             InputError: max_length does not even hold the special tokens.
         """
         if max_length is not None:
-            ids, pair_ids = _cut(ids, pair_ids, room_for_text(max_length, pair_ids is not None))
+            ids, pair_ids = _cut(ids, pair_ids, room_for_text(max_length, pair_ids is not None, SpecialIds()))
         column = tf.ones([ids.nrows(), 1], tf.int32)
         first = tf.concat([self._cls_id * column, ids, self._sep_id * column], axis=1)
         if pair_ids is None:

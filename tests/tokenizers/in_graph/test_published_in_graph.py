@@ -178,10 +178,18 @@ def test_expressions_without_a_twin_are_named(expression):
         PublishedTokenizer(content).in_graph()
 
 
-def test_an_added_token_that_takes_blanks_in_is_refused():
-    content = with_added(BUILDERS["gpt2"](), AddedToken("<mask>", lstrip=True))
+def test_an_added_token_that_takes_blanks_behind_it_in_is_refused():
+    content = with_added(BUILDERS["gpt2"](), AddedToken("<mask>", rstrip=True))
     with pytest.raises(InputError, match="<mask>"):
         PublishedTokenizer(content).in_graph()
+
+
+def test_an_added_token_takes_in_the_blanks_before_it_but_none_of_the_text_before():
+    content = with_added(BUILDERS["gpt2"](), AddedToken("<mask>", lstrip=True), AddedToken("<b>"))
+    tokenizer = PublishedTokenizer(content)
+    texts = ["a <mask> b", " \n\u3000<mask><mask>", "a", "<b> <mask>", "  ", " <mask >", "x<mask>  <mask>\x1c<mask>"]
+    assert tokenizer.in_graph().encode(tf.constant(texts)).to_list() == tokenizer.encode_batch(texts)
+    assert tokenizer.encode("a <mask>") == tokenizer.encode("a<mask>")
 
 
 def test_ids_that_no_token_has_are_skipped_in_decoding():

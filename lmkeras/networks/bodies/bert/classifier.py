@@ -35,16 +35,16 @@ def bert_classifier(bert: Bert | str | Path, num_classes: int, dropout: float | 
     return Network(bert, ClassesHead(num_classes, dropout, bert.initializer_range))
 
 
-def _word_pieces(source: str | Path):
-    from lmkeras.tokenizers.word_piece import WordPieceTokenizer
+def _tokenizer(source: str | Path):
+    from lmkeras.tokenizers.encoders import encoder_tokenizer
 
-    return WordPieceTokenizer.from_pretrained(source)
+    return encoder_tokenizer(source)
 
 
 _OF_BERT = {
     "tokenizer": "word_piece",
     "pretrained": Bert.from_pretrained,
-    "pretrained_tokenizer": _word_pieces,
+    "pretrained_tokenizer": _tokenizer,
 }
 
 

@@ -91,7 +91,7 @@ class TFBertForMaskedLM(BertWithHead):
     def new_head(self, dropout):
         """A MaskedHead."""
         bert = self.bert
-        form = {"activation": bert.hidden_act, "epsilon": bert.layer_norm_eps}
+        form = {"activation": bert.masked_activation, "epsilon": bert.layer_norm_eps}
         follows = self.architecture == "ForPreTraining"
         return MaskedHead(bert.vocab_size, follows, **form, initializer_range=bert.initializer_range)
 

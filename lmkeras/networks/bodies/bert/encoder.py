@@ -45,12 +45,16 @@ class Bert(BertReading, BertPublishing, keras.Model):
         hidden_act: activation of the feed-forward networks: "gelu" (exact), "gelu_new" (by tanh), "relu" or "silu".
         hidden_dropout_prob: dropout after the embeddings and in the blocks, in [0, 1).
         attention_probs_dropout_prob: dropout of attention weights, in [0, 1).
-        max_position_embeddings: the most tokens that a text may have.
+        max_position_embeddings: number of positions, and so of the tokens that a text may have; in a RoBERTa,
+            pad_token_id + 1 of them are of no token.
         type_vocab_size: number of token types: 2 for the first and the second text of a pair.
         initializer_range: standard deviation of the normal distribution of fresh matrices, before it is truncated at
             two standard deviations.
         layer_norm_eps: number that the norms add to variances, so that they never divide by zero.
-        model_type: "bert"; or "distilbert", which has no token types, and relu instead of tanh in its pooler.
+        pad_token_id: in a RoBERTa, the id of padding, and its position wherever it stands; other tokens have the
+            positions from pad_token_id + 1 on. None for 1, or in other kinds, whose positions begin at 0.
+        model_type: "bert"; "distilbert", which has no token types, and relu instead of tanh in its pooler; or
+            "roberta", whose token types do not tell the texts of a pair apart.
 
     Call arguments:
         input_ids: int [B, T]. All inputs may also be given here: as a dictionary by these names, such as a tokenizer
@@ -93,6 +97,7 @@ class Bert(BertReading, BertPublishing, keras.Model):
         type_vocab_size: int = 2,
         initializer_range: float = 0.02,
         layer_norm_eps: float = 1e-12,
+        pad_token_id: int | None = None,
         model_type: str = "bert",
         **kwargs,
     ):
@@ -104,17 +109,21 @@ class Bert(BertReading, BertPublishing, keras.Model):
             raise unknown_name("hidden_act", hidden_act, ACTIVATIONS)
         if model_type not in FAMILIES:
             raise unknown_name("model_type", model_type, FAMILIES)
+        family = FAMILIES[model_type]
+        sizes["pad_token_id"] = pad = family.defaults.get("pad_token_id") if pad_token_id is None else pad_token_id
+        if pad is not None and not ("pad_token_id" in family.config and 0 <= pad < max_position_embeddings - 1):
+            raise InputError(f"expected a pad_token_id of a RoBERTa, and positions behind it, got {pad}")
         for name, value in sizes.items():
             setattr(self, name, value)
         common = {"dtype": self.dtype_policy}
         self.word_embeddings = self._embedding(vocab_size, "word_embeddings")
         self.position_embeddings = self._embedding(max_position_embeddings, "position_embeddings")
-        if self.takes_token_types:
+        if family.has_token_types:
             self.token_type_embeddings = self._embedding(type_vocab_size, "token_type_embeddings")
         self.embeddings_norm = keras.layers.LayerNormalization(epsilon=layer_norm_eps, name="embeddings_norm", **common)
         self.dropout_layer = keras.layers.Dropout(hidden_dropout_prob, **common)
         self.blocks = [self._block(f"block_{i}") for i in range(num_hidden_layers)]
-        pooled = "tanh" if self.takes_token_types else "relu"
+        pooled = family.pooler_activation
         self.pooler = keras.layers.Dense(
             hidden_size, pooled, kernel_initializer=self.fresh_matrix(), name="pooler", **common
         )
@@ -177,7 +186,10 @@ class Bert(BertReading, BertPublishing, keras.Model):
                 attentions.append(block.attention_weights(x, mask))
             x = block(x, mask=mask, training=training)
             states.append(x)
-        outputs = {"last_hidden_state": x, "pooler_output": self.pooler(x[:, 0])}
+        first = x[:, 0]
+        if self.family.pooler and self.family.pooler_of_head:  # as the classifier's head of a RoBERTa has it
+            first = self.dropout_layer(first, training=training)
+        outputs = {"last_hidden_state": x, "pooler_output": self.pooler(first)}
         if output_hidden_states:
             outputs["hidden_states"] = tuple(states)
         if output_attentions:
@@ -187,12 +199,10 @@ class Bert(BertReading, BertPublishing, keras.Model):
     def _embed(self, ids, token_type_ids, training):
         """The sum of the embeddings, after norm and dropout: ids [B, T] → [B, T, D]."""
         length = ids.shape[1]
-        if length is not None and length > self.max_position_embeddings:
-            raise InputError(
-                f"got {length} tokens: this BERT looks at {self.max_position_embeddings} at most; truncate the texts"
-            )
-        x = self.word_embeddings(ids) + self.position_embeddings(ops.arange(ops.shape(ids)[1]))
-        if self.takes_token_types:
+        if length is not None and length > self.max_length:
+            raise InputError(f"got {length} tokens: this BERT looks at {self.max_length} at most; truncate the texts")
+        x = self.word_embeddings(ids) + self.position_embeddings(self.positions(ids))
+        if self.family.has_token_types:
             x += self.token_type_embeddings(ops.zeros_like(ids) if token_type_ids is None else token_type_ids)
         elif token_type_ids is not None:
             raise InputError("a DistilBERT has no token types: leave out token_type_ids")
@@ -207,7 +217,7 @@ class Bert(BertReading, BertPublishing, keras.Model):
 
     def embeddings(self) -> list[keras.layers.Embedding]:
         """The tables whose rows are added up: words, positions and, except in a DistilBERT, token types."""
-        types = [self.token_type_embeddings] if self.takes_token_types else []
+        types = [self.token_type_embeddings] if self.family.has_token_types else []
         return [self.word_embeddings, self.position_embeddings, *types]
 
     def get_config(self):

@@ -78,11 +78,12 @@ class PackedBert(Body):
         """The indices of the tokens, and what the last block reads, [N, D]."""
         bert = self._bert
         tokens = _Tokens(inputs["attention_mask"], bert.num_attention_heads)
+        ids = inputs["input_ids"]
         numbers = {
-            bert.word_embeddings: tokens.of(inputs["input_ids"]),
-            bert.position_embeddings: tokens.positions,
+            bert.word_embeddings: tokens.of(ids),
+            bert.position_embeddings: tokens.positions if bert.pad_token_id is None else tokens.of(bert.positions(ids)),
         }
-        if bert.takes_token_types:
+        if bert.family.has_token_types:
             types = inputs.get("token_type_ids")
             types = tf.zeros_like(tokens.positions) if types is None else tokens.of(types)
             numbers[bert.token_type_embeddings] = types

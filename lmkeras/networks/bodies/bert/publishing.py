@@ -19,11 +19,11 @@ _POOLED = ("ForSequenceClassification", "ForPreTraining")  # heads that read the
 
 
 class BertPublishing:
-    """The methods of `Bert` that read and write checkpoints of transformers: BERT and DistilBERT."""
+    """The methods of `Bert` that read and write checkpoints of transformers: BERT, DistilBERT and RoBERTa."""
 
     @classmethod
     def from_pretrained(cls, source: str | Path, from_pt: bool | None = None, prefix: str | None = None, **arguments):
-        """Reads a published BERT or DistilBERT.
+        """Reads a published BERT, DistilBERT or RoBERTa.
 
         Args:
             source: a folder with config.json and model.safetensors (or tf_model.h5, or pytorch_model.bin if PyTorch is
@@ -57,12 +57,11 @@ class BertPublishing:
         source = checkpoint.folder
         bert = cls(**{**table.sizes_of(checkpoint.config, source), **arguments})
         tensors = table.by_names_of_the_table(checkpoint.tensors, bert.family, prefix=prefix, source=source)
-        rows = bert.rows()
-        if not any(row.theirs in tensors for row in bert.family.pooler):
-            if pooled:
-                warnings.warn(f"{source} has no pooler: pooler_output means nothing until it is trained", stacklevel=3)
-            rows = [row for row in rows if row not in bert.family.pooler]
-        _read(rows, bert, tensors=tensors, source=source)
+        poolers = (bert.family.pooler_of_head, bert.family.pooler)
+        pooler = next((rows for rows in poolers if any(row.theirs in tensors for row in rows)), None)
+        if pooler is None and pooled:
+            warnings.warn(f"{source} has no pooler: pooler_output means nothing until it is trained", stacklevel=3)
+        _read([*bert.rows(), *(pooler or [])], bert, tensors=tensors, source=source)
         return bert
 
     @property
@@ -71,7 +70,7 @@ class BertPublishing:
         return FAMILIES[self.model_type]
 
     def rows(self) -> list[Row]:
-        """The table of this BERT's weights."""
+        """The table of this BERT's weights, without its pooler's."""
         return self.family.rows(self.num_hidden_layers)
 
     def read_head(self, head: Head, checkpoint: Checkpoint, partly: bool = False) -> None:
@@ -103,11 +102,7 @@ class BertPublishing:
             folder: the folder to write to, created if it does not exist; an earlier checkpoint's files are replaced.
         """
         config = {"architectures": [f"{self.family.class_name}Model"], **table.config_of(self.sizes())}
-        tensors = self.published_weights()
-        if self.family.pooler_in_head:
-            for row in self.family.pooler:
-                del tensors[row.theirs]
-        write_checkpoint(folder, config, tensors)
+        write_checkpoint(folder, config, self.published_weights())
 
     def save_pretrained_with(self, head: Head, folder: str | Path, labels: Sequence[str] | None) -> None:
         """Writes config.json and model.safetensors, which transformers can read, such as BertForSequenceClassification.
@@ -123,25 +118,23 @@ class BertPublishing:
             **table.config_of(self.sizes()),
             **head.published_config(labels),
         }
-        pooler, tensors = {row.theirs for row in self.family.pooler}, self.published_weights()
-        bare = pooler if self.family.pooler_in_head else set()
-        tensors = {
-            name if name in bare else f"{self.family.prefix}{name}": tensor
-            for name, tensor in tensors.items()
-            if architecture in _POOLED or name not in pooler
-        }
+        pooled, of_head = architecture in _POOLED, self.family.pooler_of_head
+        tensors = _written([*self.rows(), *(self.family.pooler if pooled and not of_head else [])], self)
+        tensors = {f"{self.family.prefix}{name}": tensor for name, tensor in tensors.items()}
+        tensors |= _written(of_head if pooled else [], self)
         write_checkpoint(folder, config, {**tensors, **_written(self.family.heads[architecture], head)})
 
     def _architecture_of(self, head: Head) -> str:
         if head.architecture not in self.family.heads:
-            raise InputError(
-                f"transformers has no {self.family.class_name}{head.architecture or f' with a {type(head).__name__}'}"
-            )
+            name = head.architecture or f" with a {type(head).__name__}"
+            pairs = name == "ForPreTraining"
+            advice = ": leave out the next sentence (next_sentence=False, --no-next-sentence)" if pairs else ""
+            raise InputError(f"transformers has no {self.family.class_name}{name}{advice}")
         return head.architecture
 
     def published_weights(self) -> dict[str, np.ndarray]:
-        """The weights with the names and shapes of transformers' BertModel (PyTorch)."""
-        return _written(self.rows(), self)
+        """The weights with the names and shapes of transformers' BertModel (PyTorch), or that of the family."""
+        return _written([*self.rows(), *self.family.pooler], self)
 
     def variable(self, path: str) -> keras.Variable:
         """The weight at a path of attribute names and list positions, such as "blocks.0._expand.kernel"."""

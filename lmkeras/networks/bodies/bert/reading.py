@@ -10,7 +10,8 @@ from keras import ops
 
 from lmkeras.networks.bodies.bert.calling import INPUTS
 from lmkeras.networks.contract import Body
-from lmkeras.networks.pooling import chosen
+from lmkeras.networks.pooling import chosen, padding_last
+from lmkeras.pretrained.bert import positions_for_tokens
 
 
 class BertReading(Body):
@@ -23,8 +24,8 @@ class BertReading(Body):
 
     @property
     def takes_token_types(self) -> bool:
-        """Whether the two texts of a pair are told apart; in a DistilBERT they are not."""
-        return self.model_type != "distilbert"
+        """Whether the two texts of a pair are told apart; in a DistilBERT and a RoBERTa they are not."""
+        return self.family.takes_token_types and self.type_vocab_size > 1
 
     def __getattr__(self, name):
         """The attribute `embedding` is `word_embeddings`. A property would change the layer's name in Keras' files."""
@@ -40,7 +41,19 @@ class BertReading(Body):
     @property
     def max_length(self) -> int:
         """The most tokens that one pass can look at."""
-        return self.max_position_embeddings
+        return positions_for_tokens(self.max_position_embeddings, self.pad_token_id)
+
+    @property
+    def masked_activation(self) -> str:
+        """The activation of a head of masked words on this body."""
+        return self.family.masked_activation or self.hidden_act
+
+    def positions(self, ids):
+        """The position of each token: int [T], or int [B, T] where it depends on the ids [B, T] before it."""
+        if self.pad_token_id is None:
+            return ops.arange(ops.shape(ids)[1])
+        real = ops.cast(ops.not_equal(ids, self.pad_token_id), "int32")
+        return ops.cumsum(real, axis=1) * real + self.pad_token_id
 
     @property
     def dropout(self) -> float:
@@ -55,7 +68,15 @@ class BertReading(Body):
     summary_size = width
 
     def inputs(self, inputs) -> dict:
-        """See `Body.inputs`. The first place is never masked, so that a text without tokens can be read too."""
+        """See `Body.inputs`. The first place is never masked, so that a text without tokens can be read too.
+
+        Without an attention_mask, every id of padding is taken for padding; in a RoBERTa that is not id 0.
+        """
+        padding = self.pad_token_id or 0
+        if not isinstance(inputs, Mapping):
+            inputs = {"input_ids": padding_last(inputs, padding)}
+        if inputs.get("attention_mask") is None:
+            inputs = {**inputs, "attention_mask": ops.not_equal(inputs["input_ids"], padding)}
         named = super().inputs(inputs)
         first = ops.arange(ops.shape(named["input_ids"])[1]) == 0
         return {**named, "attention_mask": ops.logical_or(named["attention_mask"], first)}

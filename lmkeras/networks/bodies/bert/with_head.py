@@ -35,7 +35,7 @@ class _Logits(SummaryHead):
 
 
 class BertWithHead(keras.Model):
-    """A BERT or DistilBERT with a head. It is built at once; `from_pretrained` reads published weights.
+    """A BERT, DistilBERT or RoBERTa with a head. It is built at once; `from_pretrained` reads published weights.
 
     Args:
         bert: the BERT below; None for a new one.

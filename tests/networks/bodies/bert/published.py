@@ -75,6 +75,17 @@ def write(folder, config, tensors):
     return folder
 
 
+def positions_of(ids, config):
+    """The position of each id of a text; in a RoBERTa, padding has that of its own id, and counts for nothing."""
+    if config["model_type"] != "roberta":
+        return list(range(len(ids)))
+    padding, found, before = config["pad_token_id"], [], 0
+    for id in ids:
+        before += id != padding
+        found.append(padding if id == padding else padding + before)
+    return found
+
+
 def forward(tensors, config, ids, mask=None, types=None, drop_attention=False):
     """Hidden states, pooled output and attention weights; mask [B, T] or [B, T, T]."""
     tensors = {name: tensor.astype("float64") for name, tensor in tensors.items()}
@@ -93,7 +104,8 @@ def forward(tensors, config, ids, mask=None, types=None, drop_attention=False):
     hidden = np.where((mask if mask.ndim == 3 else mask[:, None])[:, None], 0, -np.inf)  # [B, 1, T or 1, T]
     table = [tensors[f"embeddings.{name}_embeddings.weight"] for name in ("word", "position", "token_type")]
     types = np.zeros_like(ids) if types is None else types
-    x = norm(table[0][ids] + table[1][:length] + table[2][types], "embeddings.LayerNorm")
+    positions = [positions_of(row, config) for row in ids.tolist()]
+    x = norm(table[0][ids] + table[1][positions] + table[2][types], "embeddings.LayerNorm")
     states, attentions = [x], []
     for i in range(config["num_hidden_layers"]):
         layer = f"encoder.layer.{i}"

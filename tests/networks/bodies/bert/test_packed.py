@@ -51,6 +51,15 @@ def test_it_gives_the_logits_of_the_network(activation, layers):
         np.testing.assert_allclose(packed(one), expected[1:2], rtol=0, atol=2e-5)
 
 
+def test_it_gives_the_logits_of_a_roberta_whose_positions_follow_from_the_ids():
+    network = drawn(model_type="roberta", type_vocab_size=1, num_hidden_layers=2)
+    packed, _ = exported(network)
+    ids = np.array([[4, 9, 2, 1, 1, 1], [7, 1, 3, 5, 28, 6], [0, 2, 1, 1, 1, 1]], np.int32)
+    mask = np.array([[1, 1, 1, 0, 0, 0], [1] * 6, [1, 1, 0, 0, 0, 0]], np.int32)
+    inputs = {"input_ids": tf.constant(ids), "attention_mask": tf.constant(mask)}
+    np.testing.assert_allclose(packed(inputs), network(inputs, training=False), rtol=0, atol=2e-5)
+
+
 def test_how_far_texts_are_padded_and_who_is_beside_them_does_not_matter():
     packed, _ = exported(drawn(num_hidden_layers=2))
     together = packed({"input_ids": tf.constant(IDS)}).numpy()
