@@ -63,7 +63,7 @@ def write_llama(folder: Path, dtype: str = "float32", template: str | None = TEM
 
     width, inner, keys = SIZES["hidden_size"], SIZES["intermediate_size"], 16
     tensors = {"model.embed_tokens.weight": matrix(rows, width), "model.norm.weight": np.ones(width, dtype)}
-    for i in range(SIZES["num_hidden_layers"]):
+    for i in range(config["num_hidden_layers"]):
         shapes = {
             "self_attn.q_proj": (width, width),
             "self_attn.k_proj": (keys, width),

@@ -1,7 +1,9 @@
 """Published language models as users hold them: read, written with, scored, saved and exported."""
 
+import collections
 import json
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,6 +12,9 @@ from safetensors.numpy import save_file
 
 import lmkeras
 from lmkeras import InputError, LanguageModel
+from lmkeras.layers.grouped_attention import GroupedAttention
+from lmkeras.layers.published_block import PublishedBlock
+from lmkeras.pretrained.weight_files import SafetensorsFile
 from tests.models.published_llama import END, START, TEXT_END, put_start_before_texts, write_llama
 
 PROMPTS = ["the cat", "hello, how are you", "", "猫坐在"]
@@ -238,6 +243,34 @@ def test_an_encoder_is_no_language_model(tmp_path):
         LanguageModel.from_pretrained(tmp_path)
     with pytest.raises(InputError, match="published decoders"):
         lmkeras.from_pretrained(tmp_path, dtype="bfloat16")
+
+
+@pytest.mark.parametrize("layers", [2, 5])
+def test_a_model_is_ready_after_one_pass_over_its_layers_and_tensors(tmp_path, monkeypatch, layers):
+    """Each tensor is read once, each layer built once and each weight set once, however many there are."""
+    folder = write_llama(tmp_path / "llama", num_hidden_layers=layers)
+    done = collections.Counter()
+
+    def counted(owner, name, key):
+        method = getattr(owner, name)
+
+        def noting(self, *given, **named):
+            done[key, given[0] if key == "read" else ""] += 1
+            return method(self, *given, **named)
+
+        monkeypatch.setattr(owner, name, noting)
+
+    counted(SafetensorsFile, "read", "read")
+    counted(PublishedBlock, "build", "block")
+    counted(GroupedAttention, "build", "attention")
+    counted(keras.Variable, "assign", "weight")
+    model = lmkeras.from_pretrained(folder)
+    with safe_open(folder / "model.safetensors", "numpy") as file:
+        names = set(file.keys())
+    kinds = collections.Counter(kind for kind, _ in done.elements())
+    assert {name: count for (kind, name), count in done.items() if kind == "read"} == dict.fromkeys(names, 1)
+    assert kinds["block"] == kinds["attention"] == layers
+    assert kinds["weight"] == len(model.network.weights)
 
 
 def test_steps_outside_a_graph_are_traced_once(model):
