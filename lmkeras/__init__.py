@@ -63,6 +63,7 @@ _NAMES = {
     "Tagger": "lmkeras.models.tagger",
     "QuestionAnswerer": "lmkeras.models.question_answerer",
     "MaskedLanguageModel": "lmkeras.models.masked_language_model",
+    "Seq2SeqModel": "lmkeras.models.seq2seq_model",
     "cross_validate": "lmkeras.models.cross_validation",
     "tune": "lmkeras.models.tuning",
     "load": "lmkeras.models.loading",

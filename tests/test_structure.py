@@ -83,26 +83,28 @@ training.checkpoints training.interruption training.strategies
 training.settings_file training.distribution training.state
 training.callbacks training.progress training.run training.duration training.history training.fit training.rate_finder
 decoding decoding.samplers decoding.sampling decoding.generate decoding.beams decoding.score decoding.text
-decoding.conversation
+decoding.conversation decoding.sources decoding.rewriting
 tasks.registry tasks.columns tasks.data tasks.base tasks.checks tasks.choosing tasks.sentences
 tasks.in_graph tasks.in_graph.tagging tasks.in_graph.whole_texts tasks.in_graph.chat tasks.in_graph.language
 tasks.whole_texts tasks.predictions tasks.labelled tasks.thresholds tasks.multi_label tasks.classification
 tasks.in_graph.answering tasks.answers tasks.answer_runner tasks.answering
 tasks.scaling tasks.running_text tasks.language tasks.filling tasks.in_graph.masked
-tasks.masked_runner tasks.masked tasks.entity_types tasks.entities tasks.tagging tasks
+tasks.masked_runner tasks.masked tasks.entity_types tasks.entities tasks.tagging
+tasks.in_graph.seq2seq tasks.pair_facts tasks.seq2seq_defaults tasks.seq2seq_runner tasks.seq2seq tasks
 export export.saved_model
 models models.folder models.network_file models.keras_file models.parts models.beginning models.recipe
 models.saving models.given models.preparing
 models.telling models.showing models.signatures models.model models.published models.publishing models.loading
 models.language_model models.text_classifier models.tagger models.question_answerer models.masked_language_model
+models.seq2seq_model
 models.tables
 models.cross_validation
 models.search_space models.search_defaults models.studies models.trials models.tuning_pictures models.tuning_results
 models.searching models.tuning
 arguments.options arguments.parsing arguments.showing arguments.completion arguments.running arguments
 cli.completion cli.configuration cli.runs cli.tokenization cli.network_options
-cli.training cli.trial cli.tuning cli.language cli.chatting cli.answering cli.prediction cli.evaluation cli.comparison
-cli __main__
+cli.training cli.trial cli.tuning cli.language cli.chatting cli.answering cli.rewriting cli.prediction
+cli.evaluation cli.comparison cli __main__
 """.split()
 
 

@@ -11,6 +11,7 @@ from lmkeras.cli.completion import completion
 from lmkeras.cli.evaluation import evaluate_verb
 from lmkeras.cli.language import generate, score
 from lmkeras.cli.prediction import predict_verb
+from lmkeras.cli.rewriting import rewrite
 from lmkeras.cli.runs import export, info
 from lmkeras.cli.tokenization import tokenize
 from lmkeras.cli.training import train_verb
@@ -33,6 +34,7 @@ def verbs() -> dict[str, Callable[..., None]]:
         "chat": chat,
         "predict": predict_verb(),
         "answer": answer,
+        "rewrite": rewrite,
         "export": export,
         "info": info,
         "compare": compare,

@@ -11,7 +11,7 @@ from lmkeras.arguments import Shown
 from lmkeras.cli.runs import Run, WeightsDtype, lines_typed, loaded, require_task, typed_text
 from lmkeras.corpora.corpus import Examples
 from lmkeras.corpora.unlabelled import TextRow, open_text_rows, text_row
-from lmkeras.decoding.sampling import chosen, require_counts, stop_texts
+from lmkeras.decoding.sampling import Beams, chosen, require_counts, require_no_chance, stop_texts
 from lmkeras.errors import InputError
 from lmkeras.models.tables import as_json, beside, require_output, write_rows
 from lmkeras.tasks.language import Language
@@ -120,6 +120,7 @@ def generate(
     prompts: Prompts = Prompts(),
     max_new_tokens: int | None = None,
     sampling: Chance = Chance(),
+    beams: Beams = Beams(1),  # noqa: B008
     stop: Annotated[list[str], Shown("TEXT")] = [],  # noqa: B006
     num_samples: int = 1,
     output: Annotated[str | None, Shown("FILE")] = None,
@@ -137,7 +138,7 @@ def generate(
         run: folder of a saved model.
         max_new_tokens: the most tokens to add; None: the model's own number, or 200.
         stop: stop texts; the generated text ends before the first of them.
-        num_samples: number of texts to generate for each prompt.
+        num_samples: number of texts to generate for each prompt; of beams, the best ones.
         output: .csv, .tsv or .jsonl file for the new texts, beside all columns of the prompts; None: standard output.
         json: print one JSON object for each text.
         overwrite: replace the output file if it exists already.
@@ -149,6 +150,10 @@ def generate(
     require_output(output, overwrite=overwrite, json=json)
     require_counts(chosen(None, {"max_new_tokens": max_new_tokens}).max_new_tokens, num_samples)
     how = {"max_new_tokens": max_new_tokens, "stop": stop_texts(stop), "special_tokens": special_tokens}
+    if beams != Beams(1):
+        beams.require(num_samples)
+        require_no_chance({name: value for name, value in vars(sampling).items() if name != "seed"})
+        how |= vars(beams)
     require_task(run, Language)
     rows = prompts.rows()
     with loaded(run, device, Language, weights_dtype=weights_dtype) as model:
@@ -182,7 +187,7 @@ def _texts(model, rows: Iterable[TextRow], num_samples: int, seeds: "_Seeds", ho
     while some := list(itertools.islice(rows, at_a_time)):
         sampling = seeds.next()
         options = {**how, **sampling}
-        if len(some) * num_samples == 1:
+        if len(some) * num_samples == 1 and "num_beams" not in how:
             yield NewText(some[0], model.stream(some[0].text, **options), {"sample": 1, "seed": sampling["seed"]})
             continue
         texts = model.generate([row.text for row in some], num_samples=num_samples, **options)

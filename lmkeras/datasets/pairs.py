@@ -77,6 +77,7 @@ class EncodedPairs:
         max_length: int | None = None,
         max_target_length: int | None = None,
         leave_out: bool = False,
+        cut_sources: bool = False,
     ) -> "EncodedPairs":
         """Tokenizes pairs.
 
@@ -89,6 +90,7 @@ class EncodedPairs:
             leave_out: whether pairs are left out that are too long, or whose target is far too long or too short for
                 such a source, as for training: with more than nine times the tokens, or less than a ninth, of what four
                 in five pairs have. Otherwise long sides are cut, and the end of a target that was cut is not learnt.
+            cut_sources: whether long sources are cut in any case, as for summaries, which need not read all of a text.
 
         Raises:
             InputError: the targets' tokenizer has no id that ends a text, a length leaves no room for a token, or all
@@ -105,7 +107,7 @@ class EncodedPairs:
             counts = [side.add(texts) for side, texts in zip((sources, targets), zip(*some, strict=True), strict=True)]
             for pair, (tokens, unknown), (more_tokens, more_unknown) in zip(some, *counts, strict=True):
                 notes.add_counted(tuple(pair), tokens + more_tokens, unknown + more_unknown)
-        too_long = sources.is_cut | targets.is_cut
+        too_long = targets.is_cut if cut_sources else sources.is_cut | targets.is_cut
         if leave_out and len(too_long) and too_long.all():
             raise InputError(
                 f"all {len(too_long)} pairs have too many tokens for max_length {max_length} (sources) and "

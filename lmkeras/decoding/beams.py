@@ -19,6 +19,7 @@ from lmkeras.decoding.generate import GenerationLoop, within
 
 _EXCLUDED = -1e9  # the score of what is ruled out; finite, so that no difference of scores is NaN
 _POSSIBLE = _EXCLUDED / 2  # the scores of what is not ruled out are above
+WAS_FOUND = -1e8  # the scores of texts that were found are above
 
 
 class Best(NamedTuple):
@@ -27,7 +28,7 @@ class Best(NamedTuple):
     Attributes:
         ids: int32 [B, W, N], their new tokens, without the end of a text.
         lengths: int32 [B, W], how many of them count.
-        scores: float32 [B, W]; far below -1e8 where fewer than W texts were found.
+        scores: float32 [B, W]; below WAS_FOUND where fewer than W texts were found.
     """
 
     ids: tf.Tensor

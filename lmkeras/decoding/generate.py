@@ -61,8 +61,7 @@ class GenerationLoop:
         weights: Callable[[], AbstractContextManager] = contextlib.nullcontext,
     ):
         self.network, self.weights = network, weights
-        self.limit = None if network.body.recurrent else network.body.context_length
-        self.limit = self.limit or _UNLIMITED
+        self.limit = self._most_tokens() or _UNLIMITED
         self.filler = special.filler
         self._compiled = compiled and network.body.steps_with_xla
         self._stretch = tf.function(self._compiled_steps, autograph=False, jit_compile=True)
@@ -77,6 +76,9 @@ class GenerationLoop:
         sampling = tf.nest.map_structure(tf.TensorSpec.from_tensor, Sampling().tensors())
         self._signature, self._advance_functions = [self.state_signature, sampling, scalar], {}
         self.advance = self._advance_function(self._compiled, moves=self.limit != _UNLIMITED)
+
+    def _most_tokens(self):
+        return None if self.network.body.recurrent else self.network.body.context_length
 
     #: the signature of what `start` reads
     _read_signature = (tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32))

@@ -83,6 +83,28 @@ class Beams:
         if isinstance(self.length_penalty, str) or not math.isfinite(self.length_penalty):
             raise InputError(f"length_penalty must be a finite number, got {self.length_penalty!r}")
 
+    def tensors(self, num_best: int) -> "dict[str, tf.Tensor]":
+        """The arguments of `BeamSearch.search` beside what is searched."""
+        import tensorflow as tf
+
+        penalty = tf.constant(self.length_penalty, tf.float32)
+        return {"num_beams": tf.constant(self.num_beams), "num_best": tf.constant(num_best), "length_penalty": penalty}
+
+    def require(self, num_best: int) -> None:
+        """Raises InputError if so many texts cannot be found by these beams."""
+        if not isinstance(num_best, Integral) or not 1 <= num_best <= self.num_beams:
+            raise InputError(
+                f"{self.num_beams} beams find 1 to {self.num_beams} texts, got {num_best!r}: a larger num_beams finds "
+                "more"
+            )
+
+
+def require_no_chance(given: Mapping[str, float | None]) -> None:
+    """Raises InputError if something is said, by name, of how tokens are drawn, as a search by beams draws none."""
+    said = [name for name, value in given.items() if value is not None and name != "max_new_tokens"]
+    if said:
+        raise InputError(f"beams draw no tokens: leave out {', '.join(said)}, or the arguments of beams")
+
 
 class Chosen(NamedTuple):
     """What generation goes by, once everything is settled.

@@ -1,11 +1,13 @@
 """Generates texts from prompts with the generation loop: several samples, stop texts, and text piece by piece."""
 
+import functools
 from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
+from lmkeras.decoding.beams import WAS_FOUND, BeamSearch
 from lmkeras.decoding.generate import GenerationLoop
-from lmkeras.decoding.sampling import Sampling, require_counts, stop_texts
+from lmkeras.decoding.sampling import Beams, Sampling, require_counts, stop_texts
 from lmkeras.errors import InputError
 from lmkeras.networks.network import Network
 from lmkeras.tokenizers.base import BaseTokenizer
@@ -26,6 +28,7 @@ class TextGenerator:
     def __init__(self, network: Network, tokenizer: BaseTokenizer):
         self.tokenizer = tokenizer
         self.loop = GenerationLoop(network, tokenizer.special)
+        self._searches = functools.cache(functools.partial(BeamSearch, self.loop))
 
     def generate(
         self,
@@ -67,6 +70,49 @@ class TextGenerator:
             ended = all(done or end is not None for done, end in zip(finished, ends, strict=True))
         texts = [text[:end] for text, end in zip(texts, ends, strict=True)]
         return [texts[i : i + samples] for i in range(0, len(texts), samples)]
+
+    def search(
+        self,
+        prompts: Sequence[Prompt],
+        max_new_tokens: int,
+        beams: Beams,
+        stop: str | Sequence[str],
+        num_best: int,
+        special_tokens: bool = False,
+    ) -> list[list[str]]:
+        """The likeliest texts for each prompt, found by beam search, the best first.
+
+        Args:
+            beams: how to search; with a stop text, the texts are cut there when they are found.
+            num_best: how many texts for each prompt, at most as many as there are beams.
+            others: those of `generate`.
+
+        Raises:
+            InputError: as for `generate`; or a text would outgrow what the network looks at.
+        """
+        stops, ids = stop_texts(stop), [self._encoded(prompt, special_tokens) for prompt in prompts]
+        beams.require(num_best)
+        longest = max(map(len, ids), default=0) + max_new_tokens
+        if longest > self.loop.limit:
+            raise InputError(
+                f"beams need room for prompt and new text, {longest} tokens, and the network looks at "
+                f"{self.loop.limit}: give a shorter prompt, fewer max_new_tokens, or one beam"
+            )
+        if not prompts:
+            return []
+        search = self._searches(beams.no_repeat_ngram).search
+        state, limits = self._start(ids, 1, max_new_tokens), tf.fill([len(ids)], max_new_tokens)
+        best = search(state, limits, **beams.tensors(num_best))
+        found = zip(ids, *(part.numpy().tolist() for part in best), strict=True)
+        return [self._best(prompt, *of_prompt, stops=stops)[:num_best] for prompt, *of_prompt in found]
+
+    def _best(self, prompt, ids, lengths, scores, stops) -> list[str]:
+        found = []
+        for new, length, score in zip(ids, lengths, scores, strict=True):
+            if score > WAS_FOUND:
+                text = self._new_text([*prompt, *new[:length]], len(prompt))
+                found.append(text[: _first(text, stops)])
+        return found
 
     def stream(
         self,
@@ -128,12 +174,13 @@ class TextGenerator:
 
         The bytes of a character at the end that lacks others are left out.
         """
-        texts, first = [], len(self.tokenizer.special.before(["a token"]))
-        columns = (state[name].numpy().tolist() for name in ("ids", "prompt_lengths", "lengths"))
-        for ids, prompt_length, length in zip(*columns, strict=True):
-            prompt, whole = (self.tokenizer.decode_whole(ids[first:end]) for end in (prompt_length, length))
-            texts.append(whole[len(prompt) :])
-        return texts
+        columns = (state[name].numpy().tolist() for name in ("ids", "lengths", "prompt_lengths"))
+        return [self._new_text(ids[:length], prompt) for ids, length, prompt in zip(*columns, strict=True)]
+
+    def _new_text(self, ids: list[int], prompt_length: int) -> str:
+        first = len(self.tokenizer.special.before(["a token"]))
+        prompt, whole = (self.tokenizer.decode_whole(ids[first:end]) for end in (prompt_length, len(ids)))
+        return whole[len(prompt) :]
 
 
 def _first(text: str, stops: Sequence[str]) -> int | None:

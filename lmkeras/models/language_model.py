@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from lmkeras.archives import shortened
-from lmkeras.decoding.sampling import Chosen, Sampling, chosen, require_counts
+from lmkeras.decoding.sampling import Beams, Chosen, Sampling, chosen, require_counts, require_no_chance
 from lmkeras.decoding.score import TextScore
 from lmkeras.errors import InputError
 from lmkeras.models.given import texts_of
@@ -135,6 +135,9 @@ class LanguageModel(Model):
         seed: int = Sampling.seed,
         text_column: str = "text",
         special_tokens: bool = False,
+        num_beams: int = 1,
+        length_penalty: float = Beams.length_penalty,
+        no_repeat_ngram: int = Beams.no_repeat_ngram,
     ) -> str | list[str] | list[list[str]]:
         """Continues a prompt with generated text.
 
@@ -154,6 +157,10 @@ class LanguageModel(Model):
             text_column: as for `predict`.
             special_tokens: whether the names of special tokens in prompts, such as "<|im_end|>", stand for these tokens
                 (published models only); else they are text. Do not set it for prompts that strangers have written.
+            num_beams: above 1, the likeliest text is searched for with so many beams, and nothing is drawn: then leave
+                temperature, top_k, top_p and repetition_penalty out. num_samples is the number of the best texts.
+            length_penalty: of beams, see Beams.
+            no_repeat_ngram: of beams, see Beams.
 
         Returns:
             The new text without the prompt; with num_samples > 1 a list of them; for several prompts a list of these.
@@ -162,8 +169,14 @@ class LanguageModel(Model):
         prompts, single = texts_of(prompt, text_column)
         given = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p}
         settled = chosen(self.task.generation, {**given, "repetition_penalty": repetition_penalty, "seed": seed})
-        options = {"stop": stop, "samples": num_samples, "special_tokens": special_tokens}
-        texts = self._runner.generator.generate(prompts, *settled, **options)
+        options = {"stop": stop, "special_tokens": special_tokens}
+        beams = Beams(num_beams, length_penalty, no_repeat_ngram)
+        if beams == Beams(1):
+            texts = self._runner.generator.generate(prompts, *settled, samples=num_samples, **options)
+        else:
+            require_no_chance({**given, "repetition_penalty": repetition_penalty})
+            options["num_best"] = num_samples
+            texts = self._runner.generator.search(prompts, settled.max_new_tokens, beams, **options)
         texts = [samples[0] for samples in texts] if num_samples == 1 else texts
         return texts[0] if single else texts
 

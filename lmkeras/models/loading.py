@@ -14,6 +14,7 @@ _CLASSES = {
     "masked_language_model": ("lmkeras.models.masked_language_model", "MaskedLanguageModel"),
     "multi_label_classifier": ("lmkeras.models.text_classifier", "TextClassifier"),
     "question_answerer": ("lmkeras.models.question_answerer", "QuestionAnswerer"),
+    "seq2seq_model": ("lmkeras.models.seq2seq_model", "Seq2SeqModel"),
     "tagger": ("lmkeras.models.tagger", "Tagger"),
     "text_classifier": ("lmkeras.models.text_classifier", "TextClassifier"),
 }

@@ -160,7 +160,7 @@ def prepared(
     if held_out is not None:
         judged = task.validation_data(held_out, tokenizer=tokenizer, network=network, replicas=replicas)
         digests["validation"], amounts = judged.digest, f"{amounts}, {judged.amount} to validate on"
-    batches = Batches(data.dataset, data.steps_per_epoch, judged and judged.dataset)
+    batches = Batches(data.dataset, data.steps_per_epoch, judged and judged.dataset, written=judged and judged.written)
     findings = tuple(task.findings(data, judged, tokenizer=tokenizer, network=network))
     names = (
         type(network.body).__name__ if recipe is None else recipe.network,

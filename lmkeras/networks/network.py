@@ -83,7 +83,7 @@ class Network(JudgedByHead):
 
     def step(self, ids, state, mask=None):
         """The head's outputs for the next tokens, and the new state; the arguments are those of `Writer.step`."""
-        states, state = self.body.step(ids, state, mask)
+        states, state = self.body.step(ids, state, *([] if mask is None else [mask]))
         return self.head(states), state
 
     def replace_rows(self, state, rows, other):

@@ -92,6 +92,8 @@ class Task(abc.ABC):
     #: the default for text of scripts without spaces between words, such as Chinese; if it is one of `tokenizers`
     default_tokenizer_without_spaces: ClassVar[str] = "characters"
     metrics: ClassVar[Sequence[Metric]] = ()
+    #: metrics of texts that the network writes; they take long, so that only one that is the monitor is reported
+    written_metrics: ClassVar[Sequence[Metric]] = ()
     #: the metric by which the best weights are chosen, or "loss"
     monitor: ClassVar[str] = "loss"
     #: the names of an exported model's signatures
@@ -240,13 +242,11 @@ class Task(abc.ABC):
         Raises:
             InputError: the settings name a monitor that is not a metric of this task.
         """
-        known = {f"val_{name}": up for name, up in (("loss", False), *self.metrics)}
+        known = {f"val_{name}": up for name, up in (("loss", False), *self.metrics, *self.written_metrics)}
         name = settings.monitor or f"val_{self.monitor}"
         if name not in known:
             raise unknown_name("monitor", name, known)
         return Metric(name, known[name])
-
-    # with a trained network
 
     def calibrated(self, runner: Runner, held_out) -> "Task":
         """The task with what is chosen after training, such as thresholds; by default, itself.

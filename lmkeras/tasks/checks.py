@@ -90,6 +90,18 @@ class NotedStream(NamedTuple):
         return notes and cls(notes, tokens, window=window, different=len(np.setdiff1d(ids, special)))
 
 
+def unigram_loss(train: np.ndarray, judged: np.ndarray) -> dict[str, float]:
+    """The mean loss, in nats, of giving each token of a text the share that it has of other tokens.
+
+    Args:
+        train: int [N], many of the tokens to learn from.
+        judged: int [M], the tokens that are judged.
+    """
+    # 1 more for each, since a token may be new
+    counts = 1 + np.bincount(train, minlength=int(judged.max()) + 1)
+    return {"loss": float(-np.log(counts / counts.sum())[judged].mean())}
+
+
 def findings_of_texts(train: TextNotes, held_out: TextNotes | None) -> Iterator[str]:
     """What is odd about texts of any task: duplicates, blank texts and unknown tokens."""
     yield from _blank(train, held_out)

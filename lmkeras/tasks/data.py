@@ -71,9 +71,11 @@ class ValidationData(NamedTuple):
         digest: gives a fingerprint of the corpus, in hexadecimal.
         noted: as in TrainingData.
         amount: how much there is to validate on, for people, such as "100 texts".
+        written: gives the values of `Task.written_metrics` by name, with the network as it is; None if there are none.
     """
 
     dataset: "Callable[[Share], tf.data.Dataset]"
     digest: Callable[[], str]
     noted: Any = None
     amount: str = ""
+    written: Callable[[], Mapping[str, float]] | None = None

@@ -6,8 +6,6 @@ import warnings
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
-import numpy as np
-
 from lmkeras.corpora import Corpus
 from lmkeras.datasets import TokenShards, TokenStream, evaluation_windows
 from lmkeras.datasets.sharing import WHOLE, Share
@@ -16,7 +14,7 @@ from lmkeras.decoding.sampling import chosen
 from lmkeras.errors import InputError
 from lmkeras.metrics import bits_per_character, perplexity, xz_bits_per_character
 from lmkeras.tasks.base import Runner, TrainingData, ValidationData
-from lmkeras.tasks.checks import NotedStream, findings_of_streams, require_vocabulary
+from lmkeras.tasks.checks import NotedStream, findings_of_streams, require_vocabulary, unigram_loss
 from lmkeras.tasks.data import Defaults
 from lmkeras.tasks.registry import register_task
 from lmkeras.tasks.running_text import RunningTextTask
@@ -134,9 +132,7 @@ class Language(RunningTextTask):
 
     def baseline(self, train, judged):
         """The loss of giving each token the share that it has of the training tokens, in nats."""
-        # 1 more for each, since a token may be new in the validation text
-        counts = 1 + np.bincount(train, minlength=int(judged.max()) + 1)
-        return {"loss": float(-np.log(counts / counts.sum())[judged].mean())}
+        return unigram_loss(train, judged)
 
     def runner(self, network, tokenizer):
         """A LanguageRunner, which generates, scores and judges."""

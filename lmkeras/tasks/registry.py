@@ -9,7 +9,7 @@ from lmkeras.networks.registry import keep_from_sizes
 from lmkeras.networks.settings import TRAIN_OPTIONS
 
 #: the modules whose import registers the tasks that come with lmkeras
-_MODULES = ("language", "classification", "multi_label", "tagging", "answering", "masked")
+_MODULES = ("language", "classification", "multi_label", "tagging", "answering", "masked", "seq2seq")
 _tasks: dict[str, type] = {}
 OWN_KINDS = "A kind of your own must be registered first: import its module"
 

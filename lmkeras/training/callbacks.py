@@ -5,6 +5,7 @@ In this module "epoch" has Keras' meaning: the updates from one evaluation to th
 
 import json
 import math
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import keras
@@ -147,6 +148,22 @@ class StopAtNaN(keras.callbacks.Callback):
             advice = "train with a lower learning_rate, with clip_norm, or in precision float32"
             self.message = f"{what} at update {update or self._updates.done}: {advice}"
             self.model.stop_training = True
+
+
+class WrittenValues(keras.callbacks.Callback):
+    """Adds values of texts that the network writes to those of an evaluation; it must come before all who read these.
+
+    Args:
+        written: gives the values by name, without val_.
+    """
+
+    def __init__(self, written: Callable[[], Mapping[str, float]]):
+        super().__init__()
+        self._written = written
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Lets the network write, and adds the values."""
+        logs.update({f"val_{name}": value for name, value in self._written().items()})
 
 
 class Evaluations(keras.callbacks.Callback):

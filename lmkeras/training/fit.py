@@ -17,7 +17,7 @@ from lmkeras.datasets.sharing import WHOLE
 from lmkeras.errors import InputError
 from lmkeras.networks.judged import HeadLoss
 from lmkeras.networks.network import Network
-from lmkeras.training.callbacks import CheckpointWriter, Evaluations, LateLogs, StopAtNaN, Updates
+from lmkeras.training.callbacks import CheckpointWriter, Evaluations, LateLogs, StopAtNaN, Updates, WrittenValues
 from lmkeras.training.checkpoints import Checkpoint, Checkpoints
 from lmkeras.training.devices import compiles_steps, precision
 from lmkeras.training.distribution import on_every_replica, set_functions, shared_batches, spread_seeds
@@ -40,7 +40,6 @@ _MAY_CHANGE = (
     *("learning_rate", "schedule", "warmup_steps", "weight_decay", "clip_norm", "patience", "device", "distribute"),
     *("precision", "xla", "tensorboard", "checkpoint_every", "keep_checkpoints", "average_checkpoints"),
 )
-
 
 # Errors of TensorFlow that do not mean that another worker is lost.
 _NOT_OF_WORKERS = tf.errors.ResourceExhaustedError, tf.errors.InvalidArgumentError, tf.errors.UnimplementedError
@@ -91,7 +90,7 @@ def fit(
             judge = (judgement.monitor, judgement.higher_is_better) if batches.validation else None
             best = judge and BestWeights(*judge, planned.patience_in_evaluations(steps))
             state = TrainingState(replica, averages, best, average=settings.average_checkpoints)
-            recorded = _recorded(run, settings, state, updates=updates, strategy=strategy)
+            recorded = _recorded(run, settings, state, updates=updates, strategy=strategy, written=batches.written)
             progress = Progress(level, updates, state.lines, steps_per_epoch=steps, best=judge)
             with recorded as (records, checkpoint_writer, note), progress, failures_of_batches():
                 train, state.validation = shared(batches, note)
@@ -160,16 +159,16 @@ def _seed_dropout(network: Network, seed: int) -> None:
 
 
 @contextlib.contextmanager
-def _recorded(run: Run | None, settings: TrainingSettings, state: TrainingState, updates: Updates, strategy):
+def _recorded(run: Run | None, settings: TrainingSettings, state: TrainingState, updates: Updates, strategy, written):
     """A context around Keras' fit: gives callbacks that record updates, one that writes checkpoints, and a SignalNote.
 
     At its end it raises an InputError if the loss or a weight became NaN or infinite.
     """
     late, chief = LateLogs(device_in_use().runs_ahead), is_chief(strategy)
-    nan = StopAtNaN(updates, late)
+    nan, first = StopAtNaN(updates, late), [WrittenValues(written)] if written else []
     if run is None:
         checkpoints = None
-        yield [late, updates, nan, *state.callbacks, Evaluations(state.lines, updates, None)], [], None
+        yield [*first, late, updates, nan, *state.callbacks, Evaluations(state.lines, updates, None)], [], None
     else:
         checkpoints = Checkpoints(run.folder, settings.keep_checkpoints, read_only=not chief)
         lengths = {"total": updates.total, "interval": updates.interval}
@@ -178,7 +177,7 @@ def _recorded(run: Run | None, settings: TrainingSettings, state: TrainingState,
         _begin(run, checkpoints=checkpoints, state=state, updates=updates, made_of=facts["made_of"])
         require_the_same(updates.done, strategy)
         evaluations = Evaluations(state.lines, updates, run.folder if chief else None, judge=state.judge)
-        records = [late, updates, nan, *state.callbacks, evaluations]  # which draws what the callbacks keep
+        records = [*first, late, updates, nan, *state.callbacks, evaluations]  # which draws what the callbacks keep
         if settings.tensorboard and chief:
             records.append(keras.callbacks.TensorBoard(str(run.folder / "logs"), write_graph=False))
         every = settings.checkpoint_every

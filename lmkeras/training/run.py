@@ -39,6 +39,9 @@ class Batches:
     validation: Callable[[Share], tf.data.Dataset] | None = None
     """A function that takes a Share and returns batches to evaluate on, or those rows of each; with them, training ends
     with the weights that were best on them."""
+    written: Callable[[], Mapping[str, float]] | None = None
+    """A function that gives values of texts which the network writes for the validation part, by name; they are added
+    to those of each evaluation."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -270,3 +270,10 @@ def test_pairs_with_both_sides_of_like_length_come_together():
     real = (lengths + 1).sum()
     assert together - real < 0.5 * (ids(ordered(lengths[:, 0])) - real), "than by the source alone"
     assert together - real < 0.3 * (ids(ordered(random.permutation(2000))) - real)
+
+
+def test_long_sources_of_summaries_are_cut_and_their_targets_still_learnt():
+    encoded = encode([pair(9, 2), pair(2, 9)], max_length=4, max_target_length=4, leave_out=True, cut_sources=True)
+    assert (len(encoded), encoded.too_long.count) == (1, 1)
+    assert encoded.sources.lengths.tolist() == [4]
+    assert encoded.targets.lengths.tolist() == [3]

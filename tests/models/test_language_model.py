@@ -270,3 +270,27 @@ def test_saving_leaves_the_earlier_model_when_it_fails(model, tmp_path, monkeypa
     with pytest.raises(ZeroDivisionError):
         model.save(tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+BEAMS = {"num_beams": 4, "max_new_tokens": 6}
+
+
+def test_beams_find_likely_texts(model):
+    several = model.generate(["Ann", "Bob has"], num_samples=3, **BEAMS)
+    assert several == [model.generate(prompt, num_samples=3, **BEAMS) for prompt in ("Ann", "Bob has")]
+    assert [len(set(texts)) for texts in several] == [3, 3]
+    scores = [model.score(f"Ann{text}").log_probability for text in several[0]]
+    assert scores == sorted(scores, reverse=True)
+    assert scores[0] >= model.score(f"Ann{model.generate('Ann', 6, temperature=0)}").log_probability - 1e-4
+    assert model.generate("Ann", stop="as", **BEAMS) == " h"
+    assert model.generate([], **BEAMS) == []
+
+
+def test_beams_do_not_draw_and_find_no_more_texts_than_there_are_beams(model):
+    with pytest.raises(InputError, match="temperature"):
+        model.generate("Ann", temperature=0.5, **BEAMS)
+    with pytest.raises(InputError, match="num_beams"):
+        model.generate("Ann", num_samples=5, **BEAMS)
+    if not model.network.body.recurrent:
+        with pytest.raises(InputError, match="looks at 16"):
+            model.generate("Ann", 14, num_beams=2)
