@@ -16,6 +16,7 @@ from lmkeras.tasks.columns import PairColumns
 from lmkeras.tasks.pair_facts import TextLimits, pair_facts
 from lmkeras.tasks.registry import register_task
 from lmkeras.tasks.seq2seq_defaults import PairAmount, seq2seq_defaults
+from lmkeras.training.settings import TrainingSettings
 
 _log = logging.getLogger("lmkeras")
 
@@ -44,6 +45,16 @@ class Seq2SeqEvaluation(Beams):
 
     language: Literal["auto", "other", "zh", "ja", "en"] = "auto"
     """the language of the targets, by which BLEU and ROUGE cut words; auto: what their script suggests."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Seq2SeqSettings(TrainingSettings):
+    """How to train a sequence-to-sequence model."""
+
+    patience: int | Literal["auto", "never"] = "auto"
+    """Training ends early after this many evaluations in a row without a better one. auto: after those of two passes
+    over the training text, of a fifth of the training, or of 50 updates, whichever are most; never: it does not end
+    early. Without validation it never does."""
 
 
 @register_task
@@ -78,6 +89,7 @@ class Seq2Seq(Seq2SeqOptions, Task):
     Columns: ClassVar[type] = PairColumns
     Options: ClassVar[type] = Seq2SeqOptions
     Evaluation: ClassVar[type] = Seq2SeqEvaluation
+    Settings: ClassVar[type] = Seq2SeqSettings
     bodies: ClassVar[str] = "encoder_decoders"
     auto_networks: ClassVar[tuple] = ("transformer",)
     tokenizers: ClassVar[tuple] = ("byte_pair", "characters", "words")
@@ -127,7 +139,7 @@ class Seq2Seq(Seq2SeqOptions, Task):
 
     def defaults(self, corpus, networks):
         """See `seq2seq_defaults`."""
-        return seq2seq_defaults(PairAmount.of(corpus))._replace(network=networks[0])
+        return seq2seq_defaults(PairAmount.of(corpus), self.splits)._replace(network=networks[0])
 
     def sizes(self):
         """The limits, if they are set."""
