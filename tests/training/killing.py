@@ -112,7 +112,7 @@ def train(folder, kind, moment):
         attending = {"d_model": 16, "num_heads": 2, "num_layers": 1, "context_length": 16}
         sizes = recurrent if kind == "lstm" else attending
         model = LanguageModel(kind, "characters", **sizes, dropout=0.2)
-        model.fit(TEXTS, **options)
+        model.fit(TEXTS, **options, average_checkpoints=3 if kind == "transformer" else 0)
     model.save(folder)
     model.export(f"{folder}/exported", overwrite=True)
 
