@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from lmkeras.datasets.prefetching import failures_of_batches
@@ -30,6 +31,7 @@ _SHARE = 0.05  # of the minutes, or of the updates, if that is less: as these ar
 _MOST_UPDATES = 1000
 _FEWEST_UPDATES = 3
 _UNSTEADY = 3  # updates that are left out if there are many more: they are traced and compiled, and fill caches
+_COMPILED = 5  # updates that take so many times as long as most do are those for which a new shape was compiled
 _JUDGED = 5  # batches of the validation part, taken evenly from it
 
 
@@ -196,7 +198,12 @@ class _Watch(keras.callbacks.Callback):
         """What was found, for an evaluation of so many batches."""
         ends, judged = self._updates, self._judged
         first = _UNSTEADY if len(ends) > 3 * _UNSTEADY else 1
-        update = (ends[-1] - ends[first - 1]) / (len(ends) - first)
+        update = _usual(np.diff(ends[first - 1 :]))
         once = len(judged) // 2
         evaluation = parts * (judged[-1] - judged[once - 1]) / once if once else 0.0
         return Speed(max(update, 1e-6), evaluation, time.monotonic() - self._start)
+
+
+def _usual(seconds: np.ndarray) -> float:
+    """The mean time of updates, without those for which something was compiled: each shape is compiled only once."""
+    return float(seconds[seconds <= _COMPILED * np.median(seconds)].mean())

@@ -162,3 +162,13 @@ def test_several_workers_are_not_measured():
 
 def test_the_number_of_updates_is_unknown_before_it_is_measured():
     assert TrainingSettings(minutes=1).total_steps(10) is None
+
+
+def test_what_is_compiled_once_does_not_count_as_the_time_of_an_update(monkeypatch):
+    pauses = [9.0, 3.0, 0.5, 0.4, 0.6, 7.0, 0.5, 0.5, 5.0, 0.5, 0.5, 1.0, 0.25]
+    monkeypatch.setattr(duration, "time", SimpleNamespace(monotonic=iter(np.cumsum([0.0, *pauses, 0.0])).__next__))
+    watch = duration._Watch(enough=1e9)
+    for batch in range(len(pauses)):
+        watch.on_train_batch_end(batch)
+    steady = [one for one in pauses[3:] if one < 5]
+    assert watch.speed(0).update == pytest.approx(np.mean(steady))
