@@ -62,8 +62,10 @@ class RobertaTokenizer(BertInputs, PublishedTokenizer):
             self._tokenizer["post_processor"] = self._of_roberta()
             found = around_texts(self._tokenizer, pair=True)
         first, text, *between, second, last = found if len(found) >= 5 else [None] * 5
-        if None in (first, last) or {text, second} != {None} or {*between} != {last}:
-            raise InputError(f"expected ids before, between and behind two texts, as RoBERTa has them, got {found}")
+        known = None not in (first, last) and max(first, last) < self.vocabulary_size
+        if not known or {text, second} != {None} or {*between} != {last}:
+            wanted = "ids before, between and behind two texts"
+            raise InputError(f"expected {wanted}, as RoBERTa has them, got {shortened(found)}")
         self._separators = len(between)
         self._first, self._last = first, last
 

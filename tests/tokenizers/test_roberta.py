@@ -131,6 +131,9 @@ def test_the_tokenizer_json_says_how_many_separators_stand_between_two_texts(tmp
     assert one.special.separators == 1
     with pytest.raises(InputError, match="expected ids before, between and behind two texts"):
         RobertaTokenizer(template("A", "</s>", "B", "</s>"))
+    special["<s>"]["ids"] = [10**6]  # which the network would not know
+    with pytest.raises(InputError, match="expected ids before, between and behind two texts"):
+        RobertaTokenizer(template("<s>", "A", "</s>", "B", "</s>"))
 
 
 def test_other_tokenizers_are_told_apart_or_refused(tmp_path):
