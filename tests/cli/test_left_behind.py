@@ -92,7 +92,7 @@ def out_of(message):
     ids=["tensorflow", "numpy", "disk"],
 )
 def test_too_little_memory_or_disk(error, says, in_place, capsys, monkeypatch):
-    def fail(*_):
+    def fail(*_, **options):
         raise error
 
     monkeypatch.setattr(LanguageModel, "score", fail)
@@ -100,7 +100,7 @@ def test_too_little_memory_or_disk(error, says, in_place, capsys, monkeypatch):
 
 
 def test_what_nobody_can_mend_keeps_its_traceback(in_place, monkeypatch):
-    monkeypatch.setattr(LanguageModel, "score", lambda *_: 1 / 0)
+    monkeypatch.setattr(LanguageModel, "score", lambda *_, **options: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         main(["score", "lm", "Ann"])
 
