@@ -13,12 +13,12 @@ import tensorflow as tf
 from keras import ops
 
 from lmkeras.errors import InputError
-from lmkeras.layers.attention import attend
+from lmkeras.layers.attention import attend, attention_weights
 from lmkeras.layers.fused import dense, rms_norm, scaled_softmax
 
 
 class _OverSources(keras.layers.Layer):
-    """Attention to sources; subclasses have `sources` and `_attended`."""
+    """Attention to sources; subclasses have `sources`, `_attended` and `attention_weights`."""
 
     def sources(self, memory):
         """What is computed once for each source: "keys" and "values", from its states [M, S, E]."""
@@ -26,6 +26,13 @@ class _OverSources(keras.layers.Layer):
 
     def _attended(self, x, sources, mask):
         """The outputs for the tokens x [M, T, D] of one row for each source; the other arguments as for `step`."""
+        raise NotImplementedError
+
+    def attention_weights(self, x, memory, memory_mask=None):
+        """How much each token looks at each token of its source: float32 [M, H, T, S]; rows sum to 1.
+
+        The arguments are those of `call`.
+        """
         raise NotImplementedError
 
     def call(self, x, memory, memory_mask=None):
@@ -98,12 +105,19 @@ class CrossAttention(_OverSources):
             return heads
         return rms_norm(heads, ops.ones((self._key_dim,)), epsilon=1e-7, dtype=self.compute_dtype)
 
+    def _queries(self, x):
+        """The queries of tokens, [M, H, T, K]."""
+        heads = ops.reshape(dense(self._query, x), (*ops.shape(x)[:2], self.num_heads, self._key_dim))
+        return ops.transpose(self._normed(heads), (0, 2, 1, 3))
+
+    def attention_weights(self, x, memory, memory_mask=None):
+        """How much each token looks at each token of its source: float32 [M, H, T, S]; rows sum to 1."""
+        return attention_weights(self._queries(x), self.sources(memory)["keys"], allowed=_over_heads(memory_mask))
+
     def _attended(self, x, sources, mask):
         rows, length = ops.shape(x)[:2]
-        queries = ops.reshape(dense(self._query, x), (rows, length, self.num_heads, self._key_dim))
-        queries = ops.transpose(self._normed(queries), (0, 2, 1, 3))
-        allowed = None if mask is None else mask[:, None, None]  # [M, 1, 1, S]
-        heads = attend(queries, keys=sources["keys"], values=sources["values"], allowed=allowed)  # [M, H, T, K]
+        keys, values = sources["keys"], sources["values"]
+        heads = attend(self._queries(x), keys=keys, values=values, allowed=_over_heads(mask))  # [M, H, T, K]
         joined = ops.reshape(ops.transpose(heads, (0, 2, 1, 3)), (rows, length, self.num_heads * self._key_dim))
         return dense(self._output, joined)
 
@@ -141,14 +155,27 @@ class LuongAttention(_OverSources):
         """Keys [M, S, D] and values [M, S, E] of sources, from their states [M, S, E]."""
         return {"keys": dense(self._score, memory), "values": ops.cast(memory, self.compute_dtype)}
 
+    def attention_weights(self, x, memory, memory_mask=None):
+        """How much each token looks at each token of its source: float32 [M, 1, T, S]; rows sum to 1."""
+        return self._weights(x, self.sources(memory)["keys"], memory_mask, dtype="float32")[:, None]
+
+    def _weights(self, x, keys, mask, dtype):
+        """softmax(x keysᵀ), [M, T, S]."""
+        allowed = ops.ones((1, 1, 1), "bool") if mask is None else mask[:, None]  # [M, 1, S]
+        scores = tf.matmul(ops.cast(x, self.compute_dtype), keys, transpose_b=True)
+        return scaled_softmax(scores, allowed, scale=1.0, dtype=dtype)
+
     def _attended(self, x, sources, mask):
         x = ops.cast(x, self.compute_dtype)
-        allowed = ops.ones((1, 1, 1), "bool") if mask is None else mask[:, None]  # [M, 1, S]
-        scores = tf.matmul(x, sources["keys"], transpose_b=True)  # [M, T, S]
-        weights = scaled_softmax(scores, allowed, scale=1.0, dtype=self.compute_dtype)
+        weights = self._weights(x, sources["keys"], mask, dtype=self.compute_dtype)
         context = tf.matmul(weights, sources["values"])
         return ops.tanh(dense(self._combine, ops.concatenate([context, x], axis=-1)))
 
     def get_config(self):
         """The constructor's arguments."""
         return {**super().get_config(), "units": self.units}
+
+
+def _over_heads(mask):
+    """The mask [M, S] of sources for queries and keys of several heads, [M, 1, 1, S]."""
+    return None if mask is None else mask[:, None, None]

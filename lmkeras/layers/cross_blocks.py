@@ -37,6 +37,20 @@ class _LooksAtSources:
         def look(y):
             return self._cross_attention(y, memory, memory_mask=memory_mask)
 
+        return self._over_targets(x, look, training)
+
+    def source_weights(self, x, memory, memory_mask=None):
+        """How much each token looks at each token of its source: float32 [M, H, T, S]; the arguments as for `call`."""
+        found = []
+
+        def look(y):
+            found.append(self._cross_attention.attention_weights(y, memory, memory_mask=memory_mask))
+            return y  # what follows is not needed
+
+        self._over_targets(x, look, training=False)
+        return found[0]
+
+    def _over_targets(self, x, look, training):
         x, itself = ops.cast(x, self._residual_dtype), lambda y: self._attention(y, training=training)
         return self._apply(x, itself, training, between=lambda x: self._with_sources(x, look, training))
 

@@ -136,28 +136,42 @@ def decoder_block(x, block, mask=None):
 def cross_attention(x, memory, layer, mask=None):
     """[M, T, D] and [M, S, E] → [M, T, D], one query of one head at a time; mask [M, S]."""
     rows, length = x.shape[:2]
-    queries = dense(x, layer._query).reshape(rows, length, layer.num_heads, -1)
-    projected = dense(memory, layer._key_value).reshape(*memory.shape[:2], 2, layer.num_heads, -1)
-    keys, values = projected[:, :, 0], projected[:, :, 1]
+    values = dense(memory, layer._key_value).reshape(*memory.shape[:2], 2, layer.num_heads, -1)[:, :, 1]
+    weights, heads = cross_weights(x, memory, layer, mask), np.zeros((rows, length, *values.shape[2:]))
+    for m, t, h in np.ndindex(*heads.shape[:3]):
+        heads[m, t, h] = weights[m, h, t] @ values[m, :, h]
+    return dense(heads.reshape(rows, length, -1), layer._output)
+
+
+def cross_weights(x, memory, layer, mask=None):
+    """[M, T, D] and [M, S, E] → [M, H, T, S], one query of one head at a time; mask [M, S]."""
+    queries = dense(x, layer._query).reshape(*x.shape[:2], layer.num_heads, -1)
+    keys = dense(memory, layer._key_value).reshape(*memory.shape[:2], 2, layer.num_heads, -1)[:, :, 0]
     if layer.normalize_qk:
         queries, keys = rms_norm(queries), rms_norm(keys)
-    heads = np.zeros(queries.shape)
-    for m, t, h in np.ndindex(*heads.shape[:3]):
+    weights = np.zeros((len(x), layer.num_heads, x.shape[1], memory.shape[1]))
+    for m, h, t in np.ndindex(*weights.shape[:3]):
         seen = [s for s in range(memory.shape[1]) if mask is None or mask[m, s]]
-        weights = softmax(keys[m, seen, h] @ queries[m, t, h] / np.sqrt(queries.shape[-1]))
-        heads[m, t, h] = weights @ values[m, seen, h]
-    return dense(heads.reshape(rows, length, -1), layer._output)
+        weights[m, h, t, seen] = softmax(keys[m, seen, h] @ queries[m, t, h] / np.sqrt(queries.shape[-1]))
+    return weights
 
 
 def luong_attention(x, memory, layer, mask=None):
     """[M, T, D] and [M, S, E] → [M, T, units], one query at a time; mask [M, S]."""
-    outputs = np.zeros((*x.shape[:2], layer.units))
+    weights, outputs = luong_weights(x, memory, layer, mask), np.zeros((*x.shape[:2], layer.units))
     for m, t in np.ndindex(*outputs.shape[:2]):
-        seen = [s for s in range(memory.shape[1]) if mask is None or mask[m, s]]
-        weights = softmax(np.array([x[m, t] @ dense(memory[m, s], layer._score) for s in seen]))
-        context = sum(weight * memory[m, s] for weight, s in zip(weights, seen, strict=True))
+        context = sum(weight * state for weight, state in zip(weights[m, 0, t], memory[m], strict=True))
         outputs[m, t] = np.tanh(dense(np.concatenate([context, x[m, t]]), layer._combine))
     return outputs
+
+
+def luong_weights(x, memory, layer, mask=None):
+    """[M, T, D] and [M, S, E] → [M, 1, T, S], one query at a time; mask [M, S]."""
+    weights = np.zeros((len(x), 1, x.shape[1], memory.shape[1]))
+    for m, _, t in np.ndindex(*weights.shape[:3]):
+        seen = [s for s in range(memory.shape[1]) if mask is None or mask[m, s]]
+        weights[m, 0, t, seen] = softmax(np.array([x[m, t] @ dense(memory[m, s], layer._score) for s in seen]))
+    return weights
 
 
 def cross_transformer_block(x, memory, block, mask=None):

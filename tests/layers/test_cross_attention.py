@@ -63,6 +63,19 @@ def test_the_formula(name, mask):
     assert_close(layer(X, memory, memory_mask=mask), expected)
 
 
+@pytest.mark.parametrize("mask", [None, MASK])
+@pytest.mark.parametrize("name", [name for name in LAYERS if name not in BLOCKS])
+def test_attention_weights(name, mask):
+    layer, memory = new(name)
+    weights = layer.attention_weights(X, memory, memory_mask=mask)
+    assert weights.dtype == "float32"
+    formula = formulas.luong_weights if "Luong" in name else formulas.cross_weights
+    assert_close(weights, formula(X.astype("float64"), memory.astype("float64"), layer, mask))
+    rough = new(name, dtype="mixed_bfloat16")[0].attention_weights(X, memory, memory_mask=mask)
+    assert rough.dtype == "float32"
+    assert_close(rough, weights, 0.03)
+
+
 def test_what_is_masked_changes_nothing_and_all_else_does(name):
     layer, memory = new(name)
     before = np.asarray(layer(X, memory, memory_mask=MASK))

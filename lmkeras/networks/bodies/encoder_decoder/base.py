@@ -52,6 +52,17 @@ class EmbeddingEncoderDecoder(Sized, EncoderDecoder, keras.layers.Layer):
         _require_length(inputs["target_ids"], self.max_target_length, "tokens of a target: its max_target_length")
         return inputs["target_ids"]
 
+    def attention_weights(self, inputs: Mapping) -> list:
+        """How much each token of the targets looks at each token of its source, without dropout.
+
+        Args:
+            inputs: by name, which the method `inputs` gives, with target_ids.
+
+        Returns:
+            For each layer that looks at the source, the lowest first, float32 [B, H, T, S]; each row sums to 1.
+        """
+        raise NotImplementedError
+
     def with_rows(self, state, rows, sources=None):
         """The state of other rows; see `EncoderDecoder.with_rows`."""
         kept = state["sources"]

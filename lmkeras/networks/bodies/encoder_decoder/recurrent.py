@@ -100,11 +100,20 @@ class RecurrentEncoderDecoder(EmbeddingEncoderDecoder):
             new_states.append([ops.cast(one, self.compute_dtype) for one in after])
         return x, new_states
 
-    def states(self, inputs, training=False):
-        """The states [B, T, D] after every token of the targets."""
+    def _written(self, inputs, training=False):
+        """The outputs [B, T, units] of the last LSTM that writes, and the states of the sources' tokens."""
         ids, (memory, begun) = self._target_ids(inputs), self._read(inputs, training)
         x = self.dropout_layer(self.embedding(ids), training=training)
-        x, _ = self._write(x, begun, training)
+        return self._write(x, begun, training)[0], memory
+
+    def attention_weights(self, inputs):
+        """Those of its one attention, H = 1; see `EmbeddingEncoderDecoder.attention_weights`."""
+        x, memory = self._written(inputs)
+        return [self.attention.attention_weights(x, memory, memory_mask=inputs["attention_mask"])]
+
+    def states(self, inputs, training=False):
+        """The states [B, T, D] after every token of the targets."""
+        x, memory = self._written(inputs, training)
         y = self.attention(x, memory, memory_mask=inputs["attention_mask"])
         return self.dropout_layer(y, training=training)
 

@@ -100,6 +100,15 @@ class TransformerEncoderDecoder(EmbeddingEncoderDecoder):
             x = block(x, memory, inputs["attention_mask"], training=training)
         return self._normed(x, self.decoder_norm)
 
+    def attention_weights(self, inputs):
+        """Those of every block that writes; see `EmbeddingEncoderDecoder.attention_weights`."""
+        memory, mask, found = self._memory(inputs), inputs["attention_mask"], []
+        x = self._embedded(self.embedding(self._target_ids(inputs)), self.target_positions)
+        for block in self.decoder_blocks:
+            found.append(block.source_weights(x, memory, memory_mask=mask))
+            x = block(x, memory, mask)
+        return found
+
     def begin_targets(self, inputs, max_length=None):
         """The state before the first token of the targets; see `EncoderDecoder.begin_targets`.
 
