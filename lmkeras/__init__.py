@@ -1,4 +1,4 @@
-"""lmkeras: language models and text classifiers on Keras 3 and TensorFlow, from a text file to a SavedModel.
+"""lmkeras: models that write, label, tag, answer, translate and summarise, on Keras 3, from text to a SavedModel.
 
     text → tokens → batches → network → fit → evaluate → decode → export
 

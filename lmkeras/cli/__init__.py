@@ -51,7 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, see `run_verb`.
     """
-    summary = "Language models and text classifiers on Keras 3 and TensorFlow: text in, text out."
+    summary = (
+        "Language models, classifiers, taggers, question answerers and translators on Keras 3 and TensorFlow: text in, "
+        "text out."
+    )
     second_words = dict.fromkeys(("train", "find-rate", "cross-validate", "tune"), "task")
     return run_verb(
         Program("lmkeras", lmkeras.__version__, summary, verbs=verbs(), second_words=second_words), arguments

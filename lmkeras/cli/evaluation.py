@@ -27,7 +27,7 @@ def evaluate_verb() -> Callable[..., None]:
         weights_dtype: WeightsDtype = None,
         device: str = "auto",
     ) -> None:
-        """Evaluate a model: loss, perplexity and bits per character; or a classifier's scores and confused labels.
+        """Evaluate a model: loss and perplexity; what it labels, finds, answers or writes, compared with what is right.
 
         Args:
             run: folder of a saved model.
