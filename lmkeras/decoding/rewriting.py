@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from lmkeras.decoding.sources import SourceLoop
 from lmkeras.networks.network import Network
 from lmkeras.tokenizers.base import BaseTokenizer
 
-_BATCH_IDS = 4096  # of sources, padding and the rows of all beams counted
+_BATCH_IDS = 16_384  # of sources and of what may be written for them, padding and the rows of all beams counted
 _STREAM_TOKENS = 8
 
 
@@ -142,22 +143,26 @@ class TextRewriter:
 
     def _batches(self, texts: Sequence[str], max_new_tokens: int | None, rows_of_each: int):
         """For each batch the numbers of its texts, the network's inputs, and the most tokens of each."""
-        ids = [self._lengths.source(row) for row in self.tokenizer.encode_batch(list(texts))]
+        whole = self.tokenizer.encode_batch(list(texts))
+        ids = [self._lengths.source(row) for row in whole]
+        if cut := sum(len(row) < len(one) for row, one in zip(ids, whole, strict=True)):
+            most = f"more than the {self._lengths.max_length} tokens that the model reads: only their start is read"
+            warnings.warn(f"{cut} of {len(whole)} texts have {most}", stacklevel=2)
         # one id at least, as an encoder must have something to look at
         ids = [row or [self.tokenizer.special.filler] for row in ids]
         lengths = np.array([len(row) for row in ids], np.int64)
-        for rows in batches_by_length(lengths, max(1, _BATCH_IDS // rows_of_each)):
+        limits = self._lengths.limits(lengths, max_new_tokens)
+        for rows in batches_by_length(lengths + limits, max(1, _BATCH_IDS // rows_of_each)):
             size = int(padded_length(lengths[rows].max(), lengths.max()))
             sources = np.full((len(rows), size), self.tokenizer.special.filler, np.int32)
             for place, row in enumerate(rows):
                 sources[place, : lengths[row]] = ids[row]
             mask = (np.arange(size) < lengths[rows][:, None]).astype(np.int32)
-            limits = self._lengths.limits(lengths[rows], max_new_tokens)
-            yield rows, {"input_ids": tf.constant(sources), "attention_mask": tf.constant(mask)}, limits
+            yield rows, {"input_ids": tf.constant(sources), "attention_mask": tf.constant(mask)}, limits[rows]
 
     def _start(self, sources, limits: np.ndarray, samples: int):
         most = tf.constant(int(limits.max()))
-        return self.loop.start(sources, samples=tf.constant(samples), max_new_tokens=most)
+        return self.loop.start(sources, samples=tf.constant(samples, tf.int32), max_new_tokens=most)
 
     def _written(self, ids: np.ndarray, lengths: np.ndarray, scores: np.ndarray) -> list[Written]:
         return [

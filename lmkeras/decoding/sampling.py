@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: the most tokens that are added to a text, if the user names no other number
 MAX_NEW_TOKENS = 200
+#: the most beams, so that a request cannot take all memory
+MOST_BEAMS = 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,30 +71,33 @@ class Beams:
     num_beams: int = 4
     """How many unfinished texts are kept at a time; 1: the likeliest token is taken every time."""
     length_penalty: float = 1.0
-    """0: the likeliest text wins, which may be a short one; above 0: longer texts win more."""
+    """0: the likeliest text wins, which may be a short one; above 0: longer texts win more; from -10 to 10."""
     no_repeat_ngram: int = 0
     """No so many tokens in a row come twice in a text; 0: they may."""
 
     def __post_init__(self):
-        for name, least, most in (("num_beams", 1, 1024), ("no_repeat_ngram", 0, 1024)):
+        for name, least, most in (("num_beams", 1, MOST_BEAMS), ("no_repeat_ngram", 0, MOST_BEAMS)):
             value = getattr(self, name)
-            if not isinstance(value, Integral):
+            if not isinstance(value, Integral) or isinstance(value, bool):
                 raise InputError(f"{name} must be a whole number, got {value!r}")
             if not least <= value <= most:
                 raise InputError(f"{name} must be from {least} to {most}, got {value}")
-        if isinstance(self.length_penalty, str) or not math.isfinite(self.length_penalty):
-            raise InputError(f"length_penalty must be a finite number, got {self.length_penalty!r}")
+            object.__setattr__(self, name, int(value))  # of NumPy
+        value = self.length_penalty
+        if not isinstance(value, Real) or isinstance(value, bool) or not -10 <= value <= 10:
+            raise InputError(f"length_penalty must be a number from -10 to 10, got {value!r}")
 
     def tensors(self, num_best: int) -> "dict[str, tf.Tensor]":
         """The arguments of `BeamSearch.search` beside what is searched."""
         import tensorflow as tf
 
         penalty = tf.constant(self.length_penalty, tf.float32)
-        return {"num_beams": tf.constant(self.num_beams), "num_best": tf.constant(num_best), "length_penalty": penalty}
+        counts = {"num_beams": self.num_beams, "num_best": num_best}
+        return {"length_penalty": penalty, **{name: tf.constant(count, tf.int32) for name, count in counts.items()}}
 
     def require(self, num_best: int) -> None:
         """Raises InputError if so many texts cannot be found by these beams."""
-        if not isinstance(num_best, Integral) or not 1 <= num_best <= self.num_beams:
+        if not isinstance(num_best, Integral) or isinstance(num_best, bool) or not 1 <= num_best <= self.num_beams:
             raise InputError(
                 f"{self.num_beams} beams find 1 to {self.num_beams} texts, got {num_best!r}: a larger num_beams finds "
                 "more"
@@ -167,8 +172,10 @@ def published_defaults(config: Mapping[str, object], source: object) -> dict[str
         found["temperature"] = 0.0
     found = {name: value for name, value in found.items() if value is not None}
     for name, value in found.items():
-        if type(value) not in ((int,) if name in ("top_k", "max_new_tokens") else (int, float)):
-            raise InputError(f"generation_config.json of {source} says {name} {value!r}: expected a number")
+        whole = name in ("top_k", "max_new_tokens")
+        if type(value) not in ((int,) if whole else (int, float)):
+            expected = "a whole number" if whole else "a number"
+            raise InputError(f"generation_config.json of {source} says {name} {value!r}: expected {expected}")
     try:
         require_counts(chosen(found, {}).max_new_tokens, 1)
     except InputError as error:
@@ -184,7 +191,7 @@ _ORDER = ("max_new_tokens", "temperature", "top_k", "top_p", "repetition_penalty
 def require_counts(max_new_tokens: int, num_samples: int) -> None:
     """Raises InputError if one of the numbers is below 1 or beyond what a text in memory may have."""
     for name, value in (("num_samples", num_samples), ("max_new_tokens", max_new_tokens)):
-        if not isinstance(value, Integral):
+        if not isinstance(value, Integral) or isinstance(value, bool):
             raise InputError(f"{name} must be a whole number, got {value!r}")
         if not 1 <= value < 1 << 24:
             raise InputError(f"{name} must be at least 1 and less than {1 << 24}, got {value}")

@@ -101,7 +101,7 @@ class TextGenerator:
         if not prompts:
             return []
         search = self._searches(beams.no_repeat_ngram).search
-        state, limits = self._start(ids, 1, max_new_tokens), tf.fill([len(ids)], max_new_tokens)
+        state, limits = self._start(ids, 1, max_new_tokens), tf.fill([len(ids)], tf.constant(max_new_tokens, tf.int32))
         best = search(state, limits, **beams.tensors(num_best))
         found = zip(ids, *(part.numpy().tolist() for part in best), strict=True)
         return [self._best(prompt, *of_prompt, stops=stops)[:num_best] for prompt, *of_prompt in found]
@@ -132,11 +132,15 @@ class TextGenerator:
         return self._pieces(state, sampling.tensors(), stops)
 
     def predict(self, prompt: str, top_k: int) -> list[tuple[str, float]]:
-        """The likeliest next tokens and their probabilities, from the likeliest down; "" is the end of the text."""
+        """The likeliest next tokens and their probabilities, from the likeliest down; "" is the end of the text.
+
+        Other special tokens have their names.
+        """
         probabilities = tf.nn.softmax(self._start([self._encoded(prompt)], 1, 1)["logits"])[0]
         best = tf.math.top_k(probabilities, min(top_k, len(probabilities)))
-        ends = self.tokenizer.special.ends
-        tokens = ["" if i in ends else self.tokenizer.decode([i]) for i in best.indices.numpy().tolist()]
+        names = {id: name for name, id in self.tokenizer.marks.items()}
+        names |= dict.fromkeys(self.tokenizer.special.ends, "")
+        tokens = [names[i] if i in names else self.tokenizer.decode([i]) for i in best.indices.numpy().tolist()]
         return list(zip(tokens, best.values.numpy().tolist(), strict=True))
 
     def _pieces(self, state, sampling, stops) -> Iterator[str]:
@@ -158,7 +162,10 @@ class TextGenerator:
         padded = tf.ragged.constant(ids, tf.int32).to_tensor()
         lengths = tf.constant([len(row) for row in ids])
         return self.loop.start(
-            padded, lengths, samples=tf.constant(samples), max_new_tokens=tf.constant(max_new_tokens)
+            padded,
+            lengths,
+            samples=tf.constant(samples, tf.int32),
+            max_new_tokens=tf.constant(max_new_tokens, tf.int32),
         )
 
     def _encoded(self, prompt: Prompt, special_tokens: bool = False) -> list[int]:

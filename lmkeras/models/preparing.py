@@ -160,7 +160,7 @@ def prepared(
     if held_out is not None:
         judged = task.validation_data(held_out, tokenizer=tokenizer, network=network, replicas=replicas)
         digests["validation"], amounts = judged.digest, f"{amounts}, {judged.amount} to validate on"
-    batches = Batches(data.dataset, data.steps_per_epoch, judged and judged.dataset, written=judged and judged.written)
+    batches = _batches(data, judged, by_written=monitor.name.removeprefix("val_") in dict(task.written_metrics))
     findings = tuple(task.findings(data, judged, tokenizer=tokenizer, network=network))
     names = (
         type(network.body).__name__ if recipe is None else recipe.network,
@@ -176,6 +176,14 @@ def prepared(
         "weights_from": weights_from,
     }
     return Prepared(Parts(task, tokenizer, network), batches, digests, monitor=monitor, **told, tokenizer_reason=reason)
+
+
+def _batches(data, judged, by_written: bool) -> Batches:
+    """The batches of a training; values of written texts only where one of them is the monitor, as writing is slow."""
+    if judged is None:
+        return Batches(data.dataset, data.steps_per_epoch)
+    written = judged.written if by_written else None
+    return Batches(data.dataset, data.steps_per_epoch, judged.dataset, written=written)
 
 
 def tell(findings: Iterable[str], aloud: bool) -> None:

@@ -66,24 +66,26 @@ class Seq2SeqModel(Model):
         no_repeat_ngram: int = Beams.no_repeat_ngram,
         max_new_tokens: int | None = None,
         num_best: int | None = None,
-        text_column: str = "source",
+        text_column: str | None = None,
     ):
         """The best text for a text, found by beam search. `translate` and `summarize` are other names for it.
 
         Args:
-            text: a text, or several: a list, a series, an array, a table, the Path of a file.
+            text: a text, or several: a list, a series, an array, a table.
             num_beams: how many unfinished texts are kept at a time; 1 takes the likeliest token every time.
             length_penalty: 0: the likeliest text wins, which may be a short one; above 0: longer texts win more.
             no_repeat_ngram: no so many tokens in a row come twice in a text; 0: they may.
-            max_new_tokens: the most tokens to write; None for twice as many as the source has, and ten.
+            max_new_tokens: the most tokens to write, for each sentence of a text that is split; None for twice as many
+                as the source has, and ten.
             num_best: how many texts to give for each, with their scores; None for the best alone.
-            text_column: the column of a table that holds the texts.
+            text_column: the column of a table that holds the texts; None: source, or target for a reverse model.
 
         Returns:
-            The text; with num_best, a list of up to so many Written (text, score), the best first. A list with the
-            result for each of several texts.
+            The text; with num_best, a list of up to so many Written (text, score), the best first; the score of a text
+            that is split is the sum of its sentences'. A list with the result for each of several texts. Of an
+            empty text, the empty text is made.
         """
-        texts, single = texts_of(text, text_column)
+        texts, single = texts_of(text, text_column or self.task.read_column)
         beams = Beams(num_beams, length_penalty, no_repeat_ngram)
         most = 1 if num_best is None else num_best
         found = self._runner.rewrite(texts, beams, max_new_tokens=max_new_tokens, num_best=most)
@@ -93,7 +95,7 @@ class Seq2SeqModel(Model):
     translate = summarize = rewrite
 
     def sample(
-        self, text, num_samples: int = 1, max_new_tokens: int | None = None, text_column: str = "source", **sampling
+        self, text, num_samples: int = 1, max_new_tokens: int | None = None, text_column: str | None = None, **sampling
     ):
         """Texts that are drawn for a text, more varied than what `rewrite` finds.
 
@@ -107,7 +109,7 @@ class Seq2SeqModel(Model):
         Returns:
             A text; with num_samples > 1 a list of them; a list with the result for each of several texts.
         """
-        texts, single = texts_of(text, text_column)
+        texts, single = texts_of(text, text_column or self.task.read_column)
         found = self._runner.sample(texts, Sampling(**sampling), max_new_tokens, num_samples=num_samples)
         given = [[one.text for one in samples] if num_samples > 1 else samples[0].text for samples in found]
         return given[0] if single else given

@@ -38,10 +38,8 @@ def fit_and_tell(ready: Prepared, verbose: str | int, **others) -> History:
     """
     level = level_of(verbose, is_chief(strategy_for(ready.settings.distribute)))
     say_before(ready, level)
-    (task, _, network), batches = ready.parts, ready.batches
-    by_written = ready.monitor.name in {f"val_{name}" for name, _ in task.written_metrics}
-    judgement = Judgement(partial(task.keras_metrics, network), *ready.monitor)
-    batches = batches if by_written else dataclasses.replace(batches, written=None)  # they take long
+    judgement = Judgement(partial(ready.parts.task.keras_metrics, ready.parts.network), *ready.monitor)
+    network, batches = ready.parts.network, ready.batches
     history = harness.fit(network, batches, ready.settings, judgement=judgement, verbose=level, **others)
     say_after(history, ready, level)
     return history

@@ -227,6 +227,7 @@ class LanguageRunner(Runner):
         if not shows_start:  # first tokens are not judged; a character counts where its last byte is
             firsts = stream.ids[stream.starts + 1].tolist()
             counts["tokens"] -= len(firsts)
+            counts["unknown_tokens"] -= firsts.count(self._tokenizer.special.unknown)
             counts["characters"] -= sum(len(self._tokenizer.decode_whole([id])) for id in firsts)
         if self._tokenizer.spells_text:
             values["bits_per_character"] = bits_per_character(loss, **counts)

@@ -3,7 +3,7 @@
 A sentence ends
 
 - behind one or several of . ! ? … and the quotation marks and brackets that close there, before white space;
-- behind one or several of 。！？… and the marks that close there, whatever follows;
+- behind one or several of 。！？ and the marks that close there, whatever follows;
 - at an empty line or a line's end.
 
 So "Mr. Smith" is cut too: the rules know no language. They are meant for texts that are too long to be read at once.
@@ -21,13 +21,13 @@ _RULES = (
     (f"{_CUT}", " "),
     ("[\\r\\n]+", _CUT),
     ("([.!?…][\"'”’»)\\]]*)[ \\t\u3000]+", f"\\1{_CUT}"),
-    ("([。！？][”’」』）]*)[ \\t\u3000]*", f"\\1{_CUT}"),
+    ("([。！？]+[”’」』）]*)[ \\t\u3000]*", f"\\1{_CUT}"),
     (f"[ \\t\u3000]*{_CUT}[ \\t\u3000{_CUT}]*", _CUT),
 )
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a text, without white space around them; one, perhaps empty, for a text without any.
+    """The sentences of a text, without white space between them; one, perhaps empty, for a text without any.
 
     Example:
         >>> sentences('He came. "Who?" she asked. 你好！再见。')

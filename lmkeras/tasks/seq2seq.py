@@ -38,6 +38,11 @@ class Seq2SeqOptions:
     label_smoothing: float = 0.1
     """share of each target's probability that is learnt for all tokens alike, from 0 to below 1."""
 
+    @property
+    def read_column(self) -> str:
+        """The column of the texts that are read, unless the user names another."""
+        return "target" if self.reverse else "source"
+
 
 @dataclasses.dataclass(frozen=True)
 class Seq2SeqEvaluation(Beams):
@@ -113,8 +118,8 @@ class Seq2Seq(Seq2SeqOptions, Task):
 
     def open_texts(self, sources, columns, encoding):
         """Texts in the column of the sources, or of the targets if these are read, unless the user names another."""
-        own = "target" if self.reverse else "source"
-        text_column = own if columns.text_column == "text" else columns.text_column
+        # "text" is what options have where nobody has said anything
+        text_column = self.read_column if columns.text_column == "text" else columns.text_column
         return super().open_texts(sources, dataclasses.replace(columns, text_column=text_column), encoding)
 
     def corpus(self, value, columns=None, encoding="utf-8"):
@@ -215,11 +220,11 @@ class Seq2Seq(Seq2SeqOptions, Task):
 
     def row(self, answer, **options):
         """The text, and its score."""
-        return {"text": answer.text, "score": answer.score}
+        return {"written": answer.text, "score": answer.score}
 
     def row_names(self, **options):
         """The headings of `row`."""
-        return ["text", "score"]
+        return ["written", "score"]
 
     def line(self, answer, **options):
         """The text, in one line."""

@@ -92,7 +92,8 @@ class Seq2SeqRunner(Runner):
         for number, piece in enumerate(self._pieces(_text(text))):
             if number:
                 yield self._between
-            yield from self._rewriter.stream(piece, sampling, max_new_tokens)
+            if piece:
+                yield from self._rewriter.stream(piece, sampling, max_new_tokens)
 
     @property
     def _between(self) -> str:
@@ -107,7 +108,8 @@ class Seq2SeqRunner(Runner):
     def _of_pieces(self, texts, written):
         """The texts that belong to the pieces of each text, put together: the n-th best of each piece."""
         pieces = [self._pieces(_text(text)) for text in texts]
-        of_pieces = iter(written([piece for one in pieces for piece in one]))
+        flat = [piece for one in pieces for piece in one]
+        of_pieces = iter(_nothing_of_nothing(flat, written(flat)))
         return [self._joined(list(itertools.islice(of_pieces, len(one)))) for one in pieces]
 
     def _joined(self, found):
@@ -121,6 +123,12 @@ class Seq2SeqRunner(Runner):
             )
             for one in best
         ]
+
+
+def _nothing_of_nothing(texts, found):
+    """What was found, but for empty texts, of which there is nothing to make, only the empty text."""
+    each = zip(texts, found, strict=True)
+    return [of_text if text else [of_text[0]._replace(text="")] * len(of_text) for text, of_text in each]
 
 
 def _text(value: object) -> str:

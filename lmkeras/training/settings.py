@@ -31,8 +31,8 @@ class TrainingSettings:
     """Number of training windows (language model) or of texts (classifier) in one update; None: 32, or what suits the
     amount of text where the network is auto."""
     optimizer: Literal["muon", "adamw", "adam", "adagrad"] | None = None
-    """How gradients become updates; None: muon for transformer language models, adagrad
-    for ngrams, adamw for all other networks."""
+    """How gradients become updates; None: muon for transformers that write, adagrad for ngrams and for taggers that
+    are not bert, adamw for all other networks."""
     learning_rate: float | None = None
     """Highest learning rate; None: the default of the network, or of the optimizer (muon 0.02, adagrad 0.3, others
     0.003)."""

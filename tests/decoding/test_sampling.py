@@ -1,8 +1,9 @@
 """Defaults of generation: what a user says, what a published model says, what lmkeras says."""
 
+import numpy as np
 import pytest
 
-from lmkeras.decoding.sampling import MAX_NEW_TOKENS, Sampling, chosen, published_defaults
+from lmkeras.decoding.sampling import MAX_NEW_TOKENS, Beams, Sampling, chosen, published_defaults, require_counts
 from lmkeras.errors import InputError
 
 
@@ -34,7 +35,7 @@ def test_a_generation_config_that_samples():
     ("config", "complaint"),
     [
         ({"do_sample": True, "temperature": "hot"}, "says temperature 'hot': expected a number"),
-        ({"do_sample": True, "top_k": 2.5}, "says top_k 2.5: expected a number"),
+        ({"do_sample": True, "top_k": 2.5}, "says top_k 2.5: expected a whole number"),
         ({"do_sample": True, "top_p": 3.0}, "top_p must be greater than 0 and at most 1, got 3.0"),
         ({"max_new_tokens": 0}, "max_new_tokens must be at least 1"),
         ({"repetition_penalty": True}, "says repetition_penalty True"),
@@ -44,3 +45,14 @@ def test_impossible_defaults_name_the_file(config, complaint):
     with pytest.raises(InputError, match=r"generation_config\.json of m") as error:
         published_defaults(config, "m")
     assert complaint in str(error.value)
+
+
+def test_counts_may_be_integers_of_numpy_and_are_no_truth_values():
+    require_counts(np.int64(3), np.int32(2))
+    tensors = Beams(np.int64(3)).tensors(np.int64(2))
+    assert {tensors[name].dtype.name for name in ("num_beams", "num_best")} == {"int32"}
+    for ask in (lambda: require_counts(True, 1), lambda: require_counts(1, True), lambda: Beams(True)):
+        with pytest.raises(InputError, match="must be a whole number, got True"):
+            ask()
+    with pytest.raises(InputError, match="got True"):
+        Beams(2).require(True)

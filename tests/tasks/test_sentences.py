@@ -26,11 +26,11 @@ def test_nothing_but_white_space_is_lost(batch):
 
 
 def test_chinese_and_english_sentences_end_where_readers_expect_it():
-    text = "他说：“你好！”然后走了。天黑了……真的？ Then e.g. 3.5 km followed (at last!) and ended.\n\nNext line"
+    text = "他说：“你好！”然后走了。天黑了……真的？！ Then e.g. 3.5 km followed (at last!) and ended.\n\nNext line"
     expected = [
         "他说：“你好！”",
         "然后走了。",
-        "天黑了……真的？",
+        "天黑了……真的？！",
         "Then e.g.",
         "3.5 km followed (at last!)",
         "and ended.",

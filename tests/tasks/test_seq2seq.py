@@ -13,7 +13,6 @@ import pytest
 import tensorflow as tf
 
 import lmkeras
-from lmkeras.cli import main
 from lmkeras.decoding.sampling import Beams
 from lmkeras.errors import InputError
 from lmkeras.tasks.pair_facts import script_of
@@ -130,7 +129,9 @@ def test_summaries_are_known_by_their_length_and_read_the_start_of_long_texts():
     assert task.scripts == ("LATIN", "LATIN")
     model = lmkeras.Seq2SeqModel("transformer", "characters", max_length=16, **SIZES)
     model.fit(rows, steps=2, verbose=0, validation_fraction=0)
-    assert model.rewrite(f"{'word ' * 400}") == model.rewrite(f"{'word ' * 12}")
+    with pytest.warns(UserWarning, match="1 of 2 texts have more than the 16 tokens"):
+        long, short = model.rewrite([f"{'word ' * 400}", "word word word "[:15]])
+    assert long == short
 
 
 def test_a_saved_model_writes_the_same(each, tmp_path):
@@ -180,6 +181,11 @@ def test_the_other_direction_is_learnt_by_name(tmp_path):
     assert list(task.corpus(str(file), columns)) == [("猫", "cat")]
 
 
+def test_nothing_is_made_of_nothing(each):
+    assert each.rewrite("") == "".join(each.stream("")) == ""
+    assert [one.text for one in each.rewrite(["", "dog"], num_best=2)[0]] == ["", ""]
+
+
 def test_swapped_columns_are_told_of(model, caplog):
     swapped = [(target, source) for source, target in pairs(40)]
     model.task.learned(model.task.corpus(swapped), None, None, trained=True)
@@ -205,12 +211,23 @@ def test_scripts_are_those_of_most_letters():
         ({"num_best": 5}, "larger num_beams finds more"),
         ({"num_best": 0}, "4 beams find 1 to 4 texts"),
         ({"no_repeat_ngram": -2}, "no_repeat_ngram"),
+        ({"num_beams": True}, "num_beams"),
+        ({"length_penalty": -1000}, "length_penalty"),
+        ({"length_penalty": None}, "length_penalty"),
     ],
     ids=str,
 )
 def test_impossible_numbers_are_named(model, wrong, message):
     with pytest.raises(InputError, match=message):
         model.rewrite("dog", **wrong)
+
+
+def test_numbers_of_numpy_are_numbers(model):
+    numbers = {"num_beams": np.int64(3), "num_best": np.int64(2), "no_repeat_ngram": np.int64(2)}
+    given = {name: int(number) for name, number in numbers.items()}
+    assert model.rewrite("dog", max_new_tokens=np.int64(4), **numbers) == model.rewrite(
+        "dog", max_new_tokens=4, **given
+    )
 
 
 def test_what_is_no_text_is_named(model):
@@ -248,26 +265,3 @@ def test_no_ngram_comes_twice_if_it_may_not(model):
     text = model._runner.rewrite(["fish fish fish fish"], Beams(2, no_repeat_ngram=1), max_new_tokens=20)[0][0].text
     ids = model.tokenizer.encode(text)
     assert len(set(ids)) == len(ids)
-
-
-def test_the_command_line_trains_judges_and_rewrites(tmp_path, capsys):
-    with (tmp_path / "pairs.jsonl").open("w", encoding="utf-8") as file:
-        for source, target in pairs():
-            file.write(json.dumps({"en": source, "zh": target}) + "\n")
-    run, columns = str(tmp_path / "run"), ["--source-column", "en", "--target-column", "zh"]
-    text = ["--text", str(tmp_path / "pairs.jsonl")]
-    sizes = ["--network", "transformer", "--d-model", "32", "--num-heads", "2", "--num-layers", "1"]
-    assert main(["train", "seq2seq", *text, *columns, "--output", run, *sizes, "--steps", "6", "--quiet"]) == 0
-    assert main(["evaluate", run, *text, *columns, "--num-beams", "2", "--json"]) == 0
-    assert {"perplexity", "bleu", "chrf", "rouge_l"} <= set(json.loads(capsys.readouterr().out.splitlines()[-1]))
-    assert main(["rewrite", run, "cat sees dog", "dog", "--max-new-tokens", "4"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 2
-    output = tmp_path / "out.jsonl"
-    assert main(["rewrite", run, *text, "--text-column", "en", "--output", str(output), "--num-best", "2"]) == 0
-    rows = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
-    assert len(rows) == 240
-    assert {"en", "zh", "text", "score"} <= set(rows[0])
-    capsys.readouterr()
-    assert main(["rewrite", run, "dog", "--num-best", "9"]) == 2
-    assert "--num-beams" in capsys.readouterr().err
-    assert main(["predict", run, "dog"]) == 0

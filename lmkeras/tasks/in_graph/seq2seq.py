@@ -6,12 +6,12 @@ Shape letters: B texts, P pieces of all texts, T tokens.
 import tensorflow as tf
 
 from lmkeras.decoding.beams import BeamSearch
-from lmkeras.decoding.sampling import Beams
+from lmkeras.decoding.sampling import MOST_BEAMS, Beams
 from lmkeras.decoding.sources import SourceLoop
 from lmkeras.networks.kept import KeptWeights
 from lmkeras.tasks.sentences import sentences_in_graph
 
-_MOST = 1 << 14  # tokens and beams, so that one request cannot take all the memory of a server
+_MOST = 1 << 14  # tokens of a text
 
 
 class ExportedSeq2Seq(tf.Module):
@@ -50,7 +50,10 @@ class ExportedSeq2Seq(tf.Module):
 
     def _rewrite(self, text, num_beams, max_new_tokens):
         refusals = [
-            tf.debugging.Assert((num_beams >= 1) & (num_beams <= _MOST), ["num_beams must be at least 1", num_beams]),
+            tf.debugging.Assert(
+                (num_beams >= 1) & (num_beams <= MOST_BEAMS),
+                [f"num_beams must be from 1 to {MOST_BEAMS}", num_beams],
+            ),
             tf.debugging.Assert(
                 (max_new_tokens >= 0) & (max_new_tokens <= _MOST),
                 [f"max_new_tokens must be from 0 to {_MOST}", max_new_tokens],
@@ -71,9 +74,10 @@ class ExportedSeq2Seq(tf.Module):
         decode = getattr(self.tokenizer, "decode_whole", self.tokenizer.decode)
         written = decode(tf.RaggedTensor.from_tensor(best.ids[:, 0], best.lengths[:, 0]))
         count = tf.size(pieces.flat_values)
+        written = tf.where(pieces.flat_values == "", "", written[:count])  # of nothing, nothing is made
         between = " " if self._task.spaces else ""
         return {
-            "text": tf.strings.reduce_join(pieces.with_flat_values(written[:count]), axis=1, separator=between),
+            "text": tf.strings.reduce_join(pieces.with_flat_values(written), axis=1, separator=between),
             "score": tf.reduce_sum(pieces.with_flat_values(best.scores[:count, 0]), axis=1),
         }
 
