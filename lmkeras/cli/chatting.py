@@ -8,7 +8,7 @@ from typing import Annotated
 
 from lmkeras.arguments import Shown
 from lmkeras.cli.language import Chance
-from lmkeras.cli.runs import Run, WeightsDtype, loaded, require_task, typed_text
+from lmkeras.cli.runs import HeldDtype, Run, loaded, require_task, typed_text
 from lmkeras.decoding.sampling import require_counts, stop_texts
 from lmkeras.durable import replacing
 from lmkeras.errors import InputError
@@ -16,7 +16,7 @@ from lmkeras.tasks.language import Language
 
 _HELP = """\
 /reset          forget the conversation, except the system message
-/system TEXT    begin anew, with this system message; without TEXT, with none
+/system TEXT    begin anew, with this system message; without TEXT, as the template begins
 /save FILE      write the conversation as JSON
 /help           show this
 /quit           end, as Ctrl-D does
@@ -29,7 +29,7 @@ def chat(
     max_new_tokens: int = 1000,
     sampling: Chance = Chance(),  # noqa: B008
     stop: Annotated[list[str], Shown("TEXT")] = [],  # noqa: B006
-    weights_dtype: WeightsDtype = None,
+    weights_dtype: HeldDtype = None,
     device: str = "auto",
 ) -> None:
     """Talk with a published language model that has a chat template; /help names commands. Tools are not called.
@@ -41,8 +41,6 @@ def chat(
         system: a system message, which tells the model how to answer; None: what the model's template begins with.
         max_new_tokens: the most tokens of an answer.
         stop: stop texts; an answer ends before the first of them.
-        weights_dtype: precision in which a published decoder's weights are held; bfloat16 and float16 take half the
-            memory of float32, and are slower on CPUs. None: float32, or as it was held when lmkeras saved it.
         device: where to compute: auto, cpu, gpu or gpu:N.
     """
     require_counts(max_new_tokens, 1)
@@ -78,7 +76,8 @@ class _Conversation:
             _note("the conversation is forgotten" + ("; the system message stays" if self._system else ""))
         elif word == "/system":
             self._begin(rest.strip() or None)
-            _note(f"a new conversation begins, with {'this' if self._system else 'no'} system message")
+            begins = "this system message" if self._system else "what the model's template begins with"
+            _note(f"a new conversation begins, with {begins}")
         elif word == "/save":
             self._save(rest.strip())
         elif word == "/help":

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Annotated
 
 from lmkeras.arguments import Shown
-from lmkeras.cli.runs import Files, Run, WeightsDtype, loaded, of_all_tasks, own_options, print_judgement, require_task
+from lmkeras.cli.runs import Files, HeldDtype, Run, loaded, of_all_tasks, own_options, print_judgement, require_task
 from lmkeras.errors import InputError
 from lmkeras.models.tables import require_writable_file
 from lmkeras.quiet import quiet_tensorflow
@@ -24,7 +24,7 @@ def evaluate_verb() -> Callable[..., None]:
         columns: columns_type = columns_type(),  # noqa: B008
         encoding: str = "utf-8",
         overwrite: bool = False,
-        weights_dtype: WeightsDtype = None,
+        weights_dtype: HeldDtype = None,
         device: str = "auto",
     ) -> None:
         """Evaluate a model: loss and perplexity; what it labels, finds, answers or writes, compared with what is right.
@@ -36,8 +36,6 @@ def evaluate_verb() -> Callable[..., None]:
             json: print one JSON object: the values by name, and under "report" what the tables show.
             encoding: the files' encoding.
             overwrite: replace the picture if the file exists already.
-            weights_dtype: precision in which a published decoder's weights are held; bfloat16 and float16 take half the
-                memory of float32, and are slower on CPUs. None: float32, or as it was held when lmkeras saved it.
             device: where to compute: auto, cpu, gpu or gpu:N.
         """
         task = require_task(run)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Literal, NamedTuple
 
 from lmkeras.arguments import Shown
-from lmkeras.cli.runs import Run, WeightsDtype, lines_typed, loaded, require_task, typed_text
+from lmkeras.cli.runs import HeldDtype, Run, lines_typed, loaded, require_task, typed_text
 from lmkeras.corpora.corpus import Examples
 from lmkeras.corpora.unlabelled import TextRow, open_text_rows, text_row
 from lmkeras.decoding.sampling import Beams, chosen, require_counts, require_no_chance, stop_texts
@@ -23,7 +23,7 @@ def score(
     tokens: bool = False,
     json: bool = False,
     special_tokens: bool = False,
-    weights_dtype: WeightsDtype = None,
+    weights_dtype: HeldDtype = None,
     device: str = "auto",
 ) -> None:
     """Score texts by the chain rule. Prints log probability in nats, number of tokens, perplexity and text, with tabs.
@@ -34,8 +34,6 @@ def score(
         tokens: also print the log probability of each token, on a line of its own.
         json: print one JSON object for each text, with its tokens and their log probabilities.
         special_tokens: read the names of special tokens in texts, such as <|im_end|>, as these tokens, not as text.
-        weights_dtype: precision in which a published decoder's weights are held; bfloat16 and float16 take half the
-            memory of float32, and are slower on CPUs. None: float32, or as it was held when lmkeras saved it.
         device: where to compute: auto, cpu, gpu or gpu:N.
     """
     with loaded(run, device, Language, weights_dtype=weights_dtype) as model:
@@ -127,7 +125,7 @@ def generate(
     json: bool = False,
     overwrite: bool = False,
     special_tokens: bool = False,
-    weights_dtype: WeightsDtype = None,
+    weights_dtype: HeldDtype = None,
     device: str = "auto",
 ) -> None:
     """Continue prompts with generated text; without --prompt and --prompts, ask for one prompt after the other.
@@ -143,8 +141,6 @@ def generate(
         json: print one JSON object for each text.
         overwrite: replace the output file if it exists already.
         special_tokens: read the names of special tokens in prompts, such as <|im_end|>, as these tokens, not as text.
-        weights_dtype: precision in which a published decoder's weights are held; bfloat16 and float16 take half the
-            memory of float32, and are slower on CPUs. None: float32, or as it was held when lmkeras saved it.
         device: where to compute: auto, cpu, gpu or gpu:N.
     """
     require_output(output, overwrite=overwrite, json=json)

@@ -28,6 +28,13 @@ Output = Annotated[str, Shown("RUN")]
 Folder = Annotated[str, Shown("FOLDER", positional=True)]
 Files = Annotated[list[str], Shown("FILES")]
 WeightsDtype = Literal["float32", "bfloat16", "float16"] | None
+HeldDtype = Annotated[
+    WeightsDtype,
+    Shown(
+        help="precision in which a published decoder's weights are held; bfloat16 and float16 take half the memory of "
+        "float32, and are slower on CPUs. None: float32, or as it was held when lmkeras saved it."
+    ),
+]
 
 
 def new_run(output: str, overwrite: bool, resume: bool) -> Path:
@@ -234,7 +241,7 @@ def export(
         dtype: precision of matrix products; bfloat16 is only for BERT, and fast only on CPUs with instructions for it.
             Published decoders always multiply in float32, whatever their weights are kept in.
         weights_dtype: precision in which a published decoder is held while it is exported; the export keeps its weights
-            as they were published, or, where they were quantised, in this. None: float32.
+            as they were published, or, where they were quantised or this has fewer digits, in this. None: float32.
     """
     with loaded(run, "cpu", weights_dtype=weights_dtype) as model:
         exported, known = model.export(folder, overwrite, dtype), model.task.signatures

@@ -78,7 +78,9 @@ class Masking:
         continues = None
         if whole_words:
             if not hasattr(tokenizer, "vocabulary"):
-                raise InputError("whole words are known to word pieces alone: take the tokenizer word_piece")
+                raise InputError(
+                    "whole words are known to word pieces alone: leave whole_words out, or take word_piece"
+                )
             continues = np.array([token.startswith(PREFIX) for token in tokenizer.vocabulary])
         ordinary = np.setdiff1d(np.arange(tokenizer.vocabulary_size), list(special.ids))
         return cls(special, ordinary, share=share, continues=continues)

@@ -100,7 +100,7 @@ class LanguageModel(Model):
 
         Returns:
             A list of (token, probability), the likeliest first; for several prompts a list of such lists. The empty
-            token stands for the end of the text.
+            token stands for the end of the text; other special tokens have their names.
         """
         prompts, single = texts_of(prompt, text_column)
         likeliest = [answer for _, answer in self._runner.predict(prompts, top_k=top_k)]

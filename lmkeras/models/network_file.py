@@ -25,7 +25,7 @@ _MOST_LAYERS = 1000
 
 
 def write_network(network: Network, path: str | Path) -> None:
-    """Writes a network's weights, each under its name in `named_weights`, as precise as they were published."""
+    """Writes a network's weights, each under its name in `named_weights`, in the precision that its body says."""
     dtype = getattr(network.body, "published_dtype", None)
     arrays = {name: weight.value.numpy() for name, weight in named_weights(network).items()}
     write_arrays(path, {name: _as_published(name, array, dtype) for name, array in arrays.items()})

@@ -1,6 +1,7 @@
 """Reads the parts of a saved model, tokenizer and network, from its folder."""
 
 import contextlib
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from lmkeras.models.keras_file import read_keras_file
 from lmkeras.models.network_file import read_network
 from lmkeras.networks.network import Network
 from lmkeras.networks.registry import import_families
-from lmkeras.pretrained.precision import WEIGHT_DTYPES
+from lmkeras.pretrained.precision import WEIGHT_DTYPES, loses_digits, rounding_note
 from lmkeras.tokenizers import tokenizer_from_json
 from lmkeras.tokenizers.base import BaseTokenizer
 
@@ -58,6 +59,10 @@ def held_in(dtype: str, network: dict, folder: str | Path) -> dict:
     for config in parts.values():
         if config.get("weights_dtype") is not None:
             config["weights_dtype"] = dtype
+    published = parts["body"].get("published_dtype")
+    if published in WEIGHT_DTYPES and loses_digits(published, dtype):
+        warnings.warn(rounding_note(folder, published, dtype), stacklevel=4)
+        parts["body"]["published_dtype"] = dtype
     return {**network, **{role: {**network[role], "config": config} for role, config in parts.items()}}
 
 

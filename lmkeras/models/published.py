@@ -15,6 +15,7 @@ from lmkeras.models.folder import is_saved, read_config
 from lmkeras.pretrained.bert import family_of, labels_of
 from lmkeras.pretrained.decoder_tables import FAMILIES as DECODERS
 from lmkeras.pretrained.hub import folder_of
+from lmkeras.pretrained.precision import rounding_note
 from lmkeras.pretrained.source import Source, open_source
 from lmkeras.pretrained.weight_files import FORMATS
 from lmkeras.tasks import task_of, tasks
@@ -60,7 +61,8 @@ def is_published(source: str | Path) -> bool:
 
 
 def _is_gguf(source: str | Path) -> bool:
-    return Path(source).suffix == ".gguf" and Path(source).is_file()
+    """Whether it is a GGUF file, or would be if it existed: no name on the hub ends so."""
+    return Path(source).suffix == ".gguf" and not Path(source).is_dir()
 
 
 def kind_in(source: str | Path) -> type[Task]:
@@ -78,7 +80,7 @@ def published_config(source: str | Path) -> dict:
     """The config.json of a published model; for a GGUF file, its metadata in the same terms."""
     if _is_gguf(source):
         return open_source(source).config
-    folder = folder_of(source, list(FORMATS), tokenizer="vocab.txt or tokenizer.json")
+    folder = folder_of(source, list(FORMATS), tokenizer="vocab.txt, tokenizer.json, or vocab.json with merges.txt")
     if not (path := inside(folder, "config.json")).is_file():
         raise InputError(f"no model in {folder}: config.json is missing")
     return read_json(path, _LARGEST_CONFIG)
@@ -139,10 +141,11 @@ def is_decoder(config: Mapping) -> bool:
 
 def read_published(source: str | Path, dtype: str | None = None, **options) -> "tuple[Task, Network, BaseTokenizer]":
     """The parts of a published model; for the arguments see `from_pretrained`, for errors also `published_task`."""
-    if _is_gguf(source) or is_decoder(published_config(source)):
+    if _is_gguf(source) or is_decoder(config := published_config(source)):
         return _read_decoder(source, dtype, **options)
     if dtype not in (None, "float32"):
         raise InputError(f"dtype {dtype!r} is for published decoders, which write text: {source} is held in float32")
+    family_of(config, source)  # InputError for another family, before the weights are read
     return _read_encoder(source, **options)
 
 
@@ -163,7 +166,7 @@ def _read_encoder(source: str | Path, **options) -> "tuple[Task, Network, BaseTo
 def _read_decoder(source: str | Path, dtype: str | None, **options) -> "tuple[Task, Network, BaseTokenizer]":
     from lmkeras.networks.bodies.decoder import read_decoder
 
-    opened = open_source(source)
+    opened, dtype = open_source(source), "float32" if dtype is None else dtype
     task = published_task(opened.config, source, generation_config=opened.generation_config, **options)
     files = opened.tokenizer_files()
     tokenizer = PublishedTokenizer(files["tokenizer"], files["tokenizer_config"], ends=_ends(opened))
@@ -175,8 +178,11 @@ def _read_decoder(source: str | Path, dtype: str | None, **options) -> "tuple[Ta
             f"{source} asks for {', '.join(unread)} in generation_config.json: lmkeras generates without", stacklevel=4
         )
     if opened.note:
-        warnings.warn(f"{opened.note}; here {dtype or 'float32'}", stacklevel=4)
-    return task, read_decoder(opened, dtype or "float32"), tokenizer
+        warnings.warn(f"{opened.note} to {dtype}", stacklevel=4)
+    network = read_decoder(opened, dtype)
+    if not opened.note and network.body.published_dtype != opened.kept_dtype:
+        warnings.warn(rounding_note(source, opened.kept_dtype, dtype), stacklevel=4)
+    return task, network, tokenizer
 
 
 def _ends(source: Source) -> list[int]:

@@ -15,7 +15,8 @@ class KeptWeights(tf.Module):
     """The weights of a network as an export keeps them.
 
     A published network may hold a float32 copy of weights that were published in bfloat16. The copy has no digits more,
-    so an export keeps bfloat16, and converts the weights when it is called, once for all its steps.
+    so an export keeps bfloat16, and converts the weights when it is called, once for all its steps. Weights that are
+    held in fewer digits than they were published in have lost the others, and are kept as they are held.
 
     Args:
         network: a built network.

@@ -12,6 +12,8 @@ from lmkeras.archives import shortened
 from lmkeras.errors import InputError
 from lmkeras.pretrained.bert_tables import BERT, FAMILIES, Family, Row
 
+#: what is no size: all other numbers of a config.json are whole
+_FRACTIONS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range", "layer_norm_eps")
 #: families whose tokenizers are Unigram models
 _UNIGRAM = ("xlm-roberta", "camembert")
 
@@ -54,9 +56,10 @@ def sizes_of(config: Mapping, source: object) -> dict:
             )
     sizes = {**family.defaults, **{ours: config[name] for ours, name in family.config.items() if name in config}}
     for name, value in sizes.items():
-        wanted = (str, "a name") if name == "hidden_act" else ((int, float), "a number")
-        if not isinstance(value, wanted[0]):
-            raise InputError(f"config.json in {source} says {family.config[name]} {value!r}: expected {wanted[1]}")
+        types, expected = ((int, float), "a number") if name in _FRACTIONS else ((int,), "a whole number")
+        types, expected = ((str,), "a name") if name == "hidden_act" else (types, expected)
+        if type(value) not in types:
+            raise InputError(f"config.json in {source} says {family.config[name]} {value!r}: expected {expected}")
     return {**sizes, "model_type": family.model_type}
 
 

@@ -54,7 +54,7 @@ def read_checkpoint(source: str | Path) -> Checkpoint:
             damaged or a link that leads out of the folder; config.json describes a larger network than the weights;
             or the weights are in pytorch_model.bin and PyTorch is not installed.
     """
-    folder = folder_of(source, list(FORMATS), tokenizer="vocab.txt or tokenizer.json")
+    folder = folder_of(source, list(FORMATS), tokenizer="vocab.txt, tokenizer.json, or vocab.json with merges.txt")
     path = inside(folder, "config.json")
     if not path.is_file():
         raise InputError(f"no checkpoint in {folder}: {path.name} is missing")

@@ -7,6 +7,7 @@ from lmkeras.errors import InputError
 
 #: the precisions in which the weights of published decoders may be held
 WEIGHT_DTYPES = ("float32", "bfloat16", "float16")
+_BINARY_DIGITS = {"float32": 24, "bfloat16": 8, "float16": 11}
 
 
 class BeyondRange(InputError):
@@ -18,6 +19,25 @@ def numpy_dtype(name: str) -> np.dtype:
     import ml_dtypes  # noqa: F401 - NumPy knows bfloat16 by it
 
     return np.dtype(name)
+
+
+def loses_digits(published: str, held: str) -> bool:
+    """Whether weights are rounded that were published in one precision and are held in another."""
+    return _BINARY_DIGITS[held] < _BINARY_DIGITS[published]
+
+
+def rounding_note(source: object, published: str, held: str) -> str:
+    """What `loses_digits` means for a user, in one line.
+
+    Args:
+        source: what the weights are read from.
+        published: the precision in which they were published.
+        held: the precision in which they are held.
+    """
+    return (
+        f"{source} was published in {published}: held in {held}, its weights are rounded, and what is saved or "
+        "exported has the rounded ones"
+    )
 
 
 def in_dtype(tensor: np.ndarray, dtype: str, name: str) -> np.ndarray:

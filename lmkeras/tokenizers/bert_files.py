@@ -15,6 +15,7 @@ from lmkeras.tokenizers.bert_text import BertTextRules
 from lmkeras.tokenizers.special_tokens import SpecialTokens
 
 VOCABULARY, TOKENIZER, CONFIG = "vocab.txt", "tokenizer.json", "tokenizer_config.json"
+_FILES_IN_IT = f"{VOCABULARY}, {TOKENIZER}, or vocab.json with merges.txt"
 # for each of our settings its name in tokenizer_config.json, and its name in the normalizer of tokenizer.json
 _RULES = {
     "lowercase": ("do_lower_case", "lowercase"),
@@ -74,7 +75,7 @@ def _read(source: str | os.PathLike) -> dict[str, Any]:
     config, tokenizer = json_in(folder, CONFIG), json_in(folder, TOKENIZER)
     lines = inside(folder, VOCABULARY)
     if not lines.is_file() and not tokenizer:
-        raise InputError(f"{folder} holds no BERT tokenizer: expected {VOCABULARY} or {TOKENIZER} in it")
+        raise InputError(f"{folder} holds no tokenizer: expected {_FILES_IN_IT}")
     special = _special_tokens(config)
     _refuse_other_tokenizers(folder, tokenizer, special)
     vocabulary = _lines(lines) if lines.is_file() else _vocabulary(folder, tokenizer)
@@ -171,7 +172,7 @@ def downloaded(name: str, files: Sequence[str] = (VOCABULARY, TOKENIZER, CONFIG)
     Raises:
         InputError: it is no such name, or the hub does not give it.
     """
-    here = f"give a folder that holds {VOCABULARY} or {TOKENIZER}"
+    here = f"give a folder with {_FILES_IN_IT}"
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name) or name.startswith("."):
         raise InputError(f"there is no {name!r}, and it is no name on the hub: {here}")
     import huggingface_hub

@@ -55,7 +55,7 @@ def batched(texts: str | Iterable[str], pairs: str | Iterable[str] | None) -> tu
     if isinstance(texts, str):
         texts, pairs = [texts], [pairs] if pairs else None
     columns = [column for column in (texts, pairs) if column is not None]
-    if not all(isinstance(column, Iterable) and not isinstance(column, str) for column in columns):
+    if texts is None or not all(isinstance(column, Iterable) and not isinstance(column, str) for column in columns):
         raise InputError("texts and pairs must both be one text or both be lists of texts")
     columns = [list(column) for column in columns]
     if not all(isinstance(text, str) for column in columns for text in column):

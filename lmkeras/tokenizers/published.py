@@ -46,7 +46,7 @@ class PublishedTokenizer(BaseTokenizer):
     trims_offsets: bool = False
 
     def __init__(self, tokenizer: Mapping, config: Mapping | None = None, ends: Sequence[int] = ()):
-        self._tokenizer, self._config = _checked(tokenizer), _kept(config or {})
+        self._tokenizer, self._config = _checked(tokenizer), _kept({} if config is None else config)
         # without post-processor: it would trim offsets
         library_json = json.dumps({**self._tokenizer, "post_processor": None})
         self._library = asked(lambda: tokenizers.Tokenizer.from_str(library_json))
@@ -72,7 +72,12 @@ class PublishedTokenizer(BaseTokenizer):
         tokenizer.json puts `start` before every text. "add_bos_token" of tokenizer_config.json says the same in most
         checkpoints; where it does not, transformers 5 goes by the post-processor, and so does this.
         """
-        names, before = self.special_names, around_texts(self._tokenizer)[0]
+        names, before = self.special_names, next(iter(around_texts(self._tokenizer)), None)
+        if before is not None and before >= self.vocabulary_size:
+            raise InputError(
+                f"damaged tokenizer.json: its post-processor puts id {before:,} before texts, and the ids of "
+                f"tokens end at {self.vocabulary_size - 1:,}"
+            )
         start = self._ids.get(names.get("bos_token")) if before is None else before
         end, unknown = self._ids.get(names.get("eos_token")), self._ids.get(self._tokenizer["model"].get("unk_token"))
         ends = tuple(dict.fromkeys(id for id in (end, *self._ends) if id is not None and id < self.vocabulary_size))

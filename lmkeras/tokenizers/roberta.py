@@ -52,8 +52,10 @@ class RobertaTokenizer(BertInputs, PublishedTokenizer):
     before_words = " "
 
     def __init__(self, tokenizer: Mapping, config: Mapping | None = None, ends: Sequence[int] = ()):
-        given = config.items() if isinstance(config, Mapping) else ()
-        names = {**_NAMES, **{name: one for name, one in given if name not in _NAMES or _content(one) is not None}}
+        names = {} if config is None else config
+        if isinstance(names, Mapping):  # else PublishedTokenizer refuses it
+            said = {name: one for name, one in names.items() if name not in _NAMES or _content(one) is not None}
+            names = {**_NAMES, **said}
         super().__init__(_with_special(tokenizer, names), names, ends)
         if self._spelling is None or not self._spelling.byte_level:
             raise InputError("expected a byte-level tokenizer.json, as RoBERTa has, whose decoder is ByteLevel")

@@ -120,8 +120,8 @@ TABLE = {
         --network cnn --filters 0              | --filters must be at least 1, got 0
         --max-length 1                         | --max-length must be at least 2
         --network cnn --weights folder         | weights are for the network 'bert', not for 'cnn'
-        --weights folder                       | folder holds no BERT tokenizer: expected vocab.txt or tokenizer.json
-        --network bert --weights folder        | folder holds no BERT tokenizer: expected vocab.txt or tokenizer.json
+        --weights folder                       | folder holds no tokenizer: expected vocab.txt, tokenizer.json
+        --network bert --weights folder        | folder holds no tokenizer: expected vocab.txt, tokenizer.json
         --class-weights maybe 2                | unknown label in --class-weights 'maybe': expected one of no, yes
         --class-weights no nan                 | the weight of class 'no' must be 0 or more, got nan
         --frozen-groups 99                     | cannot freeze 99 of 2 groups of layers

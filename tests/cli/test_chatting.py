@@ -47,7 +47,7 @@ def test_a_line_that_goes_on_and_a_system_message(monkeypatch, capsys, folder, m
     assert (out, err) == (f"{expected}\n", "lmkeras: a new conversation begins, with this system message\n")
     err = talk(monkeypatch, capsys, folder, ["/reset", "/system"], "--system", "user")[2].splitlines()
     assert err[0].endswith("the conversation is forgotten; the system message stays")
-    assert err[1].endswith("a new conversation begins, with no system message")
+    assert err[1].endswith("a new conversation begins, with what the model's template begins with")
 
 
 def test_reset_forgets_and_save_keeps(monkeypatch, capsys, folder, model, tmp_path):

@@ -126,6 +126,12 @@ def test_the_command_line_takes_such_folders(tmp_path, capsys):
     )
 
 
+def test_another_family_is_refused_before_its_weights_are_looked_for(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "camembert"}))
+    with pytest.raises(InputError, match="its Unigram"):
+        lmkeras.from_pretrained(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("entries", "message"),
     [

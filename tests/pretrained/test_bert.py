@@ -193,7 +193,10 @@ def test_tensors_of_other_shapes_are_named(tmp_path):
         ({"model_type": "electra"}, "of type 'electra': expected bert or distilbert or roberta"),
         ({"position_embedding_type": "relative_key"}, "expected position_embedding_type 'absolute'"),
         ({"is_decoder": True}, "of type 'bert' with is_decoder True: expected is_decoder False"),
-        ({"hidden_size": "12"}, "says hidden_size '12': expected a number"),
+        ({"hidden_size": "12"}, "says hidden_size '12': expected a whole number"),
+        ({"hidden_size": 12.0}, "says hidden_size 12.0: expected a whole number"),
+        ({"vocab_size": True}, "says vocab_size True: expected a whole number"),
+        ({"layer_norm_eps": "0"}, "says layer_norm_eps '0': expected a number"),
         ({"hidden_act": None}, "says hidden_act None: expected a name"),
     ],
 )

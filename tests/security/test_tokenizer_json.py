@@ -7,7 +7,9 @@ import pytest
 
 from lmkeras import InputError
 from lmkeras.tokenizers import new_tokenizer, tokenizer_from_json
+from lmkeras.tokenizers.published import PublishedTokenizer
 from tests.security.hostile import little_memory, pickled
+from tests.tokenizers.roberta import learnt
 
 TOKENIZERS = {
     name: new_tokenizer(name).fit(["to be or not to be"] * 3) for name in ("words", "byte_pair", "word_piece")
@@ -96,3 +98,18 @@ def test_strange_pieces_are_refused_or_are_pieces(token):
     else:
         text = "to be" + "a" * 40 + "!"
         assert again.encode(text) == tokenizer.encode(text)
+
+
+@pytest.mark.parametrize("id", [10**6, 2**32 - 1])
+@pytest.mark.parametrize("kind", ["TemplateProcessing", "RobertaProcessing"])
+def test_ids_before_texts_that_no_token_has_are_refused(kind, id):
+    """The network would look for their rows."""
+    start = {"SpecialToken": {"id": "<s>", "type_id": 0}}
+    text = {"Sequence": {"id": "A", "type_id": 0}}
+    template = {"single": [start, text], "pair": [text, text]}
+    template |= {"special_tokens": {"<s>": {"id": "<s>", "ids": [id], "tokens": ["<s>"]}}}
+    roberta = {"sep": ["</s>", 2], "cls": ["<s>", id], "trim_offsets": True, "add_prefix_space": False}
+    processor = {"type": kind, **(template if kind == "TemplateProcessing" else roberta)}
+    content = {"version": "1.0", "added_tokens": [], "model": learnt(), "post_processor": processor}
+    with little_memory(), pytest.raises(InputError, match=f"puts id {id:,} before texts"):
+        PublishedTokenizer(content).encode_alone("to be")

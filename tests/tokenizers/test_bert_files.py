@@ -60,7 +60,7 @@ VOCABULARY = "\n".join([*SPECIAL, "a"])
 @pytest.mark.parametrize(
     ("files", "complaint"),
     [
-        ({}, "expected vocab.txt or tokenizer.json"),
+        ({}, "expected vocab.txt, tokenizer.json, or vocab.json with merges.txt"),
         ({"vocab.txt": "a\nb"}, "lacks the special tokens"),
         ({"vocab.txt": VOCABULARY, "tokenizer_config.json": "{"}, "tokenizer_config.json is damaged"),
         ({"vocab.txt": VOCABULARY, "tokenizer_config.json": "[]"}, "expected a JSON object"),

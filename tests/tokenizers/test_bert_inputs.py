@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from transformers import BertTokenizerFast
 
 from lmkeras.errors import InputError
+from lmkeras.tokenizers.bert_inputs import batched
 from lmkeras.tokenizers.word_piece import WordPieceTokenizer
 from tests.tokenizers.word_pieces import MANUAL, SETTINGS, of_transformers, texts, trained
 
@@ -94,3 +95,9 @@ def test_calls_that_make_no_sense_are_answered(arguments, complaint):
 def test_no_texts_make_an_empty_batch():
     assert trained("uncased")([], padding=True) == {"input_ids": [], "token_type_ids": [], "attention_mask": []}
     assert trained("uncased")([], return_tensors="np")["input_ids"].shape == (0, 0)
+
+
+def test_no_text_is_refused():
+    for pairs in (None, "a text", ["a text"]):
+        with pytest.raises(InputError, match="texts and pairs must both be"):
+            batched(None, pairs)

@@ -145,6 +145,9 @@ def test_other_tokenizers_are_told_apart_or_refused(tmp_path):
     content = json.loads(tokenizer().to_json())["tokenizer"]
     with pytest.raises(InputError, match=r"byte-level tokenizer\.json, as RoBERTa has, whose decoder is ByteLevel"):
         RobertaTokenizer({**content, "decoder": None})
+    for config in ([], "", 1):
+        with pytest.raises(InputError, match=r"tokenizer_config\.json, an object"):
+            RobertaTokenizer(content, config)
     model = {**content["model"], "vocab": {k: v for k, v in content["model"]["vocab"].items() if k != "<s>"}}
     with pytest.raises(InputError, match=r"the vocabulary lacks the special tokens \['<s>'\]"):
         RobertaTokenizer({"pre_tokenizer": content["pre_tokenizer"], "decoder": content["decoder"], "model": model})

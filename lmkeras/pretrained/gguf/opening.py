@@ -39,7 +39,7 @@ class GgufFile:
         kinds = sorted({entry.kind for entry in self.header.entries.values()} & set(QUANTISED))
         if not kinds:
             return ""
-        return f"{self.header.path.name} is quantised ({', '.join(kinds)}): its weights become float32 or bfloat16"
+        return f"{self.header.path.name} is quantised ({', '.join(kinds)}): its weights are unpacked"
 
 
 def open_gguf(path: str | Path) -> GgufFile:

@@ -153,7 +153,7 @@ def test_quantised_tensors_are_what_the_formula_says(tmp_path, kind):
     expected = np.array([FORMULAS[kind](block) for block in blocks]).reshape(5, 2 * count)
     np.testing.assert_allclose(tensor, expected, rtol=2e-6, atol=1e-6)
     assert tensor.dtype == "float32"
-    assert source.note == f"model.gguf is quantised ({kind}): its weights become float32 or bfloat16"
+    assert source.note == f"model.gguf is quantised ({kind}): its weights are unpacked"
 
 
 @pytest.mark.parametrize("kind", ["Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1"])

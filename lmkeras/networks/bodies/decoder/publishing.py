@@ -13,7 +13,7 @@ from lmkeras.networks.weights import named_weights
 from lmkeras.pretrained.checkpoint import write_checkpoint
 from lmkeras.pretrained.decoder_config import arguments_of, config_of
 from lmkeras.pretrained.decoder_families import by_weight, rows_in, rows_of, tensors_of, weight_of
-from lmkeras.pretrained.precision import WEIGHT_DTYPES, in_dtype, numpy_dtype
+from lmkeras.pretrained.precision import WEIGHT_DTYPES, in_dtype, loses_digits, numpy_dtype
 
 #: where config.json says nothing, transformers takes ids of the vocabulary that a family was first published with
 _NO_IDS = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
@@ -27,9 +27,9 @@ def read_decoder(source, dtype: str | None = None) -> Network:
     Args:
         source: the checkpoint, which has `folder`, `name`, `config`, `shapes`, `read` and `kept_dtype`.
         dtype: the precision in which weights are held: "float32", "bfloat16" or "float16"; None for that of most
-            tensors in the checkpoint, in which they are written to files whatever this is. The network computes in
-            float32 with each of them, so that weights that were published in bfloat16 give the same logits in bfloat16,
-            in half the memory, as in float32.
+            tensors in the checkpoint, in which they are written to files unless this has fewer digits. The network
+            computes in float32 with each of them, so that weights that were published in bfloat16 give the same logits
+            in bfloat16, in half the memory, as in float32.
 
     Raises:
         InputError: config.json asks for what lmkeras does not have, the tensors are not those that it describes, or one
@@ -40,13 +40,9 @@ def read_decoder(source, dtype: str | None = None) -> Network:
         raise unknown_name("dtype of weights", dtype, WEIGHT_DTYPES)
     arguments = arguments_of(source.config, f"config.json in {source.name}", num_tensors=len(source.shapes))
     rows = by_weight(rows_in(source, arguments))
-    network = new_decoder(
-        {
-            **arguments,
-            "weights_dtype": dtype,
-            "published_dtype": dtype if getattr(source, "note", "") else source.kept_dtype,
-        }
-    )
+    changed = getattr(source, "note", "") or loses_digits(source.kept_dtype, dtype)
+    published = dtype if changed else source.kept_dtype
+    network = new_decoder({**arguments, "weights_dtype": dtype, "published_dtype": published})
     weights = named_weights(network)
     for path, parts in rows.items():
         weight = weights.pop(path)
@@ -65,6 +61,8 @@ def new_decoder(arguments: Mapping) -> Network:
 
 def write_decoder(network: Network, folder: str | Path, more: Mapping | None = None) -> None:
     """Writes config.json and model.safetensors that transformers reads; weights are as precise as when published.
+
+    Where they are held in fewer digits than that, they are written as they are held.
 
     Args:
         network: what `read_decoder` gave.
