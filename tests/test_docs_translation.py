@@ -44,7 +44,7 @@ def test_programs_and_commands_print_what_the_page_says(page, tmp_path, monkeypa
     (commands,), (printed,) = blocks(page, "sh"), blocks(page, "text")
     runs(making, tmp_path)
     monkeypatch.chdir(tmp_path)
-    for command in commands.splitlines():
+    for command in commands.replace("\\\n", "").splitlines():
         assert main(shlex.split(command, comments=True)[1:]) == 0
     # the last digits of values and the texts after the best one may differ between machines
     expected = [line for line in without_numbers(printed) if not line.startswith("0 ")]
@@ -63,7 +63,6 @@ def test_options_that_the_page_names_are_there(page):
     assert named <= known | of_networks | of_commands
 
 
-@pytest.mark.parametrize("kind", ["sh"])
-def test_both_pages_have_the_same_commands(kind):
-    english, chinese = ([re.sub(r'"[^"]*"', '""', block) for block in blocks(page, kind)] for page in PAGES)
+def test_both_pages_have_the_same_verbs():
+    english, chinese = (re.findall(r"^lmkeras (\w+)", blocks(page, "sh")[0], flags=re.MULTILINE) for page in PAGES)
     assert english == chinese
