@@ -101,8 +101,6 @@ def main(path, folder):
     found["continued"], found["leads"] = continued(model, prompts, asked["new"])
     ids = encoded(tokenizer, asked["long"])
     found["log probabilities"] = log_probabilities(model, ids)
-    start = torch.tensor([[tokenizer.bos_token_id]])
-    found["log probabilities after start"] = log_probabilities(model, torch.cat([start, ids], dim=1))
     np.savez(folder / "pytorch.npz", **{name: np.asarray(value) for name, value in found.items()})
     texts = [answered(tokenizer, model, messages, asked["new"]) for messages in asked["conversations"]]
     named = dict(zip(("rendered", "answers"), zip(*texts, strict=True), strict=True))

@@ -107,13 +107,9 @@ def test_greedy_continuations(model, expected):
     assert not leads, leads
 
 
-def test_perplexity_of_a_score(model, expected):
+def test_perplexity_of_a_score_and_of_an_evaluation(model, expected):
     perplexity = np.exp(-expected[0]["log probabilities"].mean(dtype="float64"))
     np.testing.assert_allclose(model.score(LONG).perplexity, perplexity, rtol=1e-4)
-
-
-def test_perplexity_of_an_evaluation(model, expected):
-    perplexity = np.exp(-expected[0]["log probabilities after start"].mean(dtype="float64"))
     np.testing.assert_allclose(model.evaluate([LONG])["perplexity"], perplexity, rtol=1e-4)
 
 
