@@ -106,10 +106,17 @@ def pytorch_side(beams, bfloat16, path, most):
 
     def write(ids, mask, sizes):
         inputs = {"input_ids": torch.from_numpy(ids.astype(np.int64)), "attention_mask": torch.from_numpy(mask)}
-        how = {"num_beams": beams, "do_sample": False, "max_new_tokens": int(sizes.max()) + 1, "early_stopping": True}
+        how = {
+            "num_beams": beams,
+            "do_sample": False,
+            "max_new_tokens": int(sizes.max()) + 1,
+            "early_stopping": True,
+            "eos_token_id": 2,
+            "pad_token_id": 0,
+        }
         with torch.inference_mode():
             found = model.generate(**inputs, **how, logits_processor=LogitsProcessorList([EndAtItsLength(sizes)]))
-        written = (found != 0).sum(1).numpy() - 2  # without the start and the end
+        written = (found == 2).int().argmax(1).numpy() - 1  # what stands between the start and the end
         assert np.array_equal(written, sizes), (written, sizes)
 
     return rate(write, path, most)
