@@ -13,11 +13,11 @@ from lmkeras.datasets.examples import batches_by_length, padded_length
 from lmkeras.decoding.beams import WAS_FOUND, BeamSearch
 from lmkeras.decoding.sampling import Beams, Sampling, require_counts
 from lmkeras.decoding.sources import SourceLoop
+from lmkeras.decoding.text import streamed
 from lmkeras.networks.network import Network
 from lmkeras.tokenizers.base import BaseTokenizer
 
 _BATCH_IDS = 16_384  # of sources and of what may be written for them, padding and the rows of all beams counted
-_STREAM_TOKENS = 8
 
 
 class Written(NamedTuple):
@@ -40,18 +40,20 @@ class Lengths:
     Attributes:
         max_length: the most ids of a source; what is longer is cut.
         max_new_tokens: the most tokens that the network can write.
-        end: the id behind a source; None for no such id.
+        end: the id behind a source.
     """
 
     max_length: int | None
     max_new_tokens: int | None
-    end: int | None
+    end: int
+
+    def are_cut(self, ids: list[int]) -> bool:
+        """Whether a source has too many ids to be read whole."""
+        return self.max_length is not None and len(ids) >= self.max_length
 
     def source(self, ids: list[int]) -> list[int]:
         """The ids of a source as the network reads them."""
-        ends = [] if self.end is None else [self.end]
-        kept = ids if self.max_length is None else ids[: self.max_length - len(ends)]
-        return [*kept, *ends]
+        return [*(ids[: self.max_length - 1] if self.are_cut(ids) else ids), self.end]
 
     def limits(self, lengths: np.ndarray, max_new_tokens: int | None) -> np.ndarray:
         """The most tokens to write for sources of these lengths, int32 [B]: twice as many and ten, if none are given.
@@ -128,28 +130,19 @@ class TextRewriter:
         """
         require_counts(1 if max_new_tokens is None else max_new_tokens, 1)
         ((_, sources, limits),) = self._batches([text], max_new_tokens, 1)
-        return self._pieces(self._start(sources, limits, 1), sampling.tensors())
+        return streamed(self.loop, self._start(sources, limits, 1), sampling, text_of=self._new_text)
 
-    def _pieces(self, state, sampling) -> Iterator[str]:
-        given, finished, steps = 0, False, 1
-        while not finished:
-            state = self.loop.continued(state, sampling, tf.constant(steps))
-            steps, finished = min(2 * steps, _STREAM_TOKENS), bool(state["finished"].numpy()[0])
-            text = self.tokenizer.decode_whole(state["ids"][0, 1 : int(state["lengths"][0])].numpy().tolist())
-            text = text if finished else text.rstrip("\ufffd")
-            if len(text) > given:
-                yield text[given:]
-                given = len(text)
+    def _new_text(self, state) -> str:
+        """The text of the first row."""
+        return self.tokenizer.decode_whole(state["ids"][0, 1 : int(state["lengths"][0])].numpy().tolist())
 
     def _batches(self, texts: Sequence[str], max_new_tokens: int | None, rows_of_each: int):
         """For each batch the numbers of its texts, the network's inputs, and the most tokens of each."""
         whole = self.tokenizer.encode_batch(list(texts))
-        ids = [self._lengths.source(row) for row in whole]
-        if cut := sum(len(row) < len(one) for row, one in zip(ids, whole, strict=True)):
+        if cut := sum(map(self._lengths.are_cut, whole)):
             most = f"more than the {self._lengths.max_length} tokens that the model reads: only their start is read"
             warnings.warn(f"{cut} of {len(whole)} texts have {most}", stacklevel=2)
-        # one id at least, as an encoder must have something to look at
-        ids = [row or [self.tokenizer.special.filler] for row in ids]
+        ids = [self._lengths.source(row) for row in whole]
         lengths = np.array([len(row) for row in ids], np.int64)
         limits = self._lengths.limits(lengths, max_new_tokens)
         for rows in batches_by_length(lengths + limits, max(1, _BATCH_IDS // rows_of_each)):

@@ -1,7 +1,7 @@
 """Generates texts from prompts with the generation loop: several samples, stop texts, and text piece by piece."""
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import tensorflow as tf
 
@@ -129,7 +129,7 @@ class TextGenerator:
         """
         stops, ids = stop_texts(stop), self._encoded(prompt, special_tokens)
         state = self._start([ids], 1, max_new_tokens)
-        return self._pieces(state, sampling.tensors(), stops)
+        return streamed(self.loop, state, sampling, text_of=lambda now: self._new_texts(now)[0], stops=stops)
 
     def predict(self, prompt: str, top_k: int) -> list[tuple[str, float]]:
         """The likeliest next tokens and their probabilities, from the likeliest down; "" is the end of the text.
@@ -142,20 +142,6 @@ class TextGenerator:
         names |= dict.fromkeys(self.tokenizer.special.ends, "")
         tokens = [names[i] if i in names else self.tokenizer.decode([i]) for i in best.indices.numpy().tolist()]
         return list(zip(tokens, best.values.numpy().tolist(), strict=True))
-
-    def _pieces(self, state, sampling, stops) -> Iterator[str]:
-        given, finished, steps = 0, False, 1
-        while not finished:
-            state = self.loop.continued(state, sampling, tf.constant(steps))
-            steps = min(2 * steps, _STREAM_TOKENS)  # the first piece comes soon
-            text, finished = self._new_texts(state)[0], bool(state["finished"].numpy()[0])
-            text = text if finished else _whole(text)
-            end = _first(text, stops)
-            finished = finished or end is not None
-            safe = text[:end] if finished else text[: _safe_length(text, stops)]
-            if len(safe) > given:
-                yield safe[given:]
-                given = len(safe)
 
     def _start(self, ids: Sequence[Sequence[int]], samples: int, max_new_tokens: int):
         require_counts(max_new_tokens, samples)
@@ -188,6 +174,39 @@ class TextGenerator:
         first = len(self.tokenizer.special.before(["a token"]))
         prompt, whole = (self.tokenizer.decode_whole(ids[first:end]) for end in (prompt_length, len(ids)))
         return whole[len(prompt) :]
+
+
+def streamed(
+    loop: GenerationLoop,
+    state: Mapping,
+    sampling: Sampling,
+    text_of: Callable[[Mapping], str],
+    stops: Sequence[str] = (),
+) -> Iterator[str]:
+    """One text piece by piece, while a loop writes it.
+
+    Args:
+        loop: what writes.
+        state: what its `start` returned, for one text.
+        sampling: how tokens are chosen.
+        text_of: gives the new text of a state, as far as it is written.
+        stops: texts before the first of which it ends.
+
+    Yields:
+        Non-empty pieces. Incomplete characters, and text that may turn out to begin a stop text, are held back.
+    """
+    given, finished, steps, how = 0, False, 1, sampling.tensors()
+    while not finished:
+        state = loop.continued(state, how, tf.constant(steps))
+        steps = min(2 * steps, _STREAM_TOKENS)  # the first piece comes soon
+        text, finished = text_of(state), bool(state["finished"].numpy()[0])
+        text = text if finished else _whole(text)
+        end = _first(text, stops)
+        finished = finished or end is not None
+        safe = text[:end] if finished else text[: _safe_length(text, stops)]
+        if len(safe) > given:
+            yield safe[given:]
+            given = len(safe)
 
 
 def _first(text: str, stops: Sequence[str]) -> int | None:

@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 
 import lmkeras
+from lmkeras.decoding.rewriting import Lengths
 from lmkeras.decoding.sampling import Beams
 from lmkeras.errors import InputError
 from lmkeras.tasks.pair_facts import script_of
@@ -265,3 +266,10 @@ def test_no_ngram_comes_twice_if_it_may_not(model):
     text = model._runner.rewrite(["fish fish fish fish"], Beams(2, no_repeat_ngram=1), max_new_tokens=20)[0][0].text
     ids = model.tokenizer.encode(text)
     assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize(("letters", "cut"), [(14, False), (15, False), (16, True), (40, True)])
+def test_a_source_is_cut_where_it_and_its_end_are_too_long(letters, cut):
+    lengths = Lengths(16, None, end=0)
+    assert lengths.source([5] * letters) == [*[5] * min(letters, 15), 0]
+    assert lengths.are_cut([5] * letters) == cut
